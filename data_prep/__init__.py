@@ -1,0 +1,1 @@
+"""Pictures in, compact data sets out: what `saliency_keras.data` reads."""

@@ -1,0 +1,96 @@
+"""What every command shares: errors a user can mend, progress bars, quiet logs, whole files or none.
+
+Nothing here imports Keras or TensorFlow, so that `--help` answers at once.
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+
+class UserError(ValueError):
+    """Something the person at the keyboard can mend: told in one sentence, exit code 2, no traceback."""
+
+
+def run(main):
+    """Runs a command's `main` as a program: exit code 0, or 2 with one sentence for what a user can mend.
+
+    Args:
+        main: Function without arguments. A `UserError` it raises is printed as a sentence; so is an
+            `OSError` (no space, no permission, a path that is a file). Any other exception is a defect of the
+            program and keeps its traceback.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        main()
+    except UserError as error:
+        sentence = str(error)
+    except BrokenPipeError:
+        # The reader of our output (`| head`) is gone: not an error, but nothing more can be printed either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        sentence = f"{error.strerror or error}{place}."
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        sys.exit(130)
+    else:
+        return
+    print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(2)
+
+
+def progress(iterable=None, total=None, label="", unit="picture"):
+    """A tqdm progress bar on standard error when a person watches, silence otherwise.
+
+    Args:
+        iterable: What to go through, or `None` for a bar that is moved by its `update`.
+        total: Number of steps, where the iterable has no length.
+        label: What is going on, in a word or two.
+        unit: What one step is.
+
+    Returns:
+        A `tqdm.tqdm`: an iterable and a context manager.
+    """
+    from tqdm import tqdm
+
+    return tqdm(iterable, total=total, desc=label, unit=f" {unit}s", disable=not sys.stderr.isatty(), leave=False)
+
+
+@contextlib.contextmanager
+def whole_file(path, mode="wb", **options):
+    """Opens a file that appears under its name only when it is complete.
+
+    It is written under a temporary name beside `path`, flushed to disk and renamed when the block ends without
+    an exception; otherwise it is removed.
+
+    Args:
+        path: Where the file shall be.
+        mode: `"wb"` or `"w"`.
+        **options: Passed to `open`, for example `newline=""`.
+
+    Yields:
+        The open file.
+    """
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".incomplete")
+    try:
+        with os.fdopen(handle, mode, **options) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,217 @@
+"""The manifest of a compact data set: what is in the folder, and whether it is all there.
+
+`data_prep.compact` writes it last, so a folder with a manifest is a finished data set. `Manifest.load` refuses,
+in one sentence, whatever does not fit.
+"""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+from saliency_keras.console import UserError, whole_file
+
+FORMAT = "saliency_keras compact data set"
+VERSION = 1
+CODECS = ("raw", "jpeg")
+SPLITS = ("train", "val")
+
+
+def shard_name(split, number, of, map_name=None, suffix="tfrecord"):
+    """`train-00000-of-00008.tfrecord`, or `train-00000-of-00008.mask.tfrecord` for a side shard of maps."""
+    middle = f".{map_name}" if map_name else ""
+    return f"{split}-{number:05d}-of-{of:05d}{middle}.{suffix}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One file of records: `file` (name in the folder), `records`, `bytes`, `sha256`."""
+
+    file: str
+    records: int
+    bytes: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """One split: its shards in order and the number of pictures of each class, in the order of the classes."""
+
+    shards: tuple[Shard, ...]
+    per_class: tuple[int, ...]
+
+    @property
+    def records(self):
+        return sum(shard.records for shard in self.shards)
+
+
+@dataclasses.dataclass(frozen=True)
+class SaliencyMap:
+    """One map each picture has.
+
+    The first map of a set is interleaved with the pictures and `shards` is empty; a further one lies in side shards,
+    `shards["train"]` being in the order of `splits["train"].shards`.
+    """
+
+    name: str
+    predictor: dict
+    mean: float
+    shards: dict[str, tuple[Shard, ...]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """What a compact data set holds.
+
+    Attributes:
+        side: Width and height of every picture and map, in pixels.
+        codec: `"raw"` (one RGBS string a record) or `"jpeg"` (two JPEG strings).
+        classes: Class names; a label is an index into them.
+        splits: `{"train": Split, "val": Split}`.
+        maps: The maps of each picture, the interleaved one first.
+        mean_rgb: Mean of red, green and blue over the train split, 0 to 1.
+        seed: Seed of the order on disk.
+        source: Where the pictures came from, in words and numbers.
+        libraries: Versions of the libraries that wrote it.
+        folder: Where it was loaded from; not stored.
+    """
+
+    side: int
+    codec: str
+    classes: tuple[str, ...]
+    splits: dict[str, Split]
+    maps: tuple[SaliencyMap, ...]
+    mean_rgb: tuple[float, float, float]
+    seed: int
+    source: dict
+    libraries: dict
+    folder: Path | None = None
+
+    @property
+    def map_names(self):
+        return tuple(one.name for one in self.maps)
+
+    def map_named(self, name):
+        """The `SaliencyMap` of that name; a `UserError` that lists the names if there is none."""
+        for one in self.maps:
+            if one.name == name:
+                return one
+        raise UserError(f"the data set {self.folder} has no map named {name!r}; it has {', '.join(self.map_names)}.")
+
+    def shard_files(self, split, map_name=None):
+        """Paths of a split's shards, or of its side shards for a further map, in order."""
+        shards = self.splits[split].shards
+        if map_name is not None and map_name != self.maps[0].name:
+            shards = self.map_named(map_name).shards[split]
+        return [self.folder / shard.file for shard in shards]
+
+    def to_json(self):
+        """The manifest's text: the same manifest gives the same bytes."""
+        fields = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(self)}
+        del fields["folder"]
+        return json.dumps(fields, indent=1, ensure_ascii=False) + "\n"
+
+    def save(self, folder):
+        """Writes `manifest.json`, whole or not at all."""
+        with whole_file(Path(folder) / "manifest.json", "w", encoding="utf-8") as file:
+            file.write(self.to_json())
+
+    def digest(self):
+        """sha256 of the manifest's text: it names the data set, shards and all, in a run's `config.json`."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    @classmethod
+    def load(cls, folder):
+        """Reads the manifest of `folder` and checks that the shards are there and have the right size.
+
+        Args:
+            folder: Folder of a compact data set.
+
+        Returns:
+            The `Manifest`.
+
+        Raises:
+            UserError: If the folder or its manifest is missing or malformed, the version is unknown, or a
+                shard is missing or has another size.
+        """
+        folder = Path(folder)
+        path = folder / "manifest.json"
+        if not folder.is_dir():
+            raise UserError(f"there is no folder {folder}; make a data set with `python -m data_prep.compact SOURCE {folder}`.")
+        if not path.is_file():
+            raise UserError(f"{folder} has no manifest.json, so it is no finished compact data set; run data_prep.compact (again).")
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{path} is not valid JSON: {error}.") from None
+        if not isinstance(fields, dict) or fields.get("format") != FORMAT:
+            raise UserError(f"{path} is not the manifest of a compact data set.")
+        if fields.get("version") != VERSION:
+            raise UserError(f"{path} has format version {fields.get('version')!r}, this program reads version {VERSION}; make the set again.")
+        try:
+            manifest = cls._from_fields(fields, folder)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"{path} is damaged: {type(error).__name__} at {error}.") from None
+        manifest._check_sizes()
+        return manifest
+
+    @classmethod
+    def _from_fields(cls, fields, folder):
+        splits = {
+            name: Split(_shards(fields["splits"][name]["shards"]), tuple(int(n) for n in fields["splits"][name]["per_class"]))
+            for name in SPLITS
+        }
+        maps = tuple(
+            SaliencyMap(
+                str(one["name"]),
+                dict(one["predictor"]),
+                float(one["mean"]),
+                {name: _shards(shards) for name, shards in one["shards"].items()},
+            )
+            for one in fields["maps"]
+        )
+        manifest = cls(
+            side=int(fields["side"]),
+            codec=fields["codec"],
+            classes=tuple(str(name) for name in fields["classes"]),
+            splits=splits,
+            maps=maps,
+            mean_rgb=tuple(float(value) for value in fields["mean_rgb"]),
+            seed=int(fields["seed"]),
+            source=dict(fields["source"]),
+            libraries=dict(fields["libraries"]),
+            folder=folder,
+        )
+        if manifest.codec not in CODECS:
+            raise ValueError(f"codec {manifest.codec!r}")
+        if not 1 <= manifest.side <= 4096 or not manifest.classes or not maps or len(manifest.mean_rgb) != 3:
+            raise ValueError("side, classes, maps or mean_rgb")
+        for name, split in splits.items():
+            if len(split.per_class) != len(manifest.classes) or sum(split.per_class) != split.records:
+                raise ValueError(f"the counts of {name}")
+        for one in maps[1:]:
+            for name, split in splits.items():
+                if [s.records for s in one.shards[name]] != [s.records for s in split.shards]:
+                    raise ValueError(f"the side shards of the map {one.name}")
+        return manifest
+
+    def _check_sizes(self):
+        sides = [shards for one in self.maps for shards in one.shards.values()]
+        for shards in [*(split.shards for split in self.splits.values()), *sides]:
+            for shard in shards:
+                path = self.folder / shard.file
+                if not path.is_file():
+                    raise UserError(f"the shard {path} is missing; run data_prep.compact again.")
+                if path.stat().st_size != shard.bytes:
+                    raise UserError(f"the shard {path} has {path.stat().st_size} bytes, the manifest says {shard.bytes}; run data_prep.compact again.")
+
+
+def _shards(entries):
+    shards = tuple(Shard(str(e["file"]), int(e["records"]), int(e["bytes"]), str(e["sha256"])) for e in entries)
+    for shard in shards:
+        # A manifest is data from elsewhere: it may name files of its own folder only.
+        if shard.file != Path(shard.file).name or shard.file.startswith("."):
+            raise ValueError(f"the shard name {shard.file!r}")
+        if shard.records < 1:
+            raise ValueError(f"the shard {shard.file!r} without records")
+    return shards

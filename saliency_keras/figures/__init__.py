@@ -1,0 +1,1 @@
+"""Figures: a run folder in, a picture out."""

@@ -1,0 +1,1 @@
+"""Metrics as pure numpy functions, named as in the literature, and thin Keras classes on top."""

@@ -1,0 +1,34 @@
+"""Where people look: saliency predictors by name.
+
+A predictor is an object with `name`, `version` and `parameters` (what a manifest records of it) and one method:
+called with a uint8 batch `(pictures, height, width, 3)` it returns float32 maps `(pictures, height, width)`, not
+negative, in any scale. A further predictor is one small file here and one line in `PREDICTORS`.
+"""
+
+from saliency_keras.console import UserError
+
+PREDICTORS = {
+    "gbvs": "saliency_keras.saliency.gbvs:GBVS",
+    "center": "saliency_keras.saliency.controls:Center",
+    "uniform": "saliency_keras.saliency.controls:Uniform",
+}
+
+
+def predictor(name):
+    """Makes the predictor of that name.
+
+    Args:
+        name: One of `PREDICTORS`.
+
+    Returns:
+        The predictor.
+
+    Raises:
+        UserError: If there is none of that name; the sentence lists them.
+    """
+    import importlib
+
+    if name not in PREDICTORS:
+        raise UserError(f"there is no saliency predictor {name!r}; choose one of {', '.join(PREDICTORS)}.")
+    module, kind = PREDICTORS[name].split(":")
+    return getattr(importlib.import_module(module), kind)()
