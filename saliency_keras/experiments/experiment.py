@@ -1,0 +1,124 @@
+"""What an experiment is: every choice that a paper states or leaves open, as plain data."""
+
+import dataclasses
+import json
+
+from saliency_keras.console import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """One row of a paper's table.
+
+    Attributes:
+        name: What the user types.
+        paper: Key of the paper.
+        row: Table and row (or figure) it reproduces.
+        published: The paper's figures, for example `{"top1": 0.366, "top5": 0.6091}`; empty where none is printed.
+        network: Name of the network in `models.build.NETWORKS`.
+        arguments: The network's keyword arguments.
+        subtract_mean: Whether the means of the training pictures and maps are subtracted after scaling.
+        side: Width and height the network sees, in pixels.
+        epochs: Passes over the training pictures.
+        batch: Pictures in a batch.
+        learning_rate: The first one; SGD.
+        momentum: SGD's momentum.
+        drops: Epochs after which the learning rate is divided by ten.
+        starts_from: The experiment whose run `--init` expects, or `""` for random weights.
+        new_top: With `--init`: draw a new last layer instead of carrying it over.
+        new_weights: With `--init`: what widened kernels and batch-normalisation vectors get for their new channel,
+            `"uniform01"` (§3.4), `"glorot"` or `"zeros"`.
+        popout: The short schedule for the built-in pictures, as overrides of the fields above.
+    """
+
+    name: str
+    paper: str
+    row: str
+    network: str
+    published: dict = dataclasses.field(default_factory=dict)
+    arguments: dict = dataclasses.field(default_factory=dict)
+    subtract_mean: bool = False
+    side: int = 128
+    epochs: int = 90
+    batch: int = 128
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    drops: tuple[int, ...] = (24, 45, 62)
+    starts_from: str = ""
+    new_top: bool = False
+    new_weights: str = "uniform01"
+    popout: dict = dataclasses.field(default_factory=dict)
+
+    def replace(self, **fields):
+        """A copy with other values."""
+        return dataclasses.replace(self, **fields)
+
+    def with_epochs(self, epochs):
+        """A copy that lasts `epochs` epochs, its learning-rate drops in the same proportions."""
+        drops = tuple(round(drop * epochs / self.epochs) for drop in self.drops)
+        return self.replace(epochs=epochs, drops=drops)
+
+    def learning_rate_of(self, epoch):
+        """The learning rate of an epoch, the first being 1."""
+        return self.learning_rate * 0.1 ** sum(epoch > drop for drop in self.drops)
+
+    def with_settings(self, settings):
+        """A copy with `KEY=VALUE` settings, as `--set` takes them.
+
+        Args:
+            settings: Strings such as `"batch=64"` or `"keep_pool2=true"`. A key is a field of the experiment or one of its
+                network's arguments; the value is read as the type the key has (JSON for lists and `null`).
+
+        Returns:
+            The changed `Experiment`.
+
+        Raises:
+            UserError: If a setting has no `=`, the key is unknown or the value has another type.
+        """
+        experiment = self
+        for setting in settings:
+            key, equals, text = setting.partition("=")
+            known = [*sorted(FREE_FIELDS), *experiment.arguments]
+            if not equals or key not in known:
+                raise UserError(f"--set {setting!r} fits no setting of {self.name}; it has {', '.join(known)}.")
+            if key in experiment.arguments:
+                value = _typed(key, text, experiment.arguments[key])
+                experiment = experiment.replace(arguments={**experiment.arguments, key: value})
+            else:
+                experiment = experiment.replace(**{key: _typed(key, text, getattr(experiment, key))})
+        experiment.check()
+        return experiment
+
+    def check(self):
+        """Refuses, in one sentence, values that cannot be trained with."""
+        for name in "side", "epochs", "batch":
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be at least 1. Received: {name}={getattr(self, name)}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise UserError(f"learning_rate must be positive. Received: learning_rate={self.learning_rate}")
+        if not 0 <= self.momentum < 1:
+            raise UserError(f"momentum must be at least 0 and below 1. Received: momentum={self.momentum}")
+        if self.new_weights not in NEW_WEIGHTS:
+            raise UserError(f"new_weights is one of {', '.join(NEW_WEIGHTS)}. Received: new_weights={self.new_weights}")
+
+
+NEW_WEIGHTS = ("uniform01", "glorot", "zeros")
+FREE_FIELDS = {field.name for field in dataclasses.fields(Experiment)} - {
+    "name", "paper", "row", "published", "network", "arguments", "popout", "starts_from",
+}  # fmt: skip
+
+
+def _typed(key, text, example):
+    if isinstance(example, str):
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text if example is None else None
+    if isinstance(example, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if isinstance(example, tuple) and isinstance(value, list) and all(isinstance(one, int) for one in value):
+        value = tuple(value)
+    if example is not None and type(value) is not type(example):
+        raise UserError(f"{key} takes a value like {json.dumps(example)}. Received: {text}")
+    return value

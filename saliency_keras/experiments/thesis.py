@@ -1,0 +1,58 @@
+"""Arazo Sánchez 2017, *The Impact of Visual Saliency Prediction in Image Classification*.
+
+AlexNet on ILSVRC2012 at 128 px (from 144): SGD, momentum 0.9, batch 128, 90 epochs, rate 0.01 divided by ten after epochs 24, 45
+and 62, L2 of 5e-4 (§3.3.3, §3.5). Top-1 and Top-5 are Table 4.1's, in 0..1. Nine days a network at full size, five at 128 px on
+the thesis's GPU; one command for any of them:
+
+    python -m saliency_keras.train fanin3 --data DIR
+"""
+
+from saliency_keras.experiments.experiment import Experiment
+
+LAYERS = {
+    "conv2_padding": "valid",
+    "batch_norm_before_relu": False,
+    "batch_norm_momentum": 0.9,
+    "dropout": 0.0,
+    "weight_decay": 5e-4,
+    "kernel_initializer": "glorot_uniform",
+}
+POPOUT = {"epochs": 12, "batch": 64, "drops": (8, 11)}
+
+
+def _row(name, row, network="alexnet", top1=None, top5=None, arguments=None, **fields):
+    published = {"top1": top1, "top5": top5} if top1 else {}
+    arguments = {**LAYERS, **(arguments or {})}
+    return Experiment(name, "thesis", row, network, published, arguments, popout=POPOUT, **fields)
+
+
+def _pretrained(name, at_input, at_convolutions):
+    strategy = {"at_input": at_input, "at_convolutions": at_convolutions}
+    schedule = {"epochs": 30, "drops": (8, 15, 21)}  # the drops of 90 epochs in proportion; the thesis states none
+    return _row(name, "Fig. 4.2", arguments=strategy, starts_from="rgb", **schedule)
+
+
+EXPERIMENTS = (
+    # Baselines: `rgb` is the thesis's RGB*, `rgb_mean` its RGB (caption of Table 4.1).
+    _row("rgb", "Table 4.1, RGB*", top1=0.3660, top5=0.6091),
+    _row("rgb_mean", "Table 4.1, RGB", top1=0.3600, top5=0.6021, subtract_mean=True),
+    # Maps concatenated, from scratch, to be compared with `rgb_mean`.
+    _row("rgbs", "Table 4.1, RGBS", top1=0.3660, top5=0.6035, subtract_mean=True,
+         arguments={"at_input": "concatenate", "at_convolutions": None}),
+    _row("rgb_1s2s", "Table 4.1, RGB_1S2S", top1=0.3625, top5=0.6062, subtract_mean=True,
+         arguments={"at_input": None, "at_convolutions": "concatenate"}),
+    # Maps concatenated or multiplied, from the weights of a run of `rgb`.
+    _pretrained("rgbs_pretrained", "concatenate", None),
+    _pretrained("rgb_1s2s_pretrained", None, "concatenate"),
+    _pretrained("rgbs_1s2s_pretrained", "concatenate", "concatenate"),
+    _pretrained("rgbxs_pretrained", "multiply", None),
+    _pretrained("rgb_1xs2xs_pretrained", None, "multiply"),
+    _pretrained("rgbxs_1xs2xs_pretrained", "multiply", "multiply"),
+    # Two branches, to be compared with `rgb`.
+    _row("fanin1", "Table 4.1, Fan-in1", "fanin1", top1=0.3832, top5=0.6269),
+    _row("fanin2", "Table 4.1, Fan-in2", "fanin2", top1=0.3660, top5=0.6140),
+    _row("fanin3", "Table 4.1, Fan-in3", "fanin3", top1=0.4899, top5=0.7280, arguments={"keep_pool2": False}),
+    # Controls that the thesis left as future work (§4.4.3, ch. 6).
+    _row("noconv2", "ch. 6: Fan-in3 without saliency", "noconv2", arguments={"pool5_to_one": False}),
+    _row("noconv2_pooled", "the same, dense layers as in AlexNet", "noconv2", arguments={"pool5_to_one": True}),
+)  # fmt: skip
