@@ -1,0 +1,79 @@
+"""python -m data_prep.compact SOURCE OUT [--saliency PREDICTOR] [--side S] [--codec raw|jpeg] [--shards N] ...
+
+Turns pictures into a compact data set: pictures and their saliency maps side by side in shards that
+`saliency_keras.data` reads. SOURCE is a folder with `train/CLASS/*` and `val/CLASS/*` (a `classes.csv` with the
+columns class,name beside them gives the classes human names), or `popout` for the built-in pictures. Prints how many
+pictures, how many bytes and how much room there is before it starts, and what was written and skipped at the end.
+Stopped and run again, it goes on where it was.
+"""
+
+import argparse
+import csv
+import time
+
+from saliency_keras import console
+
+
+def main(arguments=None):
+    """Parses the command line, makes the data set and prints what was made.
+
+    Args:
+        arguments: The command line's words, or `None` for the program's own.
+
+    Raises:
+        UserError: For whatever a user can mend.
+    """
+    options = _parse(arguments)
+    from data_prep.compaction import compact
+    from data_prep.sources import open_source
+
+    started = time.monotonic()
+    manifest = compact(
+        open_source(options.source),
+        options.out,
+        saliency=options.saliency or ["gbvs"],
+        side=options.side,
+        codec=options.codec,
+        shards=options.shards,
+        workers=options.workers,
+        limit=options.limit,
+        seed=options.seed,
+    )
+    seconds = time.monotonic() - started
+    records = sum(split.records for split in manifest.splits.values())
+    for name, split in manifest.splits.items():
+        print(f"{name}: {split.records:,} pictures in {len(split.shards)} shards")
+    with open(manifest.folder / "skipped.csv", newline="", encoding="utf-8") as file:
+        skipped = sum(1 for _ in csv.reader(file)) - 1
+    print(f"skipped: {skipped:,} pictures that cannot be read" + (" (see skipped.csv)" if skipped else ""))
+    print(f"{manifest.folder}: {records / seconds:.0f} pictures/s, {seconds:.0f} s")
+
+
+def _parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="python -m data_prep.compact",
+        description="Turns pictures into a compact data set with their saliency maps.",
+    )
+    parser.add_argument("source", help="folder with train/CLASS/* and val/CLASS/*, or `popout`")
+    parser.add_argument("out", help="folder to make")
+    parser.add_argument(
+        "--saliency", action="append", metavar="PREDICTOR", help="saliency predictor; may be repeated (default: gbvs)"
+    )
+    parser.add_argument("--side", type=int, default=144, help="stored width and height in pixels (default: 144)")
+    parser.add_argument("--codec", default="raw", help="raw or jpeg (default: raw)")
+    parser.add_argument("--shards", type=int, help="train shards (default: by size, 128 MiB at most each)")
+    parser.add_argument("--workers", type=_positive, help="worker processes (default: one per core)")
+    parser.add_argument("--limit", type=int, help="pictures to take of each split, a keyed sample (default: all)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the order on disk (default: 0)")
+    return parser.parse_args(arguments)
+
+
+def _positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more; received {text}")
+    return number
+
+
+if __name__ == "__main__":
+    console.run(main)

@@ -1,0 +1,467 @@
+"""Compaction: plans a data set, has worker processes write its shards, and finishes it with the manifest.
+
+What a folder goes through: the plan (`.plan.json`) comes first and says whose shards these are; shards appear one by
+one, each with its results; `skipped.csv` and the manifest come last, plan and results go. A folder with a plan is
+unfinished, one with a manifest is finished, and a run that finds its own plan goes on where the other was stopped.
+How a shard is written is in `data_prep.shards`, what happens to a picture in `data_prep.prepare`.
+"""
+
+import concurrent.futures
+import contextlib
+import csv
+import dataclasses
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from data_prep import shards as sharding
+from saliency_keras.console import UserError, progress, whole_file
+from saliency_keras.data.manifest import CODECS, SPLITS, Manifest, SaliencyMap, Shard, Split
+from saliency_keras.saliency import predictor
+
+PLAN = ".plan.json"
+LIBRARIES = ("numpy", "pillow", "tensorflow", "keras")
+SIDES = range(16, 257)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a data set shall be; two runs with the same plan write the same bytes.
+
+    Attributes:
+        tasks: One `shards.Task` a shard, train first.
+        source: The source.
+        predictors: The predictors by map name; a map without one comes from the source.
+        seed: Seed of the order.
+        digest: sha256 of everything above and of the list of pictures with their sizes.
+        bytes: About how many bytes the set will have.
+    """
+
+    tasks: tuple
+    source: object
+    predictors: dict
+    seed: int
+    digest: str
+    bytes: int
+
+    def pictures(self, split):
+        """Number of pictures planned for a split."""
+        return sum(len(task.pictures) for task in self.tasks if task.split == split)
+
+
+def compact(source, out, saliency=("gbvs",), side=144, codec="raw", shards=None, workers=None, limit=None, seed=0):
+    """Turns a source into a compact data set, or finishes one that was stopped.
+
+    Args:
+        source: A source (`data_prep.sources.open_source`).
+        out: Folder to make; one that holds the same plan, finished or not, is taken up.
+        saliency: Names of the maps: predictors, or maps the source has itself. The first is interleaved with the
+            pictures. Maps of the source that are not named follow as further ones.
+        side: Stored width and height, 16 to 256 pixels.
+        codec: `"raw"` or `"jpeg"`.
+        shards: Number of train shards, or `None` for what `shards.shard_count` says.
+        workers: Number of worker processes (`None`: one per core), or 0 to work in this process.
+        limit: Number of pictures to take of each split, a keyed sample, or `None` for all.
+        seed: Seed of the order on disk.
+
+    Returns:
+        The `Manifest`.
+
+    Raises:
+        UserError: If an argument, the source, the folder or the free space does not fit.
+        OSError: If the folder cannot be written. A later run goes on from the shards that are finished.
+    """
+    out = Path(out)
+    plan = make_plan(source, saliency, side, codec, shards, limit, seed)
+    with _claimed(out, plan):
+        if (out / "manifest.json").exists() and (manifest := _finished(out, plan)):
+            print(f"{out} is already there and finished: nothing to do.")
+            return manifest
+        _remove_leftovers(out)
+        _check_space(out, plan)
+        with whole_file(out / PLAN, "w", encoding="utf-8") as file:
+            json.dump({"plan": plan.digest, "libraries": _versions()}, file)
+        workers = len(os.sched_getaffinity(0)) if workers is None else workers
+        results = _write_shards(plan, out, workers)
+        return _finish(out, plan, results)
+
+
+def make_plan(source, saliency=("gbvs",), side=144, codec="raw", shards=None, limit=None, seed=0):
+    """Decides what a data set will hold, shard by shard, before anything is written.
+
+    Args:
+        source: As for `compact`.
+        saliency: As for `compact`.
+        side: As for `compact`.
+        codec: As for `compact`.
+        shards: As for `compact`.
+        limit: As for `compact`.
+        seed: As for `compact`.
+
+    Returns:
+        The `Plan`.
+
+    Raises:
+        UserError: If an argument or the source does not fit.
+    """
+    if side not in SIDES:
+        raise UserError(f"the side must be {SIDES[0]} to {SIDES[-1]} pixels; received {side}.")
+    if codec not in CODECS:
+        raise UserError(f"the codec must be {' or '.join(CODECS)}; received {codec!r}.")
+    if limit is not None and limit < 1:
+        raise UserError(f"the limit must be 1 or more pictures; received {limit}.")
+    maps = (*saliency, *(name for name in source.own_maps if name not in saliency))
+    if len(set(maps)) < len(maps):
+        raise UserError(f"each saliency map can be there once only; received {', '.join(saliency)}.")
+    predictors = {name: predictor(name) for name in maps if name not in source.own_maps}
+    content = hashlib.sha256()
+    tasks = []
+    for split in SPLITS:
+        pictures = source.pictures(split)
+        _check_ids(pictures, split)
+        pictures = sharding.keyed_order(pictures, seed)[:limit]
+        for picture in pictures:
+            content.update(json.dumps([split, picture.id, picture.label, picture.bytes]).encode())
+        number = sharding.shard_count(split, len(pictures), sharding.record_bytes(side, codec))
+        if shards is not None and split == "train":
+            if not 1 <= shards <= len(pictures):
+                raise UserError(f"{len(pictures)} train pictures make 1 to {len(pictures)} shards; received {shards}.")
+            number = shards
+        tasks += [
+            sharding.Task(split, index, number, part, maps, side, codec, len(source.classes))
+            for index, part in enumerate(sharding.stretches(pictures, number))
+        ]
+    pictures = sum(len(task.pictures) for task in tasks)
+    per_picture = sharding.record_bytes(side, codec) + (len(maps) - 1) * sharding.record_bytes(side, codec) // 4
+    facts = [
+        *(source.description, source.classes, side, codec, seed, limit, [task.files for task in tasks]),
+        [[name, _described(predictors.get(name))] for name in maps],
+    ]
+    content.update(json.dumps(facts, sort_keys=True).encode())
+    return Plan(tuple(tasks), source, predictors, seed, content.hexdigest(), pictures * per_picture)
+
+
+def _check_ids(pictures, split):
+    """Two pictures of one id could not be told apart by what reads predictions or draws by id."""
+    places = {}
+    for picture in pictures:
+        if picture.id in places:
+            both = f"{places[picture.id]} and {picture.place}"
+            raise UserError(f"two pictures of {split} have the id {picture.id!r}: {both}; rename one.")
+        places[picture.id] = picture.place
+
+
+def _described(maker):
+    """A predictor as plan and manifest name it; a map without one is the source's own."""
+    if maker is None:
+        return {"name": "source"}
+    return {"name": maker.name, "version": maker.version, "parameters": maker.parameters}
+
+
+def _versions():
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+
+
+@contextlib.contextmanager
+def _claimed(out, plan):
+    """Makes the folder, or makes sure that it is ours, and keeps other runs out of it until the block ends."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; OUT is the folder to make.")
+    _check_ours(out, plan)
+    out.mkdir(parents=True, exist_ok=True)
+    handle = os.open(out, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another run is writing {out} just now; wait for it or choose another folder.") from None
+        _check_ours(out, plan)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _check_ours(out, plan):
+    """Refuses a folder with anything but this plan's data set in it."""
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if (out / PLAN).is_file():
+        found = _json(out / PLAN)
+        if found.get("plan") != plan.digest:
+            raise UserError(
+                f"{out} holds an unfinished data set of other pictures or settings; "
+                "use the same ones, choose another folder or delete it."
+            )
+        if found.get("libraries") != _versions():
+            raise UserError(
+                f"{out} was begun with other library versions ({found.get('libraries')}); "
+                "use those, choose another folder or delete it."
+            )
+    elif (out / "manifest.json").is_file():
+        if _json(out / "manifest.json").get("source", {}).get("plan") != plan.digest:
+            raise UserError(f"{out} is a data set of other pictures or settings; choose another folder or delete it.")
+    elif any(not path.name.endswith(".incomplete") for path in out.iterdir()):
+        raise UserError(f"{out} is not empty and holds no data set of ours; choose another folder.")
+
+
+def _json(path):
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _finished(out, plan):
+    """The manifest of a finished set, or `None` after clearing away a set with damaged shards."""
+    try:
+        manifest = Manifest.load(out)
+    except UserError as error:
+        print(f"{error} Making the set again.")
+        for name in ("manifest.json", "skipped.csv", *(name for task in plan.tasks for name in task.files)):
+            (out / name).unlink(missing_ok=True)
+        return None
+    # Killed between the manifest and the clearing up: only the latter is left to do.
+    _clear_up(out, plan)
+    return manifest
+
+
+def _remove_leftovers(out):
+    for path in out.glob(".*.incomplete"):
+        path.unlink(missing_ok=True)
+
+
+def _clear_up(out, plan):
+    for task in plan.tasks:
+        (out / task.results_file).unlink(missing_ok=True)
+    _remove_leftovers(out)
+    (out / PLAN).unlink(missing_ok=True)
+
+
+def _check_space(out, plan):
+    """Says how many pictures, how many bytes and how much room there is; stops if it will not fit."""
+    task = plan.tasks[0]
+    there = sum((out / name).stat().st_size for task in plan.tasks for name in task.files if (out / name).is_file())
+    free = shutil.disk_usage(out).free
+    needed = max(0, plan.bytes - there)
+    counts = " + ".join(f"{plan.pictures(split):,} {split}" for split in SPLITS)
+    print(
+        f"{counts} pictures of {len(plan.source.classes)} classes at {task.side} px, {task.codec}, "
+        f"{', '.join(task.maps)}: about {_size(plan.bytes)} in {len(plan.tasks)} shards; {_size(free)} free.",
+        flush=True,
+    )
+    if needed > free:
+        each = plan.bytes / sum(len(task.pictures) for task in plan.tasks)
+        jpeg = sharding.record_bytes(task.side, "jpeg") / sharding.record_bytes(task.side, "raw") * plan.bytes
+        instead = f"--codec jpeg (about {_size(jpeg)}), " if task.codec == "raw" else ""
+        with contextlib.suppress(OSError):
+            out.rmdir()
+        raise UserError(
+            f"about {_size(needed)} are needed and {_size(free)} are free in {out}: use {instead}a smaller --side, "
+            f"or --limit (about {int(free / each):,} pictures fit)."
+        )
+
+
+def _size(number):
+    """Bytes in decimal units, as disks are sold."""
+    for unit in ("bytes", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:,.1f} GB"
+
+
+def _write_shards(plan, out, workers):
+    """Writes the shards that are not finished and returns the results of all, in the plan's order."""
+    results = {number: sharding.finished_results(task, out) for number, task in enumerate(plan.tasks)}
+    todo = {number: plan.tasks[number] for number, found in results.items() if found is None}
+    if len(todo) < len(plan.tasks):
+        print(f"{len(plan.tasks) - len(todo)} of {len(plan.tasks)} shards are finished already.", flush=True)
+    with progress(total=sum(len(task.pictures) for task in todo.values()), label="compacting") as bar:
+        if workers == 0:
+            for number, task in todo.items():
+                results[number] = sharding.write_shard(
+                    task, out, plan.source, plan.predictors, lambda read, skipped: bar.update(read + skipped)
+                )
+        elif todo:
+            results |= _in_workers(plan, out, todo, min(workers, len(todo)), bar)
+    return list(results.values())
+
+
+def _in_workers(plan, out, todo, workers, bar):
+    """Writes shards in worker processes, one shard at a time each; returns their results by number of the task."""
+    context = multiprocessing.get_context("spawn")
+    # One cell a shard, written by one worker only: no lock that a killed worker could take along.
+    read, skipped = (context.RawArray("q", len(plan.tasks)) for _ in range(2))
+    others = multiprocessing.active_children()
+    results = {}
+    # Several workers with several threads each would only get in each other's way, and sums could differ in order.
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    with (
+        _environment(**one_thread),
+        concurrent.futures.ProcessPoolExecutor(
+            workers, context, _start_worker, (out, plan.source, plan.predictors, read, skipped)
+        ) as pool,
+    ):
+        waiting = {pool.submit(_work, task, number): number for number, task in todo.items()}
+        try:
+            while waiting:
+                done, _ = concurrent.futures.wait(waiting, 0.5, concurrent.futures.FIRST_COMPLETED)
+                for future in done:
+                    results[waiting.pop(future)] = future.result()
+                bar.update(sum(read) + sum(skipped) - bar.n)
+                if any(skipped):
+                    bar.set_postfix(skipped=sum(skipped))
+        except BaseException as error:
+            for child in set(multiprocessing.active_children()) - set(others):
+                child.terminate()
+                child.join()
+            _remove_leftovers(out)
+            if isinstance(error, BrokenProcessPool):
+                raise UserError(
+                    "a worker process was killed (too little memory?); finished shards are kept: run the same command "
+                    "again, with fewer --workers if need be."
+                ) from None
+            raise
+    return results
+
+
+@contextlib.contextmanager
+def _environment(**variables):
+    """Sets environment variables for the processes that are started inside the block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+_worker = {}
+
+
+def _start_worker(out, source, predictors, read, skipped):
+    """Keeps what all tasks share, and ends the worker when the parent process is gone, however it went."""
+    # Ctrl-C reaches the whole group; the parent ends its workers itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _worker.update(out=out, source=source, predictors=predictors, read=read, skipped=skipped)
+
+    def follow_parent():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=follow_parent, daemon=True).start()
+    with _silence():
+        import tensorflow  # noqa: F401
+
+
+@contextlib.contextmanager
+def _silence():
+    """Sends what libraries write to standard error nowhere: TensorFlow greets every worker, whatever its log level."""
+    before = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nowhere)
+
+
+def _work(task, number):
+    def advance(read, skipped):
+        _worker["read"][number] += read
+        _worker["skipped"][number] += skipped
+
+    return sharding.write_shard(task, _worker["out"], _worker["source"], _worker["predictors"], advance)
+
+
+def _finish(out, plan, results):
+    """Adds up the shards' results, writes skipped.csv and the manifest, and removes the traces of the work."""
+    skipped = [
+        (*row, task.split) for task, result in zip(plan.tasks, results, strict=True) for row in result["skipped"]
+    ]
+    _check_classes(out, plan, results, skipped)
+    with whole_file(out / "skipped.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([("id", "reason", "split"), *skipped])
+    manifest = _manifest(plan, results)
+    _remove_leftovers(out)
+    manifest.save(out)
+    _clear_up(out, plan)
+    return Manifest.load(out)
+
+
+def _per_class(plan, results, split):
+    counts = [result["per_class"] for task, result in zip(plan.tasks, results, strict=True) if task.split == split]
+    return tuple(map(sum, zip(*counts, strict=True)))
+
+
+def _check_classes(out, plan, results, skipped):
+    """A class of which nothing could be read would be a class no network can learn, and nobody would notice."""
+    for split in SPLITS:
+        counts = _per_class(plan, results, split)
+        planned = [picture for task in plan.tasks if task.split == split for picture in task.pictures]
+        for label, name in enumerate(plan.source.classes):
+            lost = {picture.id for picture in planned if picture.label == label} if not counts[label] else ()
+            if lost:
+                reason = next(reason for identifier, reason, where in skipped if where == split and identifier in lost)
+                shutil.rmtree(out)
+                raise UserError(
+                    f"none of the {len(lost)} {split} pictures of the class {name!r} can be read "
+                    f"(the first one: {reason}); mend them or take the class away."
+                )
+
+
+def _manifest(plan, results):
+    """The manifest of the finished shards."""
+    first = plan.tasks[0]
+    splits = {}
+    side_shards = {name: {} for name in first.maps[1:]}
+    for split in SPLITS:
+        # A shard none of whose pictures could be read was not kept.
+        rows = [
+            result["shards"]
+            for task, result in zip(plan.tasks, results, strict=True)
+            if task.split == split and result["shards"]
+        ]
+        columns = [tuple(Shard(**shard) for shard in column) for column in zip(*rows, strict=True)]
+        splits[split] = Split(columns[0], _per_class(plan, results, split))
+        for name, column in zip(first.maps[1:], columns[1:], strict=True):
+            side_shards[name][split] = column
+    train = [result for task, result in zip(plan.tasks, results, strict=True) if task.split == "train"]
+    pixels = splits["train"].records * first.side**2 * 255
+    rgb = [sum(result["rgb_sums"][channel] for result in train) / pixels for channel in range(3)]
+    maps = tuple(
+        SaliencyMap(
+            name,
+            _described(plan.predictors.get(name)),
+            sum(result["map_sums"][number] for result in train) / pixels,
+            side_shards.get(name, {}),
+        )
+        for number, name in enumerate(first.maps)
+    )
+    return Manifest(
+        side=first.side,
+        codec=first.codec,
+        classes=tuple(plan.source.classes),
+        splits=splits,
+        maps=maps,
+        mean_rgb=tuple(rgb),
+        seed=plan.seed,
+        source={**plan.source.description, "plan": plan.digest},
+        libraries=_versions(),
+    )

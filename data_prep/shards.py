@@ -1,0 +1,213 @@
+"""Shards: the order of the pictures on disk, how many shards there are, and writing one whole or not at all.
+
+The order is a keyed shuffle: pictures sorted by a hash of seed and id, so that it depends on nothing else. A shard is
+a stretch of that order. It is written under a temporary name, flushed to disk and renamed; then a small file
+of results (counts, sums, what was skipped) is put beside it, and only a shard with such results counts as finished.
+Planning a whole set, the worker processes and the manifest are in `data_prep.compaction`.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import itertools
+import json
+import os
+
+import numpy as np
+
+from data_prep import prepare
+from saliency_keras.console import whole_file
+from saliency_keras.data.manifest import shard_name
+from saliency_keras.data.pictures import UnreadablePicture
+from saliency_keras.data.records import encode_record, encode_side_record
+
+SHARD_BYTES = 128 * 2**20
+BATCH = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One shard to write: everything its bytes depend on.
+
+    Attributes:
+        split: `"train"` or `"val"`.
+        number: Number of the shard, from 0.
+        of: Number of shards of the split.
+        pictures: The shard's pictures in order.
+        maps: Names of the maps, the interleaved one first.
+        side: Stored width and height in pixels.
+        codec: `"raw"` or `"jpeg"`.
+        classes: Number of classes.
+    """
+
+    split: str
+    number: int
+    of: int
+    pictures: tuple
+    maps: tuple[str, ...]
+    side: int
+    codec: str
+    classes: int
+
+    @property
+    def files(self):
+        """Names of the shard and its side shards, one for each map."""
+        return [shard_name(self.split, self.number, self.of, name) for name in (None, *self.maps[1:])]
+
+    @property
+    def results_file(self):
+        """Name of the results beside the shard, which exist until the manifest is written."""
+        return "." + shard_name(self.split, self.number, self.of, suffix="json")
+
+
+def keyed_order(pictures, seed):
+    """Sorts pictures by a hash of seed and id: a shuffle that depends on nothing else.
+
+    Args:
+        pictures: Pictures of one split.
+        seed: Any integer.
+
+    Returns:
+        A list of the same pictures.
+    """
+    return sorted(pictures, key=lambda picture: hashlib.sha256(f"{seed}/{picture.id}".encode()).digest())
+
+
+def record_bytes(side, codec):
+    """About how many bytes one record takes, id and framing included."""
+    # JPEG at quality 95 was measured to take 0.4 to 0.75 bytes a pixel for picture and map together.
+    return 150 + (4 * side * side if codec == "raw" else round(0.75 * side * side))
+
+
+def shard_count(split, pictures, bytes_each):
+    """How many shards a split gets: none above 128 MiB, and enough of them to share the work and to shuffle well.
+
+    Args:
+        split: `"train"` or `"val"`.
+        pictures: Number of pictures.
+        bytes_each: Bytes of a record.
+
+    Returns:
+        The number of shards: as many as 128 MiB each ask for, and one per 128 pictures up to 8 (train) or 2 (val).
+    """
+    by_size = -(-pictures * bytes_each // SHARD_BYTES)
+    by_work = min(8 if split == "train" else 2, -(-pictures // 128))
+    return max(1, by_size, by_work)
+
+
+def stretches(pictures, count):
+    """Cuts a list into `count` parts whose lengths differ by one at most."""
+    bounds = [number * len(pictures) // count for number in range(count + 1)]
+    return [tuple(pictures[start:end]) for start, end in itertools.pairwise(bounds)]
+
+
+def write_shard(task, folder, source, predictors, advance=lambda read, skipped: None):
+    """Reads a shard's pictures, predicts their maps and writes the shard, its side shards and its results.
+
+    Args:
+        task: The `Task`.
+        folder: Folder of the data set.
+        source: Where the pictures come from.
+        predictors: The predictor of each map the source does not have itself, by name.
+        advance: Called with the numbers of pictures read and skipped since the last call.
+
+    Returns:
+        The results, as `finished_results` reads them.
+    """
+    results = {"skipped": [], "per_class": [0] * task.classes, "rgb_sums": [0] * 3, "map_sums": [0] * len(task.maps)}
+    with _whole_records([folder / name for name in task.files]) as writers:
+        for start in range(0, len(task.pictures), BATCH):
+            batch, skipped = _read_batch(task.pictures[start : start + BATCH], source)
+            results["skipped"] += skipped
+            if batch:
+                _write_batch(task, batch, predictors, writers, results)
+            advance(len(batch), len(skipped))
+    results["shards"] = [_described(folder / name, sum(results["per_class"])) for name in task.files]
+    if not sum(results["per_class"]):
+        # A shard without records would be a trap for readers: it is left out, its number stays free.
+        for name in task.files:
+            (folder / name).unlink()
+        results["shards"] = []
+    with whole_file(folder / task.results_file, "w", encoding="utf-8") as file:
+        json.dump(results, file)
+    return results
+
+
+def finished_results(task, folder):
+    """The results of a shard that is finished, or `None`."""
+    try:
+        results = json.loads((folder / task.results_file).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    for shard in results["shards"]:
+        path = folder / shard["file"]
+        if not path.is_file() or path.stat().st_size != shard["bytes"]:
+            return None
+    return results
+
+
+def _read_batch(pictures, source):
+    """Squares of the pictures that can be read, `(picture, pixels, own maps)`, and `[id, reason]` of the others."""
+    batch, skipped = [], []
+    for picture in pictures:
+        try:
+            pixels, own_maps = source.read(picture)
+        except UnreadablePicture as error:
+            skipped.append([picture.id, error.reason])
+            continue
+        batch.append((picture, prepare.square(pixels), {name: prepare.square(one) for name, one in own_maps.items()}))
+    return batch, skipped
+
+
+def _write_batch(task, batch, predictors, writers, results):
+    """Predicts the maps of a batch on its 256x256 squares, scales picture and maps, writes records, adds up results."""
+    squares = np.stack([pixels for _, pixels, _ in batch])
+    predicted = {name: predictors[name](squares) for name in task.maps if name in predictors}
+    for index, (picture, pixels, own_maps) in enumerate(batch):
+        image = prepare.shrink(pixels, task.side)
+        maps = [
+            prepare.stored_map(predicted[name][index] if name in predicted else own_maps[name], task.side)
+            for name in task.maps
+        ]
+        writers[0].write(encode_record(task.codec, image, maps[0], picture.label, picture.id))
+        for writer, one in zip(writers[1:], maps[1:], strict=True):
+            writer.write(encode_side_record(task.codec, one))
+        results["per_class"][picture.label] += 1
+        # Integer sums: the means do not depend on the order in which shards are added up.
+        for channel in range(3):
+            results["rgb_sums"][channel] += int(image[..., channel].sum(dtype="int64"))
+        for number, one in enumerate(maps):
+            results["map_sums"][number] += int(one.sum(dtype="int64"))
+
+
+@contextlib.contextmanager
+def _whole_records(paths):
+    """TFRecord files that appear under their names, all of them flushed to disk, only if the block ends well."""
+    import tensorflow as tf
+
+    # The process's number keeps a worker that outlives its killed parent for a moment out of its successor's file.
+    temporaries = [path.with_name(f".{path.name}.{os.getpid()}.incomplete") for path in paths]
+    try:
+        writers = [tf.io.TFRecordWriter(str(path)) for path in temporaries]
+        yield writers
+        for writer in writers:
+            writer.close()
+        for temporary, path in zip(temporaries, paths, strict=True):
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+    except tf.errors.OpError as error:
+        code = errno.ENOSPC if isinstance(error, tf.errors.ResourceExhaustedError) else errno.EIO
+        raise OSError(code, os.strerror(code), str(paths[0])) from None
+    finally:
+        for temporary in temporaries:
+            with contextlib.suppress(FileNotFoundError):
+                temporary.unlink()
+
+
+def _described(path, records):
+    """A shard as the manifest names it."""
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"file": path.name, "records": records, "bytes": path.stat().st_size, "sha256": digest}

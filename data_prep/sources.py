@@ -1,0 +1,137 @@
+"""Where pictures come from: an image folder, the built-in `popout`, and what is to follow.
+
+A source lists its pictures without decoding them and reads one when asked to. It has
+
+- `description`: what the manifest says of it, words and numbers only;
+- `classes`: class names, a label being an index into them;
+- `pictures(split)`: a list of `Picture`, in any order;
+- `read(picture)`: the pixels, uint8 `(height, width, 3)`, and a dict of the maps that the source itself has;
+- `own_maps`: names of those maps.
+
+A source is sent to the worker processes, so it holds names and places, no open files. A further source is one class
+here and one line in `open_source`.
+"""
+
+import csv
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from saliency_keras.console import UserError
+from saliency_keras.data.manifest import SPLITS
+
+
+class Picture(NamedTuple):
+    """One picture of a source: `id` (unique in its split), `label`, `place` (what `read` needs), size in `bytes`."""
+
+    id: str
+    label: int
+    place: object
+    bytes: int
+
+
+def open_source(name):
+    """Finds the source of that name and lists what it has.
+
+    Args:
+        name: A folder with `train/CLASS/*` and `val/CLASS/*`, or `"popout"`.
+
+    Returns:
+        The source.
+
+    Raises:
+        UserError: If there is no such source or it is no data set of at least two classes.
+    """
+    if str(name) == "popout":
+        from data_prep.popout import PopoutSource
+
+        return PopoutSource()
+    return FolderSource(name)
+
+
+class FolderSource:
+    """An image folder: `train/CLASS/*` and `val/CLASS/*`, whatever the files are called.
+
+    Every regular file of a class folder that is not hidden counts as a picture; one that cannot be decoded ends up in
+    `skipped.csv`. A picture's id is `CLASS/file name`. A file `classes.csv` beside `train/` (columns `class,name`)
+    gives the classes human names.
+    """
+
+    own_maps = ()
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise UserError(
+                f"there is no folder {folder}; SOURCE is a folder with train/CLASS/* and val/CLASS/*, or `popout`."
+            )
+        self._folders = self._class_folders()
+        names = _human_names(self.folder / "classes.csv")
+        self.classes = _distinct([names.get(_text(name), _text(name)) for name in self._folders], self._folders)
+        folders = [_text(name) for name in self._folders]
+        self.description = {"kind": "folder", "name": self.folder.resolve().name, "class_folders": folders}
+
+    def pictures(self, split):
+        """Every file of the split's class folders."""
+        found = []
+        for label, name in enumerate(self._folders):
+            for entry in _files(self.folder / split / name):
+                place = os.path.join(split, name, entry.name)
+                found.append(Picture(f"{_text(name)}/{_text(entry.name)}", label, place, entry.stat().st_size))
+        return found
+
+    def read(self, picture):
+        """Decodes one picture; `UnreadablePicture` if it is none."""
+        from saliency_keras.data.pictures import read_picture
+
+        return read_picture(self.folder / picture.place), {}
+
+    def _class_folders(self):
+        """Names of the class folders, sorted; the same in both splits, none of them empty."""
+        names = {}
+        for split in SPLITS:
+            if not (self.folder / split).is_dir():
+                raise UserError(f"{self.folder} has no folder {split}/; SOURCE needs train/CLASS/* and val/CLASS/*.")
+            with os.scandir(self.folder / split) as entries:
+                names[split] = {entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")}
+            if not names[split]:
+                raise UserError(f"{self.folder / split} has no class folders; SOURCE needs {split}/CLASS/*.")
+        for split, other in (SPLITS, SPLITS[::-1]):
+            if missing := sorted(names[split] - names[other]):
+                name = _text(missing[0])
+                raise UserError(f"the class {name} is in {split}/ but missing in {other}/ of {self.folder}.")
+        for split in SPLITS:
+            for name in sorted(names[split]):
+                if next(_files(self.folder / split / name), None) is None:
+                    raise UserError(f"the class folder {self.folder / split / name} has no pictures.")
+        if len(names["train"]) < 2:
+            name = _text(*names["train"])
+            raise UserError(f"{self.folder} has one class only ({name}); a classifier needs two or more.")
+        return sorted(names["train"])
+
+
+def _files(folder):
+    with os.scandir(folder) as entries:
+        yield from (entry for entry in entries if entry.is_file() and not entry.name.startswith("."))
+
+
+def _text(name):
+    """A file name as text that can be written as UTF-8, even where the name on disk is not."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _human_names(path):
+    """The names that `classes.csv` gives the class folders, or none where there is no such file."""
+    if not path.is_file():
+        return {}
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            return {row["class"]: row["name"] for row in csv.DictReader(file) if row["class"] and row["name"]}
+    except (KeyError, ValueError, csv.Error):
+        raise UserError(f"{path} is no table with the columns class,name; mend it or take it away.") from None
+
+
+def _distinct(names, folders):
+    """Two classes of one human name (ImageNet has two cranes) are told apart by their folders' names."""
+    pairs = zip(names, folders, strict=True)
+    return tuple(f"{name} ({_text(folder)})" if names.count(name) > 1 else name for name, folder in pairs)
