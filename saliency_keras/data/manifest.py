@@ -9,7 +9,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from saliency_keras.console import UserError, whole_file
+from saliency_keras.console import UserError, progress, whole_file
 
 FORMAT = "saliency_keras compact data set"
 VERSION = 1
@@ -120,6 +120,19 @@ class Manifest:
         """sha256 of the manifest's text: it names the data set, shards and all, in a run's `config.json`."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
+    def check_sums(self):
+        """Refuses a set one of whose shards has another sha256 than the manifest says; reads every byte once."""
+        shards = self._every_shard()
+        with progress(total=sum(shard.bytes for shard in shards), label="checking", unit="byte") as bar:
+            for shard in shards:
+                digest = hashlib.sha256()
+                with open(self.folder / shard.file, "rb") as file:
+                    while block := file.read(1 << 20):
+                        digest.update(block)
+                        bar.update(len(block))
+                if digest.hexdigest() != shard.sha256:
+                    raise UserError(f"the shard {self.folder / shard.file} is damaged; run data_prep.compact again.")
+
     @classmethod
     def load(cls, folder):
         """Reads the manifest of `folder` and checks that the shards are there and have the right size.
@@ -137,9 +150,13 @@ class Manifest:
         folder = Path(folder)
         path = folder / "manifest.json"
         if not folder.is_dir():
-            raise UserError(f"there is no folder {folder}; make a data set with `python -m data_prep.compact SOURCE {folder}`.")
+            raise UserError(
+                f"there is no folder {folder}; make a data set with `python -m data_prep.compact SOURCE {folder}`."
+            )
         if not path.is_file():
-            raise UserError(f"{folder} has no manifest.json, so it is no finished compact data set; run data_prep.compact (again).")
+            raise UserError(
+                f"{folder} has no manifest.json, so it is no finished compact data set; run data_prep.compact (again)."
+            )
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
@@ -147,18 +164,23 @@ class Manifest:
         if not isinstance(fields, dict) or fields.get("format") != FORMAT:
             raise UserError(f"{path} is not the manifest of a compact data set.")
         if fields.get("version") != VERSION:
-            raise UserError(f"{path} has format version {fields.get('version')!r}, this program reads version {VERSION}; make the set again.")
+            raise UserError(
+                f"{path} has format version {fields.get('version')!r}, this program reads version {VERSION}; "
+                "make the set again."
+            )
         try:
             manifest = cls._from_fields(fields, folder)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{path} is damaged: {type(error).__name__} at {error}.") from None
-        manifest._check_sizes()
+        manifest.check_sizes()
         return manifest
 
     @classmethod
     def _from_fields(cls, fields, folder):
         splits = {
-            name: Split(_shards(fields["splits"][name]["shards"]), tuple(int(n) for n in fields["splits"][name]["per_class"]))
+            name: Split(
+                _shards(fields["splits"][name]["shards"]), tuple(int(n) for n in fields["splits"][name]["per_class"])
+            )
             for name in SPLITS
         }
         maps = tuple(
@@ -195,15 +217,21 @@ class Manifest:
                     raise ValueError(f"the side shards of the map {one.name}")
         return manifest
 
-    def _check_sizes(self):
-        sides = [shards for one in self.maps for shards in one.shards.values()]
-        for shards in [*(split.shards for split in self.splits.values()), *sides]:
-            for shard in shards:
-                path = self.folder / shard.file
-                if not path.is_file():
-                    raise UserError(f"the shard {path} is missing; run data_prep.compact again.")
-                if path.stat().st_size != shard.bytes:
-                    raise UserError(f"the shard {path} has {path.stat().st_size} bytes, the manifest says {shard.bytes}; run data_prep.compact again.")
+    def check_sizes(self):
+        """Refuses a set one of whose shards is missing or has another size than the manifest says."""
+        for shard in self._every_shard():
+            path = self.folder / shard.file
+            if not path.is_file():
+                raise UserError(f"the shard {path} is missing; run data_prep.compact again.")
+            if path.stat().st_size != shard.bytes:
+                raise UserError(
+                    f"the shard {path} has {path.stat().st_size} bytes, the manifest says {shard.bytes}; "
+                    "run data_prep.compact again."
+                )
+
+    def _every_shard(self):
+        pictures = [shard for split in self.splits.values() for shard in split.shards]
+        return pictures + [shard for one in self.maps for shards in one.shards.values() for shard in shards]
 
 
 def _shards(entries):

@@ -1,0 +1,69 @@
+"""The order of an epoch: a pure function of seed and epoch, the same for every reader.
+
+Pictures were shuffled globally when the set was written. An epoch permutes the shards, reads them one after another
+and permutes the records within each window of the stream: a disk reads ahead, memory stays bounded, and a set no
+larger than the window is permuted entirely. Picture and map share one draw of crop and flip. Draws come from the
+Philox counter generator's raw words, keyed by (seed, epoch), so resuming at any epoch replays the stream and no later
+numpy can change it.
+"""
+
+import dataclasses
+
+import numpy as np
+
+WINDOW = 2048
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochPlan:
+    """One epoch, picture by picture in the order of training.
+
+    Attributes:
+        shards: int64 `(shards,)`, the shards in the order they are read.
+        within: int64 `(pictures,)`, the place of each picture in its window of the stream of those shards.
+        index: int64 `(pictures,)`, the place of each picture in the split as it lies on disk.
+        top: int32 `(pictures,)`, first row of the crop.
+        left: int32 `(pictures,)`, first column of the crop.
+        flip: bool `(pictures,)`, whether the crop is mirrored.
+    """
+
+    shards: np.ndarray
+    within: np.ndarray
+    index: np.ndarray
+    top: np.ndarray
+    left: np.ndarray
+    flip: np.ndarray
+
+
+def epoch_plan(records, seed, epoch, margin, window=WINDOW):
+    """Plans one epoch of training.
+
+    Args:
+        records: Number of records of each shard.
+        seed: The run's seed.
+        epoch: The epoch, the first being 1.
+        margin: Stored side less cropped side, in pixels; crops start at 0 to `margin`.
+        window: Number of records that are permuted together.
+
+    Returns:
+        The `EpochPlan`.
+    """
+    draw = np.random.Philox(key=[seed, epoch]).random_raw
+    records = np.asarray(records, np.int64)
+    shards = np.argsort(draw(len(records)), kind="stable")
+    starts = np.cumsum(records) - records
+    stream = np.concatenate([np.arange(starts[shard], starts[shard] + records[shard]) for shard in shards])
+    within = np.concatenate(
+        [np.argsort(draw(min(window, len(stream) - first)), kind="stable") for first in range(0, len(stream), window)]
+    )
+    window_start = np.arange(len(stream)) // window * window
+    words = draw(len(stream))
+    # 20 bits each for row and column: their remainders are even to one part in a thousand for margins up to a thousand.
+    return EpochPlan(
+        shards=shards,
+        within=within,
+        index=stream[window_start + within],
+        top=(words & 0xFFFFF).astype(np.int64).__mod__(margin + 1).astype(np.int32),
+        left=((words >> 20) & 0xFFFFF).astype(np.int64).__mod__(margin + 1).astype(np.int32),
+        flip=(words >> 63).astype(bool),
+    )

@@ -1,0 +1,87 @@
+"""Trains one experiment of the papers into a run folder.
+
+python -m saliency_keras.train fanin3 --data DIR        on a compact data set
+python -m saliency_keras.train fanin3                   on the built-in pictures
+python -m saliency_keras.train --list                   what there is to train
+"""
+
+import argparse
+from pathlib import Path
+
+from saliency_keras.console import UserError, run
+from saliency_keras.experiments import EXPERIMENTS, experiment
+
+MAPS = "own, shuffled, shuffled_in_class, center, uniform, or the name of a further map of the set"
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m saliency_keras.train", description=__doc__.splitlines()[0])
+    parser.add_argument("experiment", nargs="?", help="name of an experiment; --list shows them")
+    parser.add_argument("--list", action="store_true", help="print every experiment and what it reproduces")
+    parser.add_argument("--data", metavar="DIR", help="compact data set; without it, the built-in pictures `popout`")
+    parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/EXPERIMENT)")
+    parser.add_argument("--epochs", type=int, metavar="N", help="epochs; the schedule keeps its proportions")
+    parser.add_argument("--batch", type=int, metavar="N", help="pictures in a batch")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of everything random (default: 0)")
+    parser.add_argument("--maps", default="own", help=f"saliency shown to the network: {MAPS} (default: own)")
+    parser.add_argument("--init", metavar="RUN", help="run folder whose weights to start from")
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="default: float32")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; repeatable")
+    return parser
+
+
+def main(arguments=None):
+    """Parses the command line, trains, and prints the figures."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.list:
+        _print_experiments()
+        return
+    if not options.experiment:
+        parser.error("say which experiment to train; --list shows them")
+    chosen = experiment(options.experiment)
+    if options.seed < 0:
+        raise UserError(f"--seed must be 0 or more. Received: {options.seed}")
+    data = options.data
+    if data is None:
+        chosen = chosen.replace(**chosen.popout)
+        print(f"no --data: training on the built-in pictures `popout` for {chosen.epochs} epochs unless told otherwise")
+        from data_prep.popout import cached_set
+
+        data = cached_set()
+        print(f"popout is at {data}")
+    if options.epochs is not None:
+        if options.epochs < 1:
+            raise UserError(f"--epochs must be at least 1. Received: {options.epochs}")
+        chosen = chosen.with_epochs(options.epochs)
+    if options.batch is not None:
+        chosen = chosen.replace(batch=options.batch)
+    chosen = chosen.with_settings(options.set)
+    out = Path(options.out) if options.out else default_out(chosen.name, options.maps, options.seed)
+
+    from saliency_keras.training.train import train
+
+    summary = train(chosen, data, out, options.maps, options.seed, options.precision, options.init, options.resume)
+    last, best = summary["last"], summary["best"]
+    print(
+        f"{chosen.name}: Top-1 {last['val_top1']:.2%}, Top-5 {last['val_top5']:.2%} after {summary['epochs']} epochs "
+        f"(best epoch {best['epoch']}: {best['val_top1']:.2%}), {summary['parameters']['total']:,} parameters, "
+        f"{summary['images_per_second']:.0f} images/s"
+    )
+    print(f"{out}: see curves.png and summary.json")
+
+
+def default_out(name, maps, seed):
+    """Where a run goes that is not told: `runs/fanin3`, `runs/fanin3-shuffled-seed1`."""
+    return Path("runs") / (name + (f"-{maps}" if maps != "own" else "") + (f"-seed{seed}" if seed else ""))
+
+
+def _print_experiments():
+    for one in EXPERIMENTS.values():
+        published = ", ".join(f"{metric} {value:.2%}" for metric, value in one.published.items()) or "no figure printed"
+        print(f"{one.name:26}{one.paper}, {one.row}: {published}; {one.side} px, {one.epochs} epochs")
+
+
+if __name__ == "__main__":
+    run(main)

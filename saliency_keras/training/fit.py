@@ -1,0 +1,156 @@
+"""The training loop: epochs into a run folder, resumable at any moment.
+
+What is trained is a `Job`; `classification.py` and its neighbours make one. The order is: resume, then init from, then
+scratch. After each epoch the state is written first, and `history.csv` and `curves.png` follow from it, so that a kill
+between the two leaves no odd row.
+"""
+
+import csv
+import dataclasses
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+
+from saliency_keras.console import UserError, progress, whole_file
+from saliency_keras.training.state import load_state, save_state
+
+
+@dataclasses.dataclass
+class Job:
+    """What a run trains.
+
+    Attributes:
+        model: The built network, with its initial weights.
+        loss: A Keras loss.
+        metrics: Keras metrics.
+        best: Column of the history that says which epoch is the best, such as `"val_top1"`; larger is better.
+        steps: Batches in an epoch.
+        training: Function of a first and a last epoch that gives the batches of both and all between.
+        validation: Function without arguments that gives the validation batches.
+        finish: Function of the trained model and the run folder that writes what its kind of run has besides.
+    """
+
+    model: keras.Model
+    loss: Callable
+    metrics: list
+    best: str
+    steps: int
+    training: Callable
+    validation: Callable
+    finish: Callable
+
+
+def fit(job, experiment, folder):
+    """Trains a job to the end of its experiment, from the newest state in the run folder if there is one.
+
+    Args:
+        job: The `Job`.
+        experiment: The `Experiment` with its schedule.
+        folder: The run folder, with its `config.json` written.
+
+    Returns:
+        The history: a list of one dictionary an epoch.
+
+    Raises:
+        UserError: If the loss is not finite; the sentence names epoch and step.
+    """
+    folder = Path(folder)
+    model = keras.Model(job.model.input, job.model.output)  # compiled; the job's own stays free of what a file lacks
+    model.compile(
+        keras.optimizers.SGD(experiment.learning_rate, experiment.momentum),
+        loss=job.loss,
+        metrics=job.metrics,
+        jit_compile=_compiles(),
+    )
+    model.optimizer.build(model.trainable_variables)
+    history = load_state(folder / "state", model)
+    write_history(folder, history)
+    if len(history) < experiment.epochs:
+        model.fit(
+            job.training(len(history) + 1, experiment.epochs),
+            initial_epoch=len(history),
+            epochs=experiment.epochs,
+            steps_per_epoch=job.steps,
+            validation_data=job.validation(),
+            callbacks=[_Recorder(job, experiment, folder, history)],
+            verbose=0,
+        )
+    return history
+
+
+def save_model(model, path):
+    """Saves a model as a `.keras` file, whole or not at all."""
+    temporary = path.with_name(f".{path.stem}.incomplete.keras")
+    try:
+        model.save(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_history(folder, history):
+    """Writes `history.csv`, one row an epoch."""
+    if not history:
+        return
+    with whole_file(Path(folder) / "history.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, list(history[0]))
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def _compiles():
+    """XLA is for accelerators: on a CPU, TensorFlow's own kernels train AlexNet twice as fast."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    return "auto"
+
+
+class _Recorder(keras.callbacks.Callback):
+    """Sets the learning rate, watches the loss, and records each finished epoch."""
+
+    async_safe = True  # losses are looked at one step late, so that a device never waits for it
+
+    def __init__(self, job, experiment, folder, history):
+        super().__init__()
+        self.job, self.experiment, self.folder, self.history = job, experiment, folder, history
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.started, self.last_loss = epoch + 1, time.perf_counter(), None
+        self.model.optimizer.learning_rate = self.experiment.learning_rate_of(self.epoch)
+        self.bar = progress(total=self.job.steps, label=f"epoch {self.epoch}/{self.experiment.epochs}", unit="step")
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._stop_if_not_finite(batch)
+        self.last_loss = logs["loss"]
+        self.bar.update()
+
+    def on_test_begin(self, logs=None):
+        self.bar.close()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._stop_if_not_finite(self.job.steps)
+        row = {"epoch": self.epoch, "learning_rate": float(self.model.optimizer.learning_rate)}
+        row |= {name: float(value) for name, value in logs.items()}
+        row["seconds"] = round(time.perf_counter() - self.started, 3)
+        best = max((past[self.job.best] for past in self.history), default=-math.inf)
+        self.history.append(row)
+        if row[self.job.best] > best:
+            save_model(self.job.model, self.folder / "best.keras")
+        save_state(self.folder / "state", self.model, self.history)
+        write_history(self.folder, self.history)
+        figures = "  ".join(f"{name} {row[name]:.4f}" for name in logs)
+        print(f"epoch {self.epoch}/{self.experiment.epochs}  {figures}  {row['seconds']:.0f} s", flush=True)
+
+    def _stop_if_not_finite(self, step):
+        """Keras' loss is the mean of the epoch so far: once not finite, it stays so."""
+        if self.last_loss is not None and not math.isfinite(float(self.last_loss)):
+            raise UserError(
+                f"the loss is not finite in epoch {self.epoch}, step {step}; lower the learning rate "
+                "(--set learning_rate=…) or train in float32."
+            )

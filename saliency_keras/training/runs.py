@@ -1,0 +1,278 @@
+"""Reading a run folder: what a training wrote, as `evaluate`, `plot`, `report` and the tables of papers need it.
+
+A run folder is finished once `summary.json` is there. Whatever is no run, is not finished or is damaged is refused in
+one sentence. `predictions.h5` holds the rank of the true class of every validation picture; it is read when it is
+asked for. Nothing here needs Keras, and nothing that is read is ever executed. Writing a run folder is the training's.
+"""
+
+import csv
+import dataclasses
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+
+from saliency_keras.console import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+    """What the last epoch's model said of each picture of a split.
+
+    Attributes:
+        ids: str array `(pictures,)`, unique.
+        labels: int32 array `(pictures,)`, indices into `classes`.
+        ranks: int32 array `(pictures,)`: the rank of the true class, 0 where the model is right.
+        first: int32 array `(pictures, min(5, classes))`: the first classes, best first.
+        classes: Class names.
+        split: Name of the split, `"val"`.
+        data: Digest of the data set's manifest.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    ranks: np.ndarray
+    first: np.ndarray
+    classes: tuple[str, ...]
+    split: str
+    data: str
+
+    def correct(self, k=1):
+        """Whether the true class is among the first `k`: bool array `(pictures,)`."""
+        return self.ranks < k
+
+    def in_order_of(self, other):
+        """The same predictions in the order of another run's pictures, so that the two can be compared in pairs.
+
+        Args:
+            other: `Predictions` of the other run. Its data set may be another compaction (another predictor, say)
+                of the same pictures: they are matched by id.
+
+        Returns:
+            `Predictions` with `ids`, `labels` and `classes` equal to the other's.
+
+        Raises:
+            UserError: If the pictures, their classes or the class names are not the same.
+        """
+        sets = f"data sets {self.data[:12]} and {other.data[:12]}"
+        if self.classes != other.classes:
+            raise UserError(f"the two runs cannot be compared: their classes differ ({sets}).")
+        order, order_of_other = np.argsort(self.ids), np.argsort(other.ids)
+        if not np.array_equal(self.ids[order], other.ids[order_of_other]):
+            shared = np.intersect1d(self.ids, other.ids).size
+            counts = f"{shared} pictures in common of {self.ids.size} and {other.ids.size}"
+            raise UserError(f"the two runs cannot be compared: they were tested on other pictures ({counts}; {sets}).")
+        place = np.empty_like(order)
+        place[order_of_other] = order
+        if not np.array_equal(self.labels[place], other.labels):
+            raise UserError(f"the two runs cannot be compared: the same pictures have other labels ({sets}).")
+        rows = {name: getattr(self, name)[place] for name in ("ids", "labels", "ranks", "first")}
+        return dataclasses.replace(self, **rows)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished run folder.
+
+    Attributes:
+        folder: Where it is.
+        config: What was run: `config["experiment"]`, `config["data"]`, `config["maps"]`, `config["seed"]` and so on.
+        history: `{column: float64 array (epochs,)}` in the order of `history.csv`; NaN where a cell is empty.
+        summary: Last and best figures, parameter counts, wall time.
+    """
+
+    folder: Path
+    config: dict
+    history: dict[str, np.ndarray]
+    summary: dict
+
+    @property
+    def name(self):
+        """Name of the experiment."""
+        return self.config["experiment"]["name"]
+
+    @property
+    def maps(self):
+        """The saliency maps that were used: `"own"`, `"shuffled"` and so on."""
+        return self.config.get("maps", "own")
+
+    @property
+    def seed(self):
+        """The run's seed."""
+        return self.config.get("seed", 0)
+
+    @property
+    def published(self):
+        """The paper's figures for this experiment by metric, `{"top1": 0.4899}`; empty where it has none."""
+        return self.config["experiment"].get("published") or {}
+
+    @functools.cached_property
+    def predictions(self):
+        """The `Predictions` of `predictions.h5`; a `UserError` if the file is missing or damaged."""
+        return _read_predictions(self.folder / "predictions.h5")
+
+    @classmethod
+    def load(cls, folder):
+        """Reads a finished run.
+
+        Args:
+            folder: The run folder.
+
+        Returns:
+            The `Run`.
+
+        Raises:
+            UserError: If it is no run folder, the run is not finished, or a file is damaged.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise UserError(f"there is no run folder {folder}.")
+        if not (folder / "config.json").is_file():
+            raise UserError(f"{folder} is no run folder: it has no config.json.")
+        config = _read_json(folder / "config.json")
+        experiment = config.get("experiment")
+        if not isinstance(experiment, dict) or not isinstance(experiment.get("name"), str):
+            raise UserError(f"{folder / 'config.json'} is not that of a run: it names no experiment.")
+        if not (folder / "summary.json").is_file():
+            how = f"python -m saliency_keras.train {experiment['name']} --out {folder} --resume"
+            raise UserError(f"the run {folder} is not finished (no summary.json); go on with it by `{how}`.")
+        return cls(folder, config, read_history(folder / "history.csv"), _read_json(folder / "summary.json"))
+
+
+def labels_of(runs):
+    """A short label for each run that tells it from the others: `fanin3`, `fanin3, shuffled maps, seed 1`.
+
+    It starts with the experiment and, where they are not the pictures' own, the maps; the seed follows where seeds
+    differ. Runs that are still alike get what differs in their experiment and their config, at last their folder.
+
+    Args:
+        runs: `Run`s.
+
+    Returns:
+        A list of strings, one a run, no two alike.
+
+    Raises:
+        UserError: If a run is given twice.
+    """
+    folders = [run.folder.resolve() for run in runs]
+    for folder in folders:
+        if folders.count(folder) > 1:
+            raise UserError(f"the run {folder} is given twice.")
+    labels = [run.name if run.maps == "own" else f"{run.name}, {run.maps} maps" for run in runs]
+    if len({run.seed for run in runs}) > 1:
+        labels = [f"{label}, seed {run.seed}" for label, run in zip(labels, runs, strict=True)]
+    for detail in _details(runs):
+        labels = _told_apart(labels, detail)
+    return _told_apart(_told_apart(labels, [folder.name for folder in folders]), [str(folder) for folder in folders])
+
+
+def _details(runs):
+    """What else may differ between runs of one experiment: one list of texts, one text a run, for each setting."""
+    settings = []
+    for run in runs:
+        experiment = dict(run.config["experiment"])
+        arguments = experiment.pop("arguments", {})
+        data = {"data": Path(str(run.config.get("data", {}).get("folder"))).name}
+        config = {key: run.config.get(key) for key in ("init", "precision", "device", "epochs", "batch")}
+        settings.append({**arguments, **experiment, **data, **config})
+    for key in dict.fromkeys(key for setting in settings for key in setting):
+        yield [f"{key} {setting.get(key)}" for setting in settings]
+
+
+def _told_apart(labels, details):
+    """Adds its detail to each label that several runs share, where their details differ."""
+    details_of_label = {}
+    for label, detail in zip(labels, details, strict=True):
+        details_of_label.setdefault(label, set()).add(detail)
+    return [
+        f"{label}, {detail}" if len(details_of_label[label]) > 1 else label
+        for label, detail in zip(labels, details, strict=True)
+    ]
+
+
+def read_history(path):
+    """Reads a `history.csv`, one row an epoch, finished or not.
+
+    Args:
+        path: The file.
+
+    Returns:
+        `{column: float64 array (epochs,)}` in the file's order; NaN for an empty cell.
+
+    Raises:
+        UserError: If it is missing, has no epoch, or is not a table of numbers.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path.parent} has no {path.name}, so it is no whole run folder.")
+    with open(path, newline="", encoding="utf-8") as file:
+        try:
+            header, *rows = csv.reader(file)
+            table = np.array([[float(cell or "nan") for cell in row] for row in rows], dtype="float64")
+        except (ValueError, csv.Error):
+            raise UserError(f"{path} is damaged: it is not a table of numbers with a line of names above.") from None
+    if not rows:
+        raise UserError(f"{path} has no epoch yet.")
+    if table.shape[1:] != (len(header),) or len(set(header)) != len(header) or "epoch" not in header:
+        raise UserError(f"{path} is damaged: its rows do not fit its column names, or it has no column epoch.")
+    return dict(zip(header, table.T, strict=True))
+
+
+def _read_json(path):
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON: {error}.") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is damaged: it holds no named fields.")
+    return content
+
+
+def _read_predictions(path):
+    import h5py
+
+    if not path.is_file():
+        raise UserError(f"{path.parent} has no {path.name}: it is not the finished run of a classifier.")
+    try:
+        with h5py.File(path, "r") as file:
+            predictions = Predictions(
+                ids=np.array(_dataset(file, "id").asstr()[:], dtype=str),
+                labels=_dataset(file, "label")[:],
+                ranks=_dataset(file, "rank")[:],
+                first=_dataset(file, "top5")[:],
+                classes=tuple(_text(name) for name in file.attrs["classes"]),
+                split=_text(file.attrs["split"]),
+                data=_text(file.attrs["data"]),
+            )
+        _check_predictions(predictions)
+    except (OSError, KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is damaged: {error}.") from None
+    return predictions
+
+
+def _dataset(file, name):
+    import h5py
+
+    # A run may come from elsewhere: its file shall not make us read another one.
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or file[name].external or file[name].is_virtual:
+        raise ValueError(f"{name} is not stored in the file itself")
+    return file[name]
+
+
+def _text(value):
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+
+def _check_predictions(predictions):
+    pictures, classes = predictions.ids.size, len(predictions.classes)
+    if predictions.ids.shape != (pictures,) or np.unique(predictions.ids).size != pictures or not pictures:
+        raise ValueError("no pictures, or the ids are not unique")
+    for name in ("labels", "ranks"):
+        values = getattr(predictions, name)
+        if values.shape != (pictures,) or values.dtype.kind not in "iu":
+            raise ValueError(f"{name} are not one whole number a picture")
+        if values.min() < 0 or values.max() >= classes:
+            raise ValueError(f"{name} do not fit the {classes} classes")
+    if predictions.first.shape != (pictures, min(5, classes)):
+        raise ValueError(f"the first classes have shape {predictions.first.shape}")

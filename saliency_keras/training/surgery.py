@@ -1,0 +1,82 @@
+"""Weights carried over from one network to another that differs by a channel or a top layer (thesis §3.4)."""
+
+import numpy as np
+
+from saliency_keras.console import UserError
+
+
+def carry_weights(source, model, new_weights="uniform01", new_top=False, seed=0):
+    """Fills `model` with the weights of `source`, layer by layer, by name.
+
+    A variable of the same shape is copied. Where the new network has more input channels (or a longer
+    batch-normalisation vector), the old values come first and the new channels, which are last, are drawn. A layer
+    that the source lacks keeps its initial weights; one the target lacks is left behind.
+
+    Args:
+        source: A built Keras model, for example the baseline of an earlier run.
+        model: The built Keras model to fill.
+        new_weights: What new channels get: `"uniform01"`, the uniform distribution on 0..1 as in the thesis, for
+            kernels and all four batch-normalisation vectors; `"glorot"`, Glorot's uniform one for kernels; or
+            `"zeros"`. The latter two leave new entries of batch-normalisation vectors as initialised.
+        new_top: Whether the last layer with weights keeps its initial weights instead.
+        seed: Seed of the draws.
+
+    Returns:
+        Names of the layers that took weights over.
+
+    Raises:
+        UserError: If no layer fits, or one has a shape that cannot be carried over; nothing is changed then.
+    """
+    rng = np.random.default_rng([seed, 0x5A11E])
+    sources = {layer.name: layer for layer in source.layers if layer.weights}
+    targets = [layer for layer in model.layers if layer.weights]
+    if new_top:
+        targets = targets[:-1]
+    shared = [layer for layer in targets if layer.name in sources]
+    if not shared:
+        raise UserError(f"no layer of {source.name} has the name of a layer of {model.name}; choose another --init.")
+    filled = {}
+    for layer in shared:
+        old_values = {variable.name: variable.numpy() for variable in sources[layer.name].weights}
+        for variable in layer.weights:
+            old = old_values.get(variable.name)
+            if old is None or not _widens(old.shape, tuple(variable.shape)):
+                raise UserError(
+                    f"the layer {layer.name!r} does not fit: {variable.name} is "
+                    f"{'absent' if old is None else 'x'.join(map(str, old.shape))} in the run given to --init and "
+                    f"{'x'.join(map(str, variable.shape))} here; choose another run, or --set new_top=true for a new "
+                    "top layer."
+                )
+            filled[variable.path] = _widened(old, variable.numpy(), new_weights, rng)
+    for layer in shared:
+        for variable in layer.weights:
+            variable.assign(filled[variable.path])
+    return [layer.name for layer in shared]
+
+
+def _channel_axis(shape):
+    """Input channels are the second last axis of a convolution's kernel, and all of a vector."""
+    return -2 if len(shape) == 4 else 0
+
+
+def _widens(old, new):
+    if len(old) != len(new):
+        return False
+    if old == new:
+        return True
+    axis = _channel_axis(new) % len(new)
+    rest_is_equal = all(a == b for place, (a, b) in enumerate(zip(old, new, strict=True)) if place != axis)
+    return len(new) in (1, 4) and rest_is_equal and new[axis] == old[axis] + 1
+
+
+def _widened(old, initial, new_weights, rng):
+    if old.shape == initial.shape:
+        return old
+    axis = _channel_axis(initial.shape) % initial.ndim
+    new = initial.take(range(old.shape[axis], initial.shape[axis]), axis)
+    is_kernel = initial.ndim > 1
+    if new_weights == "uniform01":
+        new = rng.uniform(0, 1, new.shape)
+    elif new_weights == "zeros" and is_kernel:
+        new = np.zeros(new.shape)
+    return np.concatenate([old, new.astype(old.dtype)], axis)

@@ -1,0 +1,209 @@
+"""One run, from an experiment to a finished run folder.
+
+config.json       the whole experiment, data manifest's digest, seed, versions, device, command line
+history.csv       one row an epoch
+curves.png        Top-1, Top-5, loss and learning rate
+model.keras       the last epoch; best.keras beside it is the best epoch on the validation pictures
+predictions.h5    what the last epoch says of every validation picture
+summary.json      last and best figures, parameters, time; written last, so a run with it is finished
+state/            resume state, gone when the run is finished
+"""
+
+import dataclasses
+import json
+import os
+import platform
+import statistics
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import saliency_keras
+from saliency_keras.console import UserError, whole_file
+from saliency_keras.data.manifest import Manifest
+from saliency_keras.figures.curves import draw_run_curves
+from saliency_keras.models.count import multiply_adds, parameters
+from saliency_keras.training.classification import classification_job
+from saliency_keras.training.fit import fit, save_model
+from saliency_keras.training.state import drop_state
+from saliency_keras.training.surgery import carry_weights
+
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+MUST_AGREE = ("experiment", "maps", "seed", "precision", "init", "backend")  # between a run and its resumption
+
+
+def train(experiment, data, out, maps="own", seed=0, precision="float32", init=None, resume=False):
+    """Trains an experiment into a run folder.
+
+    Args:
+        experiment: The `Experiment`, its schedule and settings final.
+        data: Folder of a compact data set.
+        out: The run folder.
+        maps: Which maps the network is shown: `own`, `shuffled`, `shuffled_in_class`, `center`, `uniform` or the
+            name of a map of the set.
+        seed: Seed of weights, order, crops, flips, dropout and swaps.
+        precision: `"float32"`, or `"bfloat16"` for half the bytes in activations; weights stay float32.
+        init: Run folder whose weights to start from, or `None`.
+        resume: Whether to go on with the run in `out`.
+
+    Returns:
+        The run's summary, as in `summary.json`.
+
+    Raises:
+        UserError: For whatever a user can mend; nothing is written then, or the run can be resumed.
+    """
+    out = Path(out)
+    if experiment.starts_from and not init:
+        raise UserError(
+            f"{experiment.name} starts from the weights of another run; train {experiment.starts_from} first and give "
+            f"its folder to --init."
+        )
+    _check_out(out, resume)
+    manifest = Manifest.load(data)
+    config = _config(experiment, manifest, maps, seed, precision, init)
+    if resume:
+        _check_same(config, out)
+        if (out / "summary.json").is_file():
+            return json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    manifest.check_sums()
+    _be_reproducible(seed, precision)
+    job = classification_job(experiment, manifest, maps, seed)
+    if init:
+        source = load_run_model(init)
+        carry_weights(source, job.model, experiment.new_weights, experiment.new_top, seed)
+    if not resume:
+        out.mkdir(parents=True, exist_ok=True)
+        _write_json(out / "config.json", config)
+    try:
+        history = fit(job, experiment, out)
+        return _finish(job, experiment, manifest, history, out)
+    except Exception as error:
+        _explain_reading(error, manifest)
+        raise
+
+
+def load_run_model(folder):
+    """Loads the network of a finished run: its last epoch, in safe mode.
+
+    Args:
+        folder: A run folder.
+
+    Returns:
+        The Keras model, not compiled.
+
+    Raises:
+        UserError: If the folder is no finished run.
+    """
+    path = Path(folder) / "model.keras"
+    if not path.is_file():
+        raise UserError(f"{folder} is no finished run: it has no model.keras.")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise UserError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from None
+
+
+def _check_out(out, resume):
+    if resume and not (out / "config.json").is_file():
+        raise UserError(f"{out} holds no run to resume.")
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; choose another --out.")
+    if not resume and out.is_dir() and any(out.iterdir()):
+        raise UserError(f"{out} is not empty; go on with its run by --resume, or choose another --out.")
+
+
+def _config(experiment, manifest, maps, seed, precision, init):
+    libraries = ["keras", "numpy", "h5py", keras.backend.backend()]
+    return {
+        "experiment": json.loads(json.dumps(dataclasses.asdict(experiment))),
+        "data": {
+            "folder": str(manifest.folder),
+            "digest": manifest.digest(),
+            "side": manifest.side,
+            "codec": manifest.codec,
+            "maps": list(manifest.map_names),
+            "classes": len(manifest.classes),
+            "source": manifest.source,
+        },
+        "maps": maps,
+        "seed": seed,
+        "precision": precision,
+        "init": str(init) if init else None,
+        "backend": keras.backend.backend(),
+        "versions": {
+            "saliency_keras": saliency_keras.__version__,
+            "python": platform.python_version(),
+            **{name: getattr(sys.modules.get(name), "__version__", None) for name in libraries},
+        },
+        "device": {"machine": platform.machine(), "cores": os.cpu_count(), "accelerators": _accelerators()},
+        "command": sys.argv,
+    }
+
+
+def _accelerators():
+    return [name for name in keras.distribution.list_devices() if "cpu" not in name.lower()]
+
+
+def _check_same(config, out):
+    try:
+        earlier = json.loads((out / "config.json").read_text(encoding="utf-8"))
+        differing = [name for name in MUST_AGREE if earlier[name] != config[name]]
+        if earlier["data"]["digest"] != config["data"]["digest"]:
+            differing.append("data")
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{out / 'config.json'} is damaged; start the run anew in another --out.") from None
+    if differing:
+        raise UserError(f"the run in {out} was started with another {', '.join(differing)}; resume it with the same.")
+
+
+def _be_reproducible(seed, precision):
+    keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy(PRECISIONS[precision])
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def _finish(job, experiment, manifest, history, out):
+    save_model(job.model, out / "model.keras")
+    job.finish(job.model, out)
+    best = max(history, key=lambda row: row[job.best])
+    epoch_seconds = statistics.median(row["seconds"] for row in history)
+    summary = {
+        "experiment": experiment.name,
+        "epochs": len(history),
+        "last": history[-1],
+        "best": best,
+        "parameters": parameters(job.model),
+        "multiply_adds": multiply_adds(job.model),
+        "seconds": round(sum(row["seconds"] for row in history), 1),
+        "images_per_second": round(
+            job.steps * min(experiment.batch, manifest.splits["train"].records) / epoch_seconds, 1
+        ),
+    }
+    draw_run_curves(out)
+    _write_json(out / "summary.json", summary)
+    drop_state(out / "state")
+    return summary
+
+
+def _explain_reading(error, manifest):
+    """A shard that vanished, shrank or was damaged while it was read makes the backend fail; say which one it was."""
+    if type(error).__module__.startswith("tensorflow") and not isinstance(error, UserError):
+        manifest.check_sizes()
+        manifest.check_sums()
+
+
+def _write_json(path, values):
+    with whole_file(path, "w", encoding="utf-8") as file:
+        json.dump(values, file, indent=1, ensure_ascii=False, default=_plain)
+        file.write("\n")
+
+
+def _plain(value):
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"cannot write {type(value)} as JSON")

@@ -1,0 +1,75 @@
+"""Small compact data sets for tests, written record by record: no picture file and no predictor is needed."""
+
+import hashlib
+
+import numpy as np
+
+from saliency_keras.data.manifest import Manifest, SaliencyMap, Shard, Split, shard_name
+from saliency_keras.data.records import encode_record, encode_side_record
+
+
+def write_small_set(folder, side=36, codec="raw", classes=3, train=(8, 7, 9), val=(5, 4), seed=0, separable=False):
+    """Writes a set of random pictures, shard by shard.
+
+    Args:
+        folder: An existing folder.
+        side: Stored side.
+        codec: `"raw"` or `"jpeg"`.
+        classes: Number of classes; picture `i` of a split has the label `i % classes`.
+        train: Records of each train shard.
+        val: Records of each val shard.
+        seed: Seed of the pixels.
+        separable: Whether a picture's brightness tells its class.
+
+    Returns:
+        The loaded `Manifest`, and `{"train": arrays, "val": arrays}` with what was written: `image`, `saliency`,
+        `other` (a further map, named `other`), `label`, `id`.
+    """
+    import tensorflow as tf
+
+    rng = np.random.default_rng(seed)
+    written, splits, side_shards = {}, {}, {}
+    for split, counts in {"train": train, "val": val}.items():
+        pictures = sum(counts)
+        labels = np.arange(pictures) % classes
+        images = rng.integers(0, 256, (pictures, side, side, 3), np.uint8)
+        if separable:
+            images = (images // 4 + (labels * (190 // classes))[:, None, None, None]).astype(np.uint8)
+        arrays = {
+            "image": images,
+            "saliency": rng.integers(0, 256, (pictures, side, side), np.uint8),
+            "other": rng.integers(0, 256, (pictures, side, side), np.uint8),
+            "label": labels,
+            "id": np.array([f"class{label}/{split}{place}.png" for place, label in enumerate(labels)]),
+        }
+        written[split] = arrays
+        shards, sides, first = [], [], 0
+        for number, count in enumerate(counts):
+            rows = range(first, first + count)
+            pictures_name = shard_name(split, number, len(counts))
+            with tf.io.TFRecordWriter(str(folder / pictures_name)) as writer:
+                for row in rows:
+                    fields = (arrays[name][row] for name in ("image", "saliency", "label", "id"))
+                    writer.write(encode_record(codec, *fields))
+            side_name = shard_name(split, number, len(counts), "other")
+            with tf.io.TFRecordWriter(str(folder / side_name)) as writer:
+                for row in rows:
+                    writer.write(encode_side_record(codec, arrays["other"][row]))
+            shards.append(_shard(folder, pictures_name, count))
+            sides.append(_shard(folder, side_name, count))
+            first += count
+        splits[split] = Split(tuple(shards), tuple(np.bincount(labels, minlength=classes).tolist()))
+        side_shards[split] = tuple(sides)
+    mean = written["train"]["image"].mean(axis=(0, 1, 2)) / 255
+    maps = (
+        SaliencyMap("first", {"name": "random"}, written["train"]["saliency"].mean() / 255),
+        SaliencyMap("other", {"name": "random"}, written["train"]["other"].mean() / 255, side_shards),
+    )
+    names = tuple(f"class{label}" for label in range(classes))
+    Manifest(side, codec, names, splits, maps, tuple(mean.tolist()), seed, {"made": "by a test"}, {}).save(folder)
+    return Manifest.load(folder), written
+
+
+def _shard(folder, name, records):
+    content = (folder / name).read_bytes()
+    return Shard(name, records, len(content), hashlib.sha256(content).hexdigest())
