@@ -216,7 +216,10 @@ def read_history(path):
         raise UserError(f"{path} has no epoch yet.")
     if table.shape[1:] != (len(header),) or len(set(header)) != len(header) or "epoch" not in header:
         raise UserError(f"{path} is damaged: its rows do not fit its column names, or it has no column epoch.")
-    return dict(zip(header, table.T, strict=True))
+    history = dict(zip(header, table.T, strict=True))
+    if not np.array_equal(history["epoch"], np.arange(1, len(rows) + 1)):
+        raise UserError(f"{path} is damaged: its epochs do not count from 1.")
+    return history
 
 
 def _read_json(path):

@@ -1,0 +1,174 @@
+"""Curves over epochs: one run (the thesis's Figs. 4.1, 4.6, 4.8, 4.10) and several in one picture (Figs. 4.5 to 4.16).
+
+What is drawn follows from the history's columns: every metric with its `val_` partner, then the loss, then the
+learning rate. A published figure is a dashed line. Which runs to compare, and where the picture goes, is the caller's.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from saliency_keras.console import UserError
+from saliency_keras.figures import style
+from saliency_keras.training.runs import labels_of
+
+NOT_METRICS = ("epoch", "learning_rate", "seconds")
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantity:
+    """How a column of a history is drawn.
+
+    Attributes:
+        title: Name with its unit.
+        factor: What the column is multiplied by to have that unit.
+        digits: How a single value is written.
+    """
+
+    title: str
+    factor: float = 1.0
+    digits: str = ".4g"
+
+
+QUANTITIES = {
+    "top1": Quantity("Top-1 accuracy (%)", 100, ".2f"),
+    "top5": Quantity("Top-5 accuracy (%)", 100, ".2f"),
+    "nss": Quantity("NSS (standard deviations)"),
+    "ig": Quantity("IG (bits)"),
+    "kl": Quantity("KL (nats)"),
+}
+
+
+def run_figure(config, history):
+    """The curves of one run: each metric in training and validation, the loss and the learning rate.
+
+    Args:
+        config: The run's `config.json` as a dict.
+        history: `{column: array (epochs,)}`, as `training.runs.read_history` gives it; the run may be unfinished.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    experiment = config["experiment"]
+    published = experiment.get("published") or {}
+    source = " ".join(str(experiment[key]) for key in ("paper", "row") if experiment.get(key)) or "published"
+    metrics = [*_metrics(history), *(["learning_rate"] if "learning_rate" in history else [])]
+    with style.look():
+        figure, axes = _panels(metrics, epochs=history["epoch"][-1])
+        figure.suptitle(style.one_line(_title(config)), x=0.01, ha="left", fontsize=11)
+        for ax, metric in zip(axes, metrics, strict=True):
+            if metric == "learning_rate":
+                _learning_rate(ax, history)
+                continue
+            quantity = _quantity(metric)
+            _line(ax, history, metric, label="training", color="#0072b2", linestyle=(0, (4, 1.5)), marker="s")
+            _line(ax, history, f"val_{metric}", label="validation", color="#000000", marker="o")
+            if published.get(metric) is not None:
+                value = published[metric] * quantity.factor
+                label = f"{style.one_line(source)}: {value:{quantity.digits}}"
+                ax.axhline(value, label=label, **style.PUBLISHED)
+            ax.legend(loc="best", fontsize=8)
+    return figure
+
+
+def comparison_figure(runs, labels=None):
+    """The validation curves of several runs in one picture, one line a run.
+
+    Args:
+        runs: `training.runs.Run`s, of any lengths.
+        labels: One label a run; by default what tells them apart, `training.runs.labels_of(runs)`.
+
+    Returns:
+        A `matplotlib.figure.Figure` with a panel for each metric of validation: Top-1 and Top-5 for classifiers. The
+        loss is drawn only where a run has nothing else, for losses with other penalties do not compare.
+    """
+    labels = labels or labels_of(runs)
+    found = dict.fromkeys(name for run in runs for name in _metrics(run.history) if f"val_{name}" in run.history)
+    metrics = [name for name in found if name != "loss"] or list(found)
+    if not metrics:
+        raise UserError("there is nothing to compare: no run has a metric of validation in its history.csv.")
+    with style.look():
+        figure, axes = _panels(metrics, epochs=max(run.history["epoch"][-1] for run in runs))
+        for ax, metric in zip(axes, metrics, strict=True):
+            for run, label, line in zip(runs, labels, style.line_styles(), strict=False):
+                _line(ax, run.history, f"val_{metric}", label=style.one_line(label), **line)
+            ax.set_ylabel(f"validation {ax.get_ylabel()}")
+            _published_lines(ax, runs, metric)
+        lines = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        columns = max(1, min(len(lines), 120 // (max(map(len, lines)) + 12)))
+        figure.legend(lines.values(), lines.keys(), loc="outside lower left", ncols=columns, handlelength=4)
+    return figure
+
+
+def _metrics(history):
+    """Names of the metrics in the history's order, without `val_`, the loss last."""
+    names = [name.removeprefix("val_") for name in history if name not in NOT_METRICS]
+    return sorted(dict.fromkeys(names), key=lambda name: name == "loss")
+
+
+def _quantity(metric):
+    return QUANTITIES.get(metric, Quantity(style.one_line(metric)))
+
+
+def _title(config):
+    data = Path(str(config.get("data", {}).get("folder", ""))).name
+    words = [config["experiment"]["name"], f"{config.get('maps', 'own')} maps", data, f"seed {config.get('seed', 0)}"]
+    return " · ".join(word for word in words if word)
+
+
+def _panels(metrics, epochs):
+    """A figure with one named panel a metric over so many epochs, two in a row: `(figure, list of axes)`."""
+    from matplotlib.ticker import MaxNLocator
+
+    rows = -(-len(metrics) // 2)
+    figure = style.new_figure(10, 0.6 + 3.1 * rows)
+    axes = list(figure.subplots(rows, min(2, len(metrics)), squeeze=False).flat)
+    for ax in axes[len(metrics) :]:
+        ax.remove()
+    for ax, metric in zip(axes, metrics, strict=False):
+        ax.set_xlabel("epoch")
+        ax.set_xlim(0, epochs + 0.5)
+        ax.set_ylabel(_quantity(metric).title)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    return figure, axes[: len(metrics)]
+
+
+def _line(ax, history, column, **look):
+    """Draws a column over the epochs, if the history has it; what is not finite leaves a gap."""
+    if column not in history:
+        return
+    values = np.where(np.isfinite(history[column]), history[column], np.nan)
+    factor = _quantity(column.removeprefix("val_")).factor
+    marked = np.unique(np.linspace(0, len(values) - 1, 10).round().astype(int))
+    ax.plot(history["epoch"], values * factor, markevery=marked.tolist(), **look)
+
+
+def _learning_rate(ax, history):
+    ax.plot(history["epoch"], history["learning_rate"], drawstyle="steps-mid", color="#000000", marker=".")
+    ax.set_ylabel("learning rate")
+    if len(set(history["learning_rate"])) > 1 and np.nanmin(history["learning_rate"]) > 0:
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.set_ylabel("learning rate (log scale)")
+
+
+def _published_lines(ax, runs, metric):
+    """A dashed line for each published value, named in the right margin; names that would meet are pushed apart."""
+    quantity, names_of_value = _quantity(metric), {}
+    for run in runs:
+        if run.published.get(metric) is not None:
+            names = names_of_value.setdefault(run.published[metric] * quantity.factor, {})
+            names[run.name] = None
+    for value in names_of_value:
+        ax.axhline(value, **style.PUBLISHED)
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high)
+    place = -np.inf
+    for value, names in sorted(names_of_value.items()):
+        place = max((value - low) / (high - low), place + 0.055)
+        name = style.one_line(f"{value:{quantity.digits}} published: {', '.join(names)}")
+        ax.annotate(
+            name, (1, value), (1.02, place), xycoords=("axes fraction", "data"), textcoords="axes fraction",
+            va="center", fontsize=7, color=style.PUBLISHED["color"], annotation_clip=False,
+        )  # fmt: skip

@@ -1,0 +1,96 @@
+"""One look for every figure: legible in grey, axes named with units, nothing that depends on a screen.
+
+Figures are made with Matplotlib's objects and its Agg canvas, never through `pyplot`, so that drawing leaves no state
+behind and works in a training loop, a notebook and on a machine without a display.
+"""
+
+import contextlib
+import itertools
+import warnings
+from pathlib import Path
+
+from saliency_keras.console import UserError, whole_file
+
+# The colours of Okabe & Ito (2008), which colour-blind readers tell apart, dark before light.
+COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+DASHES = ("solid", (0, (6, 2)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+# What a paper published: always this line, never a run's.
+PUBLISHED = {"color": "#666666", "linestyle": (0, (5, 4)), "linewidth": 0.9, "zorder": 1}
+SUFFIXES = (".png", ".pdf", ".svg")
+
+_LOOK = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "savefig.dpi": 150,
+    "svg.hashsalt": "saliency_keras",
+    # Names of classes and runs are text, whatever dollar signs are in them.
+    "text.parse_math": False,
+}
+
+
+@contextlib.contextmanager
+def look():
+    """Within the block, what Matplotlib makes has this project's look."""
+    import matplotlib
+
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_LOOK}):
+        yield
+
+
+def new_figure(width, height):
+    """An empty `matplotlib.figure.Figure` of `width` x `height` inches that arranges its axes itself."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def line_styles():
+    """Endless looks of lines, `{"color", "linestyle", "marker"}`: told apart by dashes and markers, without colour."""
+    for colour, dashes, marker in zip(*map(itertools.cycle, (COLOURS, DASHES, MARKERS)), strict=False):
+        yield {"color": colour, "linestyle": dashes, "marker": marker}
+
+
+def one_line(text):
+    """`text` without line breaks and control characters, as a label wants it."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
+
+
+def check_suffix(path):
+    """Refuses, before any work is done, a figure's name that does not say its format."""
+    if Path(path).suffix.lower() not in SUFFIXES:
+        raise UserError(f"a figure's name must end in one of {', '.join(SUFFIXES)}. Received: {path}")
+
+
+def save(figure, path):
+    """Writes a figure, whole or not at all; the same figure gives the same bytes.
+
+    Args:
+        figure: `matplotlib.figure.Figure`.
+        path: Where to, ending in `.png`, `.pdf` or `.svg`.
+
+    Raises:
+        UserError: If the name ends otherwise.
+    """
+    check_suffix(path)
+    kind = Path(path).suffix.lower()[1:]
+    undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[kind]
+    with look(), warnings.catch_warnings(), whole_file(path) as file:
+        # A class name in a script the font lacks is drawn as boxes; a warning for each letter helps nobody.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure.savefig(file, format=kind, metadata=undated)

@@ -1,0 +1,82 @@
+"""Tables as people read them (aligned Markdown) and as programs do (CSV), with digits that the pictures bear out."""
+
+import csv
+import math
+
+from saliency_keras.console import whole_file
+from saliency_keras.figures.style import one_line
+
+
+def markdown_table(header, rows):
+    """An aligned Markdown table: readable as text, and a table where Markdown is rendered.
+
+    Args:
+        header: Column names.
+        rows: Lists of cells, one for each column. A text is aligned left, everything else right; a column whose cells
+            are all numbers or strings of numbers is aligned right. `None` and NaN become a dash.
+
+    Returns:
+        The table's text, ending in a line break.
+    """
+    header = [_cell(name) for name in header]
+    rows = [[_cell(value) for value in row] for row in rows]
+    widths = [max(3, *map(len, column)) for column in zip(header, *rows, strict=True)]
+    to_the_right = [bool(rows) and all(_is_number(row[index]) for row in rows) for index in range(len(header))]
+
+    def line(cells):
+        columns = zip(cells, widths, to_the_right, strict=True)
+        cells = [cell.rjust(width) if right else cell.ljust(width) for cell, width, right in columns]
+        return f"| {' | '.join(cells)} |\n"
+
+    columns = zip(widths, to_the_right, strict=True)
+    rule = ["-" * (width - 1) + ":" if right else "-" * width for width, right in columns]
+    return "".join(map(line, [header, rule, *rows]))
+
+
+def write_csv(path, header, rows):
+    """Writes a CSV file, whole or not at all: UTF-8, a line of names first; `None` and NaN become empty cells."""
+    with whole_file(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([["" if _is_missing(value) else value for value in row] for row in rows])
+
+
+def percent(fraction, pictures):
+    """A fraction of so many pictures as percent, without digits that one picture more or less would not change.
+
+    Args:
+        fraction: A number, or a difference of two; `None` or NaN where there are no pictures.
+        pictures: How many pictures it was counted on.
+
+    Returns:
+        For example `"48.99"` (50,000 pictures), `"76.4"` (500) or `"46"` (50).
+    """
+    return "–" if _is_missing(fraction) else f"{100 * fraction:.{_decimals(pictures)}f}"
+
+
+def points(difference, pictures):
+    """A difference of two fractions in percentage points with its sign, `"+12.39"`; digits as `percent`."""
+    return "–" if _is_missing(difference) else f"{100 * difference:+.{_decimals(pictures)}f}"
+
+
+def _decimals(pictures):
+    """Decimals of a percentage such that one picture changes the last one, two at most."""
+    return min(2, max(0, math.ceil(math.log10(max(1, pictures) / 100))))
+
+
+def _is_missing(value):
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _cell(value):
+    # A class name may contain what separates columns, starts an HTML tag or breaks a line.
+    return "–" if _is_missing(value) else one_line(value).replace("|", r"\|").replace("<", r"\<")
+
+
+def _is_number(cell):
+    text = cell.replace("−", "-").replace(",", "").rstrip(" %")
+    try:
+        float(text)
+    except ValueError:
+        return cell == "–"
+    return True
