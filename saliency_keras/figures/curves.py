@@ -5,13 +5,12 @@ learning rate. A published figure is a dashed line. Which runs to compare, and w
 """
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 
 from saliency_keras.console import UserError
 from saliency_keras.figures import style
-from saliency_keras.training.runs import labels_of
+from saliency_keras.training.runs import labels_of, title_of
 
 NOT_METRICS = ("epoch", "learning_rate", "seconds")
 
@@ -56,7 +55,7 @@ def run_figure(config, history):
     metrics = [*_metrics(history), *(["learning_rate"] if "learning_rate" in history else [])]
     with style.look():
         figure, axes = _panels(metrics, epochs=history["epoch"][-1])
-        figure.suptitle(style.one_line(_title(config)), x=0.01, ha="left", fontsize=11)
+        figure.suptitle(style.one_line(title_of(config)), x=0.01, ha="left", fontsize=11)
         for ax, metric in zip(axes, metrics, strict=True):
             if metric == "learning_rate":
                 _learning_rate(ax, history)
@@ -109,12 +108,6 @@ def _metrics(history):
 
 def _quantity(metric):
     return QUANTITIES.get(metric, Quantity(style.one_line(metric)))
-
-
-def _title(config):
-    data = Path(str(config.get("data", {}).get("folder", ""))).name
-    words = [config["experiment"]["name"], f"{config.get('maps', 'own')} maps", data, f"seed {config.get('seed', 0)}"]
-    return " · ".join(word for word in words if word)
 
 
 def _panels(metrics, epochs):

@@ -140,6 +140,13 @@ class Run:
         return cls(folder, config, read_history(folder / "history.csv"), _read_json(folder / "summary.json"))
 
 
+def title_of(config):
+    """What a run is, in a line: `"fanin3 · own maps · imagenette · seed 0"`, from its `config.json` as a dict."""
+    data = Path(str(config.get("data", {}).get("folder", ""))).name
+    words = [config["experiment"]["name"], f"{config.get('maps', 'own')} maps", data, f"seed {config.get('seed', 0)}"]
+    return " · ".join(word for word in words if word)
+
+
 def labels_of(runs):
     """A short label for each run that tells it from the others: `fanin3`, `fanin3, shuffled maps, seed 1`.
 

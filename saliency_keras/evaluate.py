@@ -1,0 +1,42 @@
+"""What a run got right, and whether it is better than another.
+
+    python -m saliency_keras.evaluate RUN [--against RUN] [--out DIR]
+
+Prints Top-1 and Top-5 with 95 % intervals and the accuracy of each class; with `--against` also the difference over the
+same pictures with its paired bootstrap interval, McNemar's exact test and the classes that gained and lost most. The
+same text goes to `evaluation.md` and the classes to `per_class.csv` in the run folder or in DIR.
+"""
+
+import argparse
+from pathlib import Path
+
+from saliency_keras import console
+
+
+def main(arguments=None):
+    """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
+    what = "What a run got right, and whether it is better than another."
+    parser = argparse.ArgumentParser(prog="python -m saliency_keras.evaluate", description=what)
+    parser.add_argument("run", metavar="RUN", type=Path, help="folder of a finished run")
+    parser.add_argument("--against", metavar="RUN", type=Path, help="another run, tested on the same pictures")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="where the tables go (default: the run folder)")
+    options = parser.parse_args(arguments)
+
+    from saliency_keras.figures.evaluation import class_table, evaluation_text
+    from saliency_keras.figures.table import write_csv
+    from saliency_keras.training.runs import Run
+
+    run = Run.load(options.run)
+    against = Run.load(options.against) if options.against else None
+    text = evaluation_text(run, against)
+    out = options.out or options.run
+    out.mkdir(parents=True, exist_ok=True)
+    with console.whole_file(out / "evaluation.md", "w", encoding="utf-8") as file:
+        file.write(text)
+    write_csv(out / "per_class.csv", *class_table(run, against))
+    print(text)
+    print(f"written: {out / 'evaluation.md'}, {out / 'per_class.csv'}")
+
+
+if __name__ == "__main__":
+    console.run(main)
