@@ -1,12 +1,9 @@
-"""Where people looked: fixation points, densities made of them, and sets of pictures with fixations.
+"""Sets of pictures with fixations: where people looked, as read from a folder.
 
-A fixation metric wants points, a distribution metric wants a density; they are two types here, so that the wrong one
-is refused. The conventions are those of the MIT saliency benchmark's code: a fixation at `x, y` (0-based, pixel centres
-at integers, origin top left) belongs to the pixel `(floor(x + 0.5), floor(y + 0.5))`, and a density is a Gaussian blur
-of the fixation counts, divided by its sum. The metrics themselves are in `saliency_keras.metrics.fixations`.
-
-A fixation set is a folder with `images/`, `fixations.csv` (columns image, subject, x, y; further ones are ignored) and,
-where somebody knows it, `set.json` with `pixels_per_degree`, the pixels of one degree of visual angle.
+A fixation set is a folder with `images/`, `fixations.csv` (columns image, subject, x, y; further ones are ignored; x, y
+in pixels, pixel centres at integers, origin top left) and, where somebody knows it, `set.json` with
+`pixels_per_degree`, the pixels of one degree of visual angle. What is made of fixations, points and densities, is in
+`saliency_keras.metrics.maps`; the metrics are in `saliency_keras.metrics.fixations`.
 """
 
 import csv
@@ -22,144 +19,12 @@ import numpy as np
 
 from saliency_keras.console import UserError
 from saliency_keras.data.pictures import UnreadablePicture, picture_files
+from saliency_keras.metrics.maps import FixationPoints, inside_picture
 
 COLUMNS = ("image", "subject", "x", "y")
 # One degree of visual angle as a share of the picture's width, where a set does not say: 24 of OSIE's 800 pixels
 # (Xu et al. 2014), close to 35 of MIT1003's 1024 (Judd et al. 2009).
 DEGREE_SHARE = 0.03
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class FixationPoints:
-    """Fixations on one picture.
-
-    Points whose pixel lies outside the picture are left out and counted; they take part in no metric.
-
-    Args:
-        x: Horizontal positions in pixels, 1-D, finite; the left column's centre is 0.
-        y: Vertical positions in pixels, of the same length; the top row's centre is 0.
-        width: Width of the picture in pixels.
-        height: Height of the picture in pixels.
-
-    Attributes:
-        x: float64 `(points,)`, the positions inside the picture.
-        y: float64 `(points,)`.
-        outside: Number of points that were left out.
-
-    Raises:
-        ValueError: If the positions are not two finite 1-D arrays of one length, or the size is not positive.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    width: int
-    height: int
-    outside: int = dataclasses.field(init=False, default=0)
-
-    def __post_init__(self):
-        x, y = np.asarray(self.x, np.float64), np.asarray(self.y, np.float64)
-        if x.ndim != 1 or x.shape != y.shape:
-            raise ValueError(f"Fixations are two 1-D arrays of one length. Received: x of {x.shape}, y of {y.shape}")
-        if self.width < 1 or self.height < 1:
-            raise ValueError(f"A picture has a positive size. Received: width={self.width}, height={self.height}")
-        if not (np.isfinite(x).all() and np.isfinite(y).all()):
-            place = np.flatnonzero(~(np.isfinite(x) & np.isfinite(y)))[0]
-            raise ValueError(f"Fixations are finite. Received: x={x[place]}, y={y[place]} at index {place}")
-        inside = _inside(x, y, self.width, self.height)
-        object.__setattr__(self, "outside", int(len(x) - inside.sum()))
-        object.__setattr__(self, "x", x if inside.all() else x[inside])
-        object.__setattr__(self, "y", y if inside.all() else y[inside])
-
-    def __len__(self):
-        return len(self.x)
-
-    @property
-    def shape(self):
-        """`(height, width)` of the picture."""
-        return self.height, self.width
-
-    @functools.cached_property
-    def pixels(self):
-        """int64 `(points,)`: the flat (row-major) index of each fixation's pixel, repeated where fixated repeatedly."""
-        columns = np.floor(self.x + 0.5).astype(np.int64)
-        return np.floor(self.y + 0.5).astype(np.int64) * self.width + columns
-
-    @functools.cached_property
-    def fixated(self):
-        """int64 `(fixated pixels,)`: the flat indices of fixated pixels, ascending, each once."""
-        return np.flatnonzero(self.counts())
-
-    def counts(self):
-        """int64 `(height, width)`: how many fixations each pixel has."""
-        return np.bincount(self.pixels, minlength=self.height * self.width).reshape(self.shape)
-
-
-def _inside(x, y, width, height):
-    columns, rows = np.floor(x + 0.5), np.floor(y + 0.5)
-    return (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Density:
-    """A distribution over the pixels of one picture.
-
-    Args:
-        values: `(height, width)`, finite and not negative; the sum may be anything, the metrics divide by it. All
-            zeros means that there is nothing to compare with.
-
-    Raises:
-        ValueError: If the values are not 2-D, not finite or negative.
-    """
-
-    values: np.ndarray
-
-    def __post_init__(self):
-        values = np.asarray(self.values, np.float64)
-        if values.ndim != 2:
-            raise ValueError(f"A density is (height, width). Received: shape {values.shape}")
-        if values.size and not (np.isfinite(values).all() and values.min() >= 0):
-            raise ValueError(f"A density is finite and not negative. Received: {values.min()} to {values.max()}")
-        object.__setattr__(self, "values", values)
-
-    @property
-    def shape(self):
-        """`(height, width)`."""
-        return self.values.shape
-
-    @classmethod
-    def of(cls, points, sigma):
-        """Blurs fixation counts with a Gaussian and divides by the sum.
-
-        Nothing lies beyond the picture's border (the blur neither wraps round nor mirrors), and the Gaussian is not cut
-        off, so every pixel of a picture with fixations is positive as far as double precision reaches.
-
-        Args:
-            points: `FixationPoints`.
-            sigma: Standard deviation of the Gaussian in pixels.
-
-        Returns:
-            The `Density`, of sum 1; all zeros if there is no point.
-
-        Raises:
-            TypeError: If `points` are no `FixationPoints`.
-            ValueError: If sigma is not positive and finite.
-        """
-        if not isinstance(points, FixationPoints):
-            raise TypeError(f"A density is made of FixationPoints. Received: {type(points).__name__}")
-        if not 0 < sigma < math.inf:
-            raise ValueError(f"Sigma is a positive number of pixels. Received: sigma={sigma}")
-        counts = points.counts().astype(np.float64)
-        rows, columns = np.flatnonzero(counts.any(axis=1)), np.flatnonzero(counts.any(axis=0))
-        across = counts[np.ix_(rows, columns)] @ _gaussians(points.width, float(sigma))[columns]
-        values = _gaussians(points.height, float(sigma))[:, rows] @ across
-        total = values.sum()
-        return cls(values / total if total > 0 else values)
-
-
-@functools.lru_cache(maxsize=16)
-def _gaussians(length, sigma):
-    places = np.arange(length, dtype=np.float64)
-    return np.exp(-0.5 * ((places[:, None] - places[None, :]) / sigma) ** 2)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -301,7 +166,7 @@ def read_fixation_set(folder):
     sizes = tuple(_picture_size(path) for path in paths)
     owners, subjects, x, y = _read_csv(folder / "fixations.csv", {image: i for i, image in enumerate(images)})
     widths, heights = np.array(sizes, np.float64)[owners].T
-    inside = _inside(x, y, widths, heights)
+    inside = inside_picture(x, y, widths, heights)
     order = np.flatnonzero(inside)[np.argsort(owners[inside], kind="stable")]
     return FixationSet(
         folder=folder,
