@@ -4,6 +4,7 @@ Nothing here imports Keras or TensorFlow, so that `--help` answers at once.
 """
 
 import contextlib
+import importlib.util
 import os
 import sys
 import tempfile
@@ -22,7 +23,7 @@ def run(main):
             `OSError` (no space, no permission, a path that is a file). Any other exception is a defect of the
             program and keeps its traceback.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    quiet_tensorflow()
     try:
         main()
     except UserError as error:
@@ -41,6 +42,50 @@ def run(main):
         return
     print(f"error: {sentence}", file=sys.stderr)
     sys.exit(2)
+
+
+def quiet_tensorflow():
+    """Keeps TensorFlow's C++ greetings off standard error: now for its logs, and once it is imported for the import.
+
+    Some are printed before any log level is read, so the import itself runs with standard error closed. A Python
+    error of the import is raised as ever.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "tensorflow" not in sys.modules:
+        sys.meta_path.insert(0, _QuietImport())
+
+
+class _QuietImport:
+    """Import hook that serves one import of `tensorflow`, with standard error closed meanwhile."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None:
+            load = spec.loader.exec_module
+
+            def load_quietly(module):
+                with _closed_standard_error():
+                    load(module)
+
+            spec.loader.exec_module = load_quietly
+        return spec
+
+
+@contextlib.contextmanager
+def _closed_standard_error():
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def progress(iterable=None, total=None, label="", unit="picture"):

@@ -115,7 +115,8 @@ class Reader:
         records = tf.data.TFRecordDataset(files, buffer_size=READ_AHEAD).batch(self.batch)
         places = tf.data.Dataset.range(self.records).batch(self.batch)
         batches = tf.data.Dataset.zip(records, places).map(with_draws)
-        return batches.map(self._crops(), num_parallel_calls=2, deterministic=True).prefetch(2)
+        batches = batches.map(self._crops(), num_parallel_calls=2, deterministic=True)
+        return batches.apply(tf.data.experimental.assert_cardinality(-(-self.records // self.batch))).prefetch(2)
 
     def ids_and_labels(self):
         """Ids (list of str) and labels (int64 array) of the split, in the order on disk."""
@@ -152,10 +153,11 @@ class Reader:
 
         def batch(serialized, draws):
             index, *box = draws
-            parsed = tf.io.parse_example(serialized, features)
+            parsed = tf.io.parse_example(tf.ensure_shape(serialized, [None]), features)
             if codec == "raw":
                 words = tf.reshape(tf.io.decode_raw(parsed["rgbs"], tf.int32), [-1, stored, stored])
                 pixels = tf.bitcast(crop(words, *box), tf.uint8)
+                pixels = tf.ensure_shape(pixels, [None, side, side, 4])
                 image, saliency = pixels[..., :3], pixels[..., 3:]
             else:
                 image = crop(_decoded(parsed["image"], stored, 3), *box)

@@ -60,13 +60,14 @@ class Experiment:
 
     def learning_rate_of(self, epoch):
         """The learning rate of an epoch, the first being 1."""
-        return self.learning_rate * 0.1 ** sum(epoch > drop for drop in self.drops)
+        return self.learning_rate / 10 ** sum(epoch > drop for drop in self.drops)
 
     def with_settings(self, settings):
         """A copy with `KEY=VALUE` settings, as `--set` takes them.
 
         Args:
-            settings: Strings such as `"batch=64"` or `"keep_pool2=true"`. A key is a field of the experiment or one of its
+            settings: Strings such as `"batch=64"` or `"keep_pool2=true"`. A key is a field of the experiment or one of
+            its
                 network's arguments; the value is read as the type the key has (JSON for lists and `null`).
 
         Returns:

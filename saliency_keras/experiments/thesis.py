@@ -1,8 +1,8 @@
 """Arazo Sánchez 2017, *The Impact of Visual Saliency Prediction in Image Classification*.
 
-AlexNet on ILSVRC2012 at 128 px (from 144): SGD, momentum 0.9, batch 128, 90 epochs, rate 0.01 divided by ten after epochs 24, 45
-and 62, L2 of 5e-4 (§3.3.3, §3.5). Top-1 and Top-5 are Table 4.1's, in 0..1. Nine days a network at full size, five at 128 px on
-the thesis's GPU; one command for any of them:
+AlexNet on ILSVRC2012 at 128 px (from 144): SGD, momentum 0.9, batch 128, 90 epochs, rate 0.01 divided by ten after
+epochs 24, 45 and 62, L2 of 5e-4 (§3.3.3, §3.5). Top-1 and Top-5 are Table 4.1's, in 0..1. Nine days a network at full
+size, five at 128 px on the thesis's GPU; one command for any of them:
 
     python -m saliency_keras.train fanin3 --data DIR
 """

@@ -81,7 +81,8 @@ def _true_class_is_among_first(labels, scores, k):
     scores = ops.cast(scores, "float32")
     labels = ops.reshape(ops.cast(labels, "int32"), (-1, 1))
     true_scores = ops.take_along_axis(scores, labels, axis=1)
-    ties_before = ops.logical_and(scores == true_scores, ops.arange(scores.shape[1], dtype="int32") < labels)
+    # TensorFlow's `==` forgets the rank where the size of the batch is unknown; `ops.equal` keeps it.
+    ties_before = ops.logical_and(ops.equal(scores, true_scores), ops.arange(scores.shape[1], dtype="int32") < labels)
     before = ops.logical_or(scores > true_scores, ties_before)
     ranks = ops.sum(ops.cast(before, "int32"), axis=1)
     ranks = ops.where(ops.isnan(true_scores[:, 0]), scores.shape[1] - 1, ranks)

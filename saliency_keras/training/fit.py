@@ -7,6 +7,7 @@ between the two leaves no odd row.
 
 import csv
 import dataclasses
+import json
 import math
 import os
 import time
@@ -16,6 +17,9 @@ from pathlib import Path
 import keras
 
 from saliency_keras.console import UserError, progress, whole_file
+from saliency_keras.figures.curves import run_figure
+from saliency_keras.figures.style import save
+from saliency_keras.training.runs import read_history
 from saliency_keras.training.state import load_state, save_state
 
 
@@ -77,6 +81,7 @@ def fit(job, experiment, folder):
             steps_per_epoch=job.steps,
             validation_data=job.validation(),
             callbacks=[_Recorder(job, experiment, folder, history)],
+            shuffle=False,
             verbose=0,
         )
     return history
@@ -93,13 +98,16 @@ def save_model(model, path):
 
 
 def write_history(folder, history):
-    """Writes `history.csv`, one row an epoch."""
+    """Writes `history.csv`, one row an epoch, and draws `curves.png` from it."""
     if not history:
         return
-    with whole_file(Path(folder) / "history.csv", "w", newline="") as file:
+    folder = Path(folder)
+    with whole_file(folder / "history.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, list(history[0]))
         writer.writeheader()
         writer.writerows(history)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    save(run_figure(config, read_history(folder / "history.csv")), folder / "curves.png")
 
 
 def _compiles():
@@ -122,7 +130,8 @@ class _Recorder(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.started, self.last_loss = epoch + 1, time.perf_counter(), None
-        self.model.optimizer.learning_rate = self.experiment.learning_rate_of(self.epoch)
+        self.learning_rate = self.experiment.learning_rate_of(self.epoch)
+        self.model.optimizer.learning_rate = self.learning_rate
         self.bar = progress(total=self.job.steps, label=f"epoch {self.epoch}/{self.experiment.epochs}", unit="step")
 
     def on_train_batch_end(self, batch, logs=None):
@@ -135,7 +144,7 @@ class _Recorder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self._stop_if_not_finite(self.job.steps)
-        row = {"epoch": self.epoch, "learning_rate": float(self.model.optimizer.learning_rate)}
+        row = {"epoch": self.epoch, "learning_rate": self.learning_rate}
         row |= {name: float(value) for name, value in logs.items()}
         row["seconds"] = round(time.perf_counter() - self.started, 3)
         best = max((past[self.job.best] for past in self.history), default=-math.inf)

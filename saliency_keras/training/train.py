@@ -23,7 +23,6 @@ import numpy as np
 import saliency_keras
 from saliency_keras.console import UserError, whole_file
 from saliency_keras.data.manifest import Manifest
-from saliency_keras.figures.curves import draw_run_curves
 from saliency_keras.models.count import multiply_adds, parameters
 from saliency_keras.training.classification import classification_job
 from saliency_keras.training.fit import fit, save_model
@@ -184,7 +183,6 @@ def _finish(job, experiment, manifest, history, out):
             job.steps * min(experiment.batch, manifest.splits["train"].records) / epoch_seconds, 1
         ),
     }
-    draw_run_curves(out)
     _write_json(out / "summary.json", summary)
     drop_state(out / "state")
     return summary
