@@ -9,7 +9,6 @@ Stopped and run again, it goes on where it was.
 
 import argparse
 import csv
-import time
 
 from saliency_keras import console
 
@@ -27,7 +26,6 @@ def main(arguments=None):
     from data_prep.compaction import compact
     from data_prep.sources import open_source
 
-    started = time.monotonic()
     manifest = compact(
         open_source(options.source),
         options.out,
@@ -39,14 +37,12 @@ def main(arguments=None):
         limit=options.limit,
         seed=options.seed,
     )
-    seconds = time.monotonic() - started
-    records = sum(split.records for split in manifest.splits.values())
     for name, split in manifest.splits.items():
-        print(f"{name}: {split.records:,} pictures in {len(split.shards)} shards")
+        print(f"{name}: {split.records:,} pictures of {len(split.per_class)} classes in {len(split.shards)} shards")
     with open(manifest.folder / "skipped.csv", newline="", encoding="utf-8") as file:
         skipped = sum(1 for _ in csv.reader(file)) - 1
     print(f"skipped: {skipped:,} pictures that cannot be read" + (" (see skipped.csv)" if skipped else ""))
-    print(f"{manifest.folder}: {records / seconds:.0f} pictures/s, {seconds:.0f} s")
+    print(f"the data set is in {manifest.folder}")
 
 
 def _parse(arguments):

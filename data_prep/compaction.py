@@ -19,6 +19,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -285,7 +286,9 @@ def _write_shards(plan, out, workers):
     todo = {number: plan.tasks[number] for number, found in results.items() if found is None}
     if len(todo) < len(plan.tasks):
         print(f"{len(plan.tasks) - len(todo)} of {len(plan.tasks)} shards are finished already.", flush=True)
-    with progress(total=sum(len(task.pictures) for task in todo.values()), label="compacting") as bar:
+    pictures = sum(len(task.pictures) for task in todo.values())
+    started = time.monotonic()
+    with progress(total=pictures, label="compacting") as bar:
         if workers == 0:
             for number, task in todo.items():
                 results[number] = sharding.write_shard(
@@ -293,6 +296,8 @@ def _write_shards(plan, out, workers):
                 )
         elif todo:
             results |= _in_workers(plan, out, todo, min(workers, len(todo)), bar)
+    seconds = time.monotonic() - started
+    print(f"{pictures:,} pictures in {seconds:.0f} s, {pictures / max(seconds, 1e-9):.0f} pictures/s")
     return list(results.values())
 
 

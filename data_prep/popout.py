@@ -76,7 +76,7 @@ def make(split, index, seed=0, difficulty=Difficulty()):
     # The object's hue lies opposite the background's, give or take: whatever it is, it stands out.
     colour = _colour(random, hue + random.uniform(0.3, 0.7), saturation=(0.8, 1.0), value=(0.75, 1.0))
     _paint(canvas, mask, colour, random.uniform(*difficulty.object_contrast))
-    canvas += random.normal(0, difficulty.noise, canvas.shape).astype("float32")
+    canvas += difficulty.noise * random.standard_normal(canvas.shape, "float32")
     return np.rint(canvas.clip(0, 255)).astype("uint8"), mask, label
 
 

@@ -1,0 +1,322 @@
+"""A data set as a whole: what is in it, that its bytes depend on nothing else, and what is refused or survived."""
+
+import collections
+import concurrent.futures
+import csv
+import fcntl
+import hashlib
+import io
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_prep import compaction, prepare, shards
+from data_prep.sources import FolderSource, Picture
+from saliency_keras.console import UserError
+from saliency_keras.data.manifest import Manifest
+from saliency_keras.data.pictures import read_picture
+from saliency_keras.saliency import predictor
+
+
+def compact(tree, out, **options):
+    return compaction.compact(FolderSource(tree), out, **{"saliency": ("center",), "workers": 0, **options})
+
+
+def contents(folder):
+    """Name and bytes of everything in a folder."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def skipped(folder):
+    with open(folder / "skipped.csv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_records_are_the_pictures_in_keyed_order_with_their_maps(tree, tmp_path, read_records):
+    manifest = compact(tree, tmp_path / "set", side=100, shards=2, seed=5)
+    for split, count in (("train", 18), ("val", 9)):
+        records = read_records(*manifest.shard_files(split))
+        ids = [record["id"].decode() for record in records]
+        assert ids == sorted(ids, key=lambda name: hashlib.sha256(f"5/{name}".encode()).digest())
+        assert len(set(ids)) == count
+        for record in records:
+            name = record["id"].decode()
+            pixels = prepare.square(read_picture(tree / split / name))
+            rgbs = np.frombuffer(record["rgbs"], "uint8").reshape(100, 100, 4)
+            np.testing.assert_array_equal(rgbs[..., :3], prepare.shrink(pixels, 100))
+            saliency = predictor("center")(pixels[None])[0]
+            np.testing.assert_array_equal(rgbs[..., 3], prepare.stored_map(saliency, 100))
+            assert manifest.classes[record["label"]] == name.split("/")[0]
+
+
+def test_manifest_counts_and_means_are_those_of_the_records(tree, tmp_path, read_records):
+    (tree / "train" / "dog" / "000.png").write_bytes(b"no picture")
+    manifest = compact(tree, tmp_path / "set", saliency=("center", "uniform"), shards=4)
+    assert manifest == Manifest.load(tmp_path / "set")
+    for split in ("train", "val"):
+        records = read_records(*manifest.shard_files(split))
+        labels = collections.Counter(record["label"] for record in records)
+        assert manifest.splits[split].per_class == tuple(labels[label] for label in range(3))
+    records = read_records(*manifest.shard_files("train"))
+    pixels = np.stack([np.frombuffer(record["rgbs"], "uint8").reshape(144, 144, 4) for record in records]) / 255
+    np.testing.assert_allclose([*manifest.mean_rgb, manifest.maps[0].mean], pixels.mean((0, 1, 2)), rtol=1e-12)
+    assert manifest.splits["train"].per_class == (6, 5, 6)
+    assert manifest.maps[1].mean == 1
+    assert manifest.maps[0].predictor["name"] == "center"
+    for shard in manifest.splits["train"].shards:
+        content = (tmp_path / "set" / shard.file).read_bytes()
+        assert (shard.bytes, shard.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    assert contents(tmp_path / "set").keys() == {
+        "manifest.json",
+        "skipped.csv",
+        *(path.name for split in ("train", "val") for path in manifest.shard_files(split)),
+        *(path.name for split in ("train", "val") for path in manifest.shard_files(split, "uniform")),
+    }
+
+
+def test_further_maps_lie_in_side_shards_in_the_same_order(tree, tmp_path, read_records):
+    first = compact(tree, tmp_path / "first", saliency=("uniform", "center"), shards=2)
+    other = compact(tree, tmp_path / "other", saliency=("center",), shards=2)
+    sides = read_records(*first.shard_files("train", "center"))
+    interleaved = read_records(*other.shard_files("train"))
+    assert [side["saliency"] for side in sides] == [record["rgbs"][3::4] for record in interleaved]
+
+
+def test_jpeg_codec_stores_the_raw_pixels_as_two_jpegs(tree, tmp_path, read_records):
+    raw = compact(tree, tmp_path / "raw", codec="raw")
+    jpeg = compact(tree, tmp_path / "jpeg", codec="jpeg")
+    assert jpeg.mean_rgb == raw.mean_rgb
+    pairs = zip(read_records(*raw.shard_files("val")), read_records(*jpeg.shard_files("val")), strict=True)
+    for one, other in pairs:
+        assert (one["id"], one["label"]) == (other["id"], other["label"])
+        pixels = np.frombuffer(one["rgbs"], "uint8").reshape(144, 144, 4).astype(int)
+        image = np.asarray(Image.open(io.BytesIO(other["image"])))
+        saliency = np.asarray(Image.open(io.BytesIO(other["saliency"])))
+        assert np.abs(image - pixels[..., :3]).mean() < 3
+        assert np.abs(saliency - pixels[..., 3]).mean() < 1
+
+
+def test_bytes_do_not_depend_on_the_number_of_workers(make_tree, tmp_path):
+    tree = make_tree(tmp_path / "pictures", train=40)
+    (tree / "train" / "cat" / "007.png").write_bytes(b"")
+    for workers in (0, 1, 2):
+        compact(tree, tmp_path / f"set{workers}", workers=workers, shards=5)
+    assert contents(tmp_path / "set0") == contents(tmp_path / "set1") == contents(tmp_path / "set2")
+
+
+def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(tree, tmp_path, monkeypatch):
+    whole = contents(compact(tree, tmp_path / "whole", shards=6).folder)
+    write_shard = shards.write_shard
+    for stop_at in range(6):
+        out = tmp_path / f"stopped{stop_at}"
+        written = []
+
+        def stopping(task, *rest, stop_at=stop_at, written=written):
+            if len(written) == stop_at:
+                raise KeyboardInterrupt
+            written.append(task)
+            return write_shard(task, *rest)
+
+        monkeypatch.setattr(shards, "write_shard", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            compact(tree, out, shards=6)
+        assert not (out / "manifest.json").exists()
+        (out / ".train-00005-of-00006.tfrecord.17.incomplete").write_bytes(b"left by a killed worker")
+        redone = []
+        monkeypatch.setattr(
+            shards, "write_shard", lambda task, *rest, r=redone: r.append(task) or write_shard(task, *rest)
+        )
+        compact(tree, out, shards=6)
+        assert not {task.files[0] for task in redone} & {task.files[0] for task in written}
+        assert contents(out) == whole
+
+
+def test_a_finished_set_is_left_alone_and_a_damaged_one_made_again(tree, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "set"
+    compact(tree, out)
+    whole = contents(out)
+    with monkeypatch.context() as patched:
+        patched.setattr(shards, "write_shard", None)
+        compact(tree, out)
+    assert "already there and finished" in capsys.readouterr().out
+    shard = out / "val-00000-of-00001.tfrecord"
+    shard.write_bytes(whole[shard.name][:-5])
+    compact(tree, out)
+    assert contents(out) == whole
+
+
+def test_a_run_killed_while_clearing_up_is_cleared_up(tree, tmp_path):
+    out = tmp_path / "set"
+    compact(tree, out)
+    whole = contents(out)
+    digest = compaction.make_plan(FolderSource(tree), ("center",)).digest
+    (out / ".plan.json").write_text(
+        f'{{"plan": "{digest}", "libraries": {compaction._versions()!r}}}'.replace("'", '"')
+    )
+    (out / ".train-00000-of-00001.json").write_text("{}")
+    compact(tree, out)
+    assert contents(out) == whole
+
+
+@pytest.mark.parametrize(
+    "options", [{"side": 100}, {"codec": "jpeg"}, {"saliency": ("uniform",)}, {"seed": 1}, {"limit": 3}, {"shards": 2}]
+)
+def test_a_folder_of_another_plan_is_refused_finished_or_not(tree, tmp_path, monkeypatch, options):
+    compact(tree, tmp_path / "finished")
+    with monkeypatch.context() as patched:
+        patched.setattr(shards, "write_shard", lambda *rest: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            compact(tree, tmp_path / "begun")
+    for name in ("finished", "begun"):
+        before = contents(tmp_path / name)
+        with pytest.raises(UserError, match="other pictures or settings"):
+            compact(tree, tmp_path / name, **options)
+        assert contents(tmp_path / name) == before
+
+
+def test_other_pictures_are_another_plan(tree, tmp_path):
+    compact(tree, tmp_path / "set")
+    Image.new("RGB", (50, 50)).save(tree / "train" / "cat" / "000.png")
+    with pytest.raises(UserError, match="other pictures or settings"):
+        compact(tree, tmp_path / "set")
+
+
+def test_limit_takes_the_same_pictures_whatever_else_is_there_and_keeps_all_classes(make_tree, tmp_path, read_records):
+    manifest = compact(make_tree(tmp_path / "pictures", train=20), tmp_path / "set", limit=4)
+    assert manifest.classes == ("cat", "dog", "eel")
+    assert [manifest.splits[split].records for split in ("train", "val")] == [4, 4]
+    everything = compact(tmp_path / "pictures", tmp_path / "all")
+    ids = [record["id"] for record in read_records(*everything.shard_files("train"))]
+    assert [record["id"] for record in read_records(*manifest.shard_files("train"))] == ids[:4]
+
+
+def test_every_nasty_file_is_used_or_skipped_with_a_reason(shared_data, tree, tmp_path, read_records):
+    with open(shared_data / "nasty" / "index.csv", newline="", encoding="utf-8") as file:
+        loads = {row["file"]: row["load"].startswith("ok") for row in csv.DictReader(file)}
+    for name in loads:
+        shutil.copy(shared_data / "nasty" / name, tree / "train" / "dog" / name)
+    manifest = compact(tree, tmp_path / "set")
+    used = {record["id"].decode() for record in read_records(*manifest.shard_files("train"))}
+    rows = skipped(tmp_path / "set")
+    assert {row["id"] for row in rows} == {f"dog/{name}" for name, good in loads.items() if not good}
+    assert {f"dog/{name}" for name, good in loads.items() if good} <= used
+    assert all(row["reason"] and row["split"] == "train" for row in rows)
+    assert len(used) == 18 + sum(loads.values())
+
+
+def test_a_shard_of_unreadable_pictures_is_left_out(tree, tmp_path, read_records):
+    plan = compaction.make_plan(FolderSource(tree), ("center",), shards=9)
+    for picture in plan.tasks[4].pictures:
+        (tree / "train" / picture.id).write_bytes(b"broken")
+    manifest = compact(tree, tmp_path / "set", shards=9)
+    assert "train-00004-of-00009.tfrecord" not in contents(tmp_path / "set")
+    assert len(manifest.splits["train"].shards) == 8
+    assert len(read_records(*manifest.shard_files("train"))) == 16
+    assert len(skipped(tmp_path / "set")) == 2
+
+
+def test_a_class_without_a_readable_picture_is_told_and_nothing_is_left(tree, tmp_path):
+    for path in (tree / "val" / "dog").iterdir():
+        path.write_bytes(b"broken")
+    with pytest.raises(
+        UserError, match=r"none of the 3 val pictures of the class 'dog' can be read \(the first one: not"
+    ):
+        compact(tree, tmp_path / "set")
+    assert not (tmp_path / "set").exists()
+
+
+def test_two_pictures_of_one_id_are_refused_and_both_are_named(tree, tmp_path, monkeypatch):
+    twins = [Picture("cat/1", 0, "shelf/a.jpg", 1), Picture("cat/2", 0, "b.jpg", 1), Picture("cat/1", 0, "c.jpg", 1)]
+    monkeypatch.setattr(FolderSource, "pictures", lambda source, split: twins)
+    with pytest.raises(UserError, match=r"'cat/1': shelf/a.jpg and c.jpg"):
+        compact(tree, tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"side": 257}, "16 to 256"),
+        ({"side": 15}, "16 to 256"),
+        ({"codec": "png"}, "raw or jpeg"),
+        ({"saliency": ("look",)}, "no saliency predictor 'look'"),
+        ({"saliency": ("center", "center")}, "once only"),
+        ({"limit": 0}, "1 or more"),
+        ({"shards": 0}, "1 to 18 shards"),
+        ({"shards": 19}, "1 to 18 shards"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_is_written(tree, tmp_path, options, sentence):
+    with pytest.raises(UserError, match=sentence):
+        compact(tree, tmp_path / "set", **options)
+    assert not (tmp_path / "set").exists()
+
+
+def test_a_file_or_a_folder_of_something_else_is_refused(tree, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="is a file"):
+        compact(tree, tmp_path / "file")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "draft.txt").write_text("mine")
+    with pytest.raises(UserError, match="no data set of ours"):
+        compact(tree, tmp_path / "thesis")
+    assert contents(tmp_path / "thesis") == {"draft.txt": b"mine"}
+
+
+def test_a_folder_another_run_is_writing_is_refused(tree, tmp_path):
+    (tmp_path / "set").mkdir()
+    handle = os.open(tmp_path / "set", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    with pytest.raises(UserError, match="another run is writing"):
+        compact(tree, tmp_path / "set")
+    os.close(handle)
+    compact(tree, tmp_path / "set")
+
+
+@pytest.mark.parametrize(("codec", "instead"), [("raw", r"--codec jpeg \(about "), ("jpeg", "a smaller --side")])
+def test_a_set_that_will_not_fit_is_refused_with_the_alternative(tree, tmp_path, monkeypatch, codec, instead):
+    usage = collections.namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9 - 10**5, 10**5))
+    with pytest.raises(UserError, match=f"100.0 kB are free.*{instead}"):
+        compact(tree, tmp_path / "set", codec=codec)
+    assert not (tmp_path / "set").exists()
+
+
+def test_a_full_disk_stops_the_run_without_a_half_written_shard(tree, tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    whole = contents(compact(tree, tmp_path / "whole", shards=3).folder)
+
+    class FullDisk(tf.io.TFRecordWriter):
+        def write(self, record):
+            if ".train-00001" in self.path:
+                raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+            super().write(record)
+
+        def __init__(self, path):
+            super().__init__(path)
+            self.path = path
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tf.io, "TFRecordWriter", FullDisk)
+        with pytest.raises(OSError, match="No space left"):
+            compact(tree, tmp_path / "set", shards=3)
+    assert not [name for name in contents(tmp_path / "set") if "00001" in name or name.endswith("incomplete")]
+    compact(tree, tmp_path / "set", shards=3)
+    assert contents(tmp_path / "set") == whole
+
+
+def test_a_killed_worker_is_told_and_the_next_run_goes_on(tree, tmp_path, monkeypatch):
+    class DeadWorker(concurrent.futures.ProcessPoolExecutor):
+        def submit(self, work, task, number):
+            return super().submit(*(os._exit, 9) if number == 2 else (work, task, number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(concurrent.futures, "ProcessPoolExecutor", DeadWorker)
+        with pytest.raises(UserError, match="worker process was killed"):
+            compact(tree, tmp_path / "set", shards=3, workers=1)
+    assert not list((tmp_path / "set").glob("*.incomplete"))
+    compact(tree, tmp_path / "set", shards=3)
+    assert contents(tmp_path / "set") == contents(compact(tree, tmp_path / "whole", shards=3).folder)
