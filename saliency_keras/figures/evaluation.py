@@ -45,7 +45,7 @@ def evaluation_text(run, against=None):
     ]
     if against is not None:
         parts += _comparison(predictions, against.predictions.in_order_of(predictions), label, *label_against)
-    parts += _per_class(*class_table(run, against))
+    parts += _per_class(*class_table(run, against), *label_against)
     return "\n".join(parts)
 
 
@@ -142,8 +142,9 @@ def _extremes(ours, theirs, label, label_against):
     return [*parts, "The extremes were picked for being extreme: part of each is luck.\n"]
 
 
-def _per_class(header, rows):
-    titles = {"top1": "Top-1 %", "top5": "Top-5 %", "right_against": "right against", "relative_gain": None}
+def _per_class(header, rows, label_against=""):
+    against = f"{label_against} right"
+    titles = {"top1": "Top-1 %", "top5": "Top-5 %", "right_against": against, "relative_gain": None}
     cells = []
     for name, pictures, right, top1, top5, *change in rows:
         row = [name, pictures, right, percent(top1, pictures), percent(top5, pictures)]

@@ -87,7 +87,8 @@ def wilson_interval(right, pictures, level=0.95):
     z = statistics.NormalDist().inv_cdf((1 + level) / 2)
     centre = (right + z * z / 2) / (pictures + z * z)
     half = z / (pictures + z * z) * math.sqrt(right * (pictures - right) / pictures + z * z / 4)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # None right or all right: the end is 0 or 1 itself, whatever rounding says.
+    return (centre - half if right else 0.0), (centre + half if right < pictures else 1.0)
 
 
 def seeds_interval(values, level=0.95):

@@ -1,0 +1,46 @@
+"""Tables: aligned Markdown that no name can break, CSV that reads back, digits that the pictures bear out."""
+
+import csv
+
+import pytest
+
+from saliency_keras.figures.table import markdown_table, percent, points, write_csv
+
+
+def test_markdown_columns_are_aligned_numbers_to_the_right():
+    text = markdown_table(["class", "right", "points"], [["cat", 7, "+1.5"], ["French bulldog", 12, "-0.25"]])
+    assert text.splitlines() == [
+        "| class          | right | points |",
+        "| -------------- | ----: | -----: |",
+        "| cat            |     7 |   +1.5 |",
+        "| French bulldog |    12 |  -0.25 |",
+    ]
+
+
+def test_names_cannot_break_the_table():
+    text = markdown_table(["class", "top1"], [["a|b\nc", 0.5], ["<script>", float("nan")], [None, None]])
+    lines = text.splitlines()
+    assert len(lines) == 5
+    assert {line.replace(r"\|", "").count("|") for line in lines} == {3}
+    assert r"\<script>" in text
+    assert lines[3].endswith("  – |")
+
+
+def test_csv_reads_back_with_missing_values_empty(tmp_path):
+    rows = [['a, "b"\nc', 0.25], ["鳥", float("nan")], ["", None]]
+    write_csv(tmp_path / "table.csv", ["class", "top1"], rows)
+    with open(tmp_path / "table.csv", newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [["class", "top1"], ['a, "b"\nc', "0.25"], ["鳥", ""], ["", ""]]
+
+
+@pytest.mark.parametrize(
+    ("pictures", "written"), [(1, "49"), (50, "49"), (100, "49"), (500, "49.0"), (1000, "49.0"), (50_000, "48.99")]
+)
+def test_a_percentage_has_no_digit_that_one_picture_would_not_change(pictures, written):
+    assert percent(0.48994, pictures) == written
+
+
+def test_differences_carry_their_sign_and_missing_ones_a_dash():
+    assert points(0.1239, 50_000) == "+12.39"
+    assert points(-0.04, 50) == "-4"
+    assert points(float("nan"), 0) == percent(None, 0) == "–"

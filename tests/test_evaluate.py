@@ -1,0 +1,129 @@
+"""`evaluate`: the figures it prints are those of the predictions, counted here by hand, alone and against a run."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from saliency_keras import evaluate
+from saliency_keras.console import UserError
+from tests.runs_fixture import CLASSES, write_predictions, write_run
+
+
+def outcomes_of(folder, k=1):
+    with h5py.File(folder / "predictions.h5") as file:
+        return file["rank"][:] < k, file["label"][:]
+
+
+def cells(text, start):
+    """The cells of the first table row that starts with `start`."""
+    line = next(line for line in text.splitlines() if line.startswith(f"| {start}"))
+    return [cell.strip() for cell in line.strip("| ").split(" | ")]
+
+
+@pytest.fixture
+def run(tmp_path):
+    return write_run(tmp_path / "fanin3", "fanin3", skill=1.6, published={"top1": 0.4899, "top5": 0.728})
+
+
+@pytest.fixture
+def baseline(tmp_path):
+    return write_run(tmp_path / "rgb", "rgb", skill=1.2, seed=1)
+
+
+def test_top_1_and_top_5_are_printed_with_interval_count_and_published_value(run, capsys):
+    evaluate.main([str(run)])
+    text = capsys.readouterr().out
+    right, _ = outcomes_of(run)
+    row = cells(text, "Top-1")
+    assert row[0:2] == ["Top-1", f"{100 * right.mean():.1f}"]
+    assert row[3:] == [f"{right.sum()} of 210", "48.99"]
+    low, high = (float(end) for end in row[2].split(" to "))
+    assert low < 100 * right.mean() < high
+    assert cells(text, "Top-5")[3] == f"{outcomes_of(run, 5)[0].sum()} of 210"
+
+
+def test_the_printed_text_and_the_classes_are_in_the_run_folder(run, capsys):
+    evaluate.main([str(run)])
+    printed = capsys.readouterr().out
+    assert (run / "evaluation.md").read_text(encoding="utf-8") in printed
+    right, labels = outcomes_of(run)
+    with open(run / "per_class.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["class"] for row in rows] == list(CLASSES)
+    for index, row in enumerate(rows):
+        assert int(row["pictures"]) == 30
+        assert int(row["right"]) == right[labels == index].sum()
+        assert float(row["top1"]) == pytest.approx(right[labels == index].mean(), abs=1e-6)
+
+
+def test_against_another_run_the_difference_is_paired_over_pictures(run, baseline, capsys):
+    evaluate.main([str(run), "--against", str(baseline)])
+    text = capsys.readouterr().out
+    (ours, labels), (theirs, _) = outcomes_of(run), outcomes_of(baseline)
+    assert f"{100 * (ours.mean() - theirs.mean()):+.1f}" in text
+    assert cells(text, "fanin3, seed 0 right")[1:] == [str((ours & theirs).sum()), str((ours & ~theirs).sum())]
+    assert cells(text, "fanin3, seed 0 wrong")[1:] == [str((~ours & theirs).sum()), str((~ours & ~theirs).sum())]
+    gains = [int(ours[labels == index].sum()) - int(theirs[labels == index].sum()) for index in range(7)]
+    with open(run / "per_class.csv", newline="", encoding="utf-8") as file:
+        points = [float(row["points"]) for row in csv.DictReader(file)]
+    np.testing.assert_allclose(points, [100 * gain / 30 for gain in gains], atol=1e-5)
+    best = text.split("gained most")[1].splitlines()[4]
+    assert f"{100 * max(gains) / 30:+.0f}" in best
+
+
+def test_a_run_equal_in_its_outcomes_differs_by_nothing(tmp_path, run, capsys):
+    twin = write_run(tmp_path / "twin", "noconv2", skill=1.6)
+    evaluate.main([str(run), "--against", str(twin)])
+    text = capsys.readouterr().out
+    comparison = cells(text.split("## Against")[1], "Top-1")
+    assert comparison[3:] == ["+0.0", "+0.0 to +0.0", "1"]
+    assert "No class gained" in text
+    assert "No class lost" in text
+
+
+def test_out_takes_the_files_and_leaves_the_run_as_it_was(tmp_path, run):
+    before = sorted(path.name for path in run.iterdir())
+    evaluate.main([str(run), "--out", str(tmp_path / "new" / "folder")])
+    assert sorted(path.name for path in run.iterdir()) == before
+    written = sorted(path.name for path in (tmp_path / "new" / "folder").iterdir())
+    assert written == ["evaluation.md", "per_class.csv"]
+
+
+def test_of_a_thousand_classes_the_text_shows_the_extremes_and_the_file_all(tmp_path, capsys):
+    classes = tuple(f"class {index}" for index in range(1000))
+    run = write_run(tmp_path / "run", classes=classes, pictures=1500)
+    evaluate.main([str(run)])
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) < 70
+    assert "20 best and the 20 worst of 1,000" in text
+    assert len((run / "per_class.csv").read_text().splitlines()) == 1001
+
+
+def test_a_class_without_pictures_has_a_dash_and_fewer_classes_than_five_work(tmp_path, capsys):
+    run = write_run(tmp_path / "run", classes=("cat", "dog", "never seen"))
+    labels = np.arange(40) % 2
+    write_predictions(run / "predictions.h5", np.eye(3)[labels], labels, ("cat", "dog", "never seen"))
+    evaluate.main([str(run)])
+    text = capsys.readouterr().out
+    assert cells(text, "never seen")[1:] == ["0", "0", "–", "–"]
+    assert cells(text, "Top-5")[1] == "100"
+
+
+def test_runs_over_other_pictures_are_refused_and_nothing_is_written(tmp_path, run):
+    other = write_run(tmp_path / "other", pictures=203, data="ab" * 32)
+    with pytest.raises(UserError, match=r"other pictures .*abab.*d1d1"):
+        evaluate.main([str(run), "--against", str(other)])
+    assert not (run / "evaluation.md").exists()
+
+
+def test_a_wrong_folder_ends_with_one_sentence_and_code_2(tmp_path):
+    command = [sys.executable, "-m", "saliency_keras.evaluate", str(tmp_path / "nowhere")]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: there is no run folder")
+    assert len(ended.stderr.splitlines()) == 1
