@@ -37,7 +37,7 @@ import math
 import numpy as np
 
 from saliency_keras.metrics import roc
-from saliency_keras.metrics.maps import Density, FixationPoints, SaliencyMap, inner_product
+from saliency_keras.metrics.maps import MINIMUM_VALUE, Density, FixationPoints, SaliencyMap, block_sum
 
 CONVENTIONS = ("standard", "mit")
 METRICS = ("AUC-Judd", "AUC-Borji", "sAUC", "NSS", "CC", "SIM", "KL", "IG")
@@ -159,7 +159,7 @@ def auc_shuffled(saliency_map, points, others, *, convention="standard", splits=
         if not saliency_map.finite:
             return math.nan
         positives, negatives = saliency_map.flat[points.pixels], saliency_map.flat[others.pixels]
-        return roc.mann_whitney(*roc.BinnedValues(negatives).counts_below(positives), len(negatives))
+        return roc.mann_whitney(*roc.CountedValues(negatives).counts_below(positives), len(negatives))
     if not saliency_map.varies:
         return math.nan
     positives, negatives = saliency_map.unit[points.fixated], saliency_map.unit[others.fixated]
@@ -192,9 +192,11 @@ def nss(saliency_map, points, *, convention="standard"):
         return math.nan
     if not saliency_map.varies:
         return 0.0 if convention == "standard" else math.nan
-    standard = convention == "standard"
-    deviation = math.sqrt(saliency_map.squares / (saliency_map.flat.size - (0 if standard else 1)))
-    return float(saliency_map.centred[points.pixels if standard else points.fixated].mean() / deviation)
+    if convention == "standard":
+        values, divisor = saliency_map.flat[points.pixels], saliency_map.flat.size
+    else:
+        values, divisor = saliency_map.flat[points.fixated], saliency_map.flat.size - 1
+    return float((values - saliency_map.mean).mean() / (saliency_map.spread / math.sqrt(divisor)))
 
 
 def cc(saliency_map, density, *, convention="standard"):
@@ -217,8 +219,11 @@ def cc(saliency_map, density, *, convention="standard"):
         return math.nan
     if not saliency_map.varies:
         return 0.0 if convention == "standard" else math.nan
-    product = inner_product(saliency_map.centred, density.centred)
-    return product / math.sqrt(saliency_map.squares) / math.sqrt(density.squares)
+
+    def product(values, others):
+        return (values - saliency_map.mean) / saliency_map.spread * (others - density.mean)
+
+    return block_sum(product, saliency_map.flat, density.flat) / density.spread
 
 
 def similarity(saliency_map, density, *, convention="standard"):
@@ -241,14 +246,19 @@ def similarity(saliency_map, density, *, convention="standard"):
     if not saliency_map.finite:
         return math.nan
     if convention == "standard":
-        return float(np.minimum(saliency_map.mass, density.mass).sum()) if density.total else math.nan
+        if not density.total:
+            return math.nan
+        # A map without mass is a uniform one.
+        total = saliency_map.shifted_total
+        values = saliency_map.shifted if total else np.ones_like(density.flat)
+        return _shared_mass(values, total or values.size, density.flat, density.total)
     # The reference code leaves a map of zeros as it is, and divides another constant one by zero.
     sides = [(side.varies, bool(side.flat.any())) for side in (saliency_map, density)]
     if any(not varies and nonzero for varies, nonzero in sides):
         return math.nan
     if not all(varies for varies, _ in sides):
         return 0.0
-    return float(np.minimum(saliency_map.unit_mass, density.unit_mass).sum())
+    return _shared_mass(saliency_map.unit, saliency_map.unit_total, density.unit, density.unit_total)
 
 
 def kl_divergence(saliency_map, density, *, convention="standard", base=math.e):
@@ -278,11 +288,14 @@ def kl_divergence(saliency_map, density, *, convention="standard", base=math.e):
     if convention == "standard":
         if not density.total:
             return math.nan
-        return (density.negative_entropy - inner_product(density.mass, saliency_map.log_mass())) / nats
-    with np.errstate(all="ignore"):
-        p = saliency_map.flat / np.float64(saliency_map.total) if saliency_map.flat.any() else saliency_map.flat
-        q = density.mass if density.total else density.flat
-        return inner_product(q, np.log(EPSILON + q / (p + EPSILON))) / nats
+        return (density.negative_entropy - density.cross_entropy(saliency_map)) / nats
+    total, density_total = saliency_map.total if saliency_map.flat.any() else 1.0, density.total or 1.0
+
+    def divergence(values, others):
+        q = others / density_total
+        return q * np.log(EPSILON + q / (values / total + EPSILON))
+
+    return block_sum(divergence, saliency_map.flat, density.flat) / nats if total else math.nan
 
 
 def information_gain(saliency_map, points, baseline, *, convention="standard", base=2.0):
@@ -312,7 +325,10 @@ def information_gain(saliency_map, points, baseline, *, convention="standard", b
     if convention == "standard":
         if not baseline.total:
             return math.nan
-        return float((saliency_map.log_mass(points.pixels) - baseline.log_mass(points.pixels)).mean()) / nats
+        own, other = (
+            np.log(side.shifted[points.pixels] + MINIMUM_VALUE) - side.log_total for side in (saliency_map, baseline)
+        )
+        return float((own - other).mean()) / nats
     if not saliency_map.varies or not baseline.varies:
         return math.nan
     own, other = (side.unit[points.fixated] / side.unit_total for side in (saliency_map, baseline))
@@ -353,11 +369,15 @@ def _mann_whitney_of_pixels(saliency_map, points, leave_out_fixated):
     if not len(points) or not negatives or not saliency_map.finite:
         return math.nan
     values = saliency_map.flat[points.pixels]
-    below, up_to = saliency_map.binned.counts_below(values)
+    below, up_to = saliency_map.counted.counts_below(values)
     if leave_out_fixated:
-        fixated_below, fixated_up_to = roc.BinnedValues(saliency_map.flat[points.fixated]).counts_below(values)
+        fixated_below, fixated_up_to = roc.CountedValues(saliency_map.flat[points.fixated]).counts_below(values)
         below, up_to = below - fixated_below, up_to - fixated_up_to
     return roc.mann_whitney(below, up_to, negatives)
+
+
+def _shared_mass(values, total, others, others_total):
+    return block_sum(lambda a, b: np.minimum(a / total, b / others_total), values, others)
 
 
 def _checked(saliency_map, target, kind, convention, splits=None):

@@ -7,33 +7,38 @@ the fixations' values instead of being sorted.
 
 import numpy as np
 
-BINS = 4096
+BINS = 2**15
+DROPPED_BITS = 44
+SORTED_UP_TO = 20_000
 
 
-class BinnedValues:
-    """Values that are going to be counted against a few thresholds, exactly.
+class CountedValues:
+    """Values that are going to be counted against some thresholds, exactly.
 
-    Values in a bin other than a threshold's are counted with their bin; only the rest is looked at again.
+    Few values are sorted. Many are put into bins: those in another bin than any threshold's are counted with their
+    bin, and only the rest is looked at again. Bins are as wide as 2^-8 of the distance from the least value (the upper
+    bits of a double), so that maps with long tails fill many of them.
 
     Args:
-        values: float64 `(values,)`, at least one, without NaN.
+        values: float64 `(values,)`, at least one, finite.
     """
 
     def __init__(self, values):
         self.values = values
-        self.low, self.high = values.min(), values.max()
-        with np.errstate(all="ignore"):
-            self.scale = (BINS - 1) / (self.high - self.low)
-        # One value, or a range too small or too large to be divided: everything shares one bin.
-        if not 0 < self.scale < np.inf:
-            self.low, self.high, self.scale = 0.0, 0.0, 0.0
-        self.bins = self._bins_of(values)
-        self.per_bin = np.bincount(self.bins, minlength=BINS)
+        self.sorted = np.sort(values) if values.size < SORTED_UP_TO else None
+        if self.sorted is None:
+            self.low, self.high = values.min(), values.max()
+            self.first_key = (self.high - self.low).view(np.int64) >> DROPPED_BITS
+            self.bins = self._bins_of(values)
+            self.per_bin = np.bincount(self.bins, minlength=BINS)
 
     def _bins_of(self, values):
-        # Values and thresholds go through the same arithmetic, and rounding is monotone: a smaller bin is a smaller
-        # value.
-        return ((values - self.low) * self.scale).astype(np.int32)
+        # Values and thresholds go through the same arithmetic. Subtraction rounds monotonely, and the bits of doubles
+        # that are not negative are in the order of the doubles: a smaller bin means a smaller value.
+        keys = (values - self.low).view(np.int64)
+        keys >>= DROPPED_BITS
+        keys -= self.first_key - (BINS - 1)
+        return np.maximum(keys, 0, out=keys)
 
     def counts_below(self, thresholds):
         """How many values are below each threshold, and how many up to it.
@@ -44,6 +49,8 @@ class BinnedValues:
         Returns:
             Two int64 arrays `(thresholds,)`: the numbers of values `< t` and `<= t`.
         """
+        if self.sorted is not None:
+            return _counts_in_sorted(self.sorted, thresholds)
         distinct, place = np.unique(thresholds, return_inverse=True)
         bins = self._bins_of(np.clip(distinct, self.low, self.high))
         thresholds_per_bin = np.minimum(np.bincount(bins, minlength=BINS), 2).astype(np.uint8)
@@ -51,17 +58,21 @@ class BinnedValues:
         # Where a bin has one threshold, its values are compared with that; where it has several, they are sorted.
         only_threshold = np.zeros(BINS)
         only_threshold[bins] = distinct
-        values, their_bins = self.values[kinds == 1], self.bins[kinds == 1]
+        alone = np.flatnonzero(kinds == 1)
+        values, their_bins = self.values[alone], self.bins[alone]
         compared_with = only_threshold[their_bins]
         below = np.bincount(their_bins[values < compared_with], minlength=BINS)[bins]
         equal = np.bincount(their_bins[values == compared_with], minlength=BINS)[bins]
         crowded = thresholds_per_bin == 2
-        values = np.sort(self.values[kinds == 2])
-        from_left, from_right = (np.searchsorted(values, distinct, side) for side in ("left", "right"))
+        from_left, from_right = _counts_in_sorted(np.sort(self.values[kinds == 2]), distinct)
         below = np.where(crowded[bins], from_left - _before(np.where(crowded, self.per_bin, 0))[bins], below)
         equal = np.where(crowded[bins], from_right - from_left, equal)
         below = below + _before(self.per_bin)[bins]
         return below[place], (below + equal)[place]
+
+
+def _counts_in_sorted(values, thresholds):
+    return np.searchsorted(values, thresholds, "left"), np.searchsorted(values, thresholds, "right")
 
 
 def _before(counts):
@@ -88,7 +99,7 @@ def count_from(values, thresholds):
     if not present.size:
         return np.zeros(len(thresholds), np.int64)
     asked = np.where(np.isnan(thresholds), np.inf, thresholds)
-    return len(present) - BinnedValues(present).counts_below(asked)[0]
+    return len(present) - CountedValues(present).counts_below(asked)[0]
 
 
 def signed_trapezoids(hits, false_alarms):
