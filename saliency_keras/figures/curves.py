@@ -13,6 +13,7 @@ from saliency_keras.figures import style
 from saliency_keras.training.runs import labels_of, title_of
 
 NOT_METRICS = ("epoch", "learning_rate", "seconds")
+LETTERS_IN_WIDTH = 130
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,20 +83,21 @@ def comparison_figure(runs, labels=None):
         A `matplotlib.figure.Figure` with a panel for each metric of validation: Top-1 and Top-5 for classifiers. The
         loss is drawn only where a run has nothing else, for losses with other penalties do not compare.
     """
-    labels = labels or labels_of(runs)
+    labels = [style.one_line(label) for label in labels or labels_of(runs)]
     found = dict.fromkeys(name for run in runs for name in _metrics(run.history) if f"val_{name}" in run.history)
     metrics = [name for name in found if name != "loss"] or list(found)
     if not metrics:
         raise UserError("there is nothing to compare: no run has a metric of validation in its history.csv.")
+    columns = max(1, min(len(labels), LETTERS_IN_WIDTH // (max(map(len, labels)) + 11)))
     with style.look():
-        figure, axes = _panels(metrics, epochs=max(run.history["epoch"][-1] for run in runs))
+        epochs = max(run.history["epoch"][-1] for run in runs)
+        figure, axes = _panels(metrics, epochs, legend_lines=-(-len(labels) // columns))
         for ax, metric in zip(axes, metrics, strict=True):
             for run, label, line in zip(runs, labels, style.line_styles(), strict=False):
-                _line(ax, run.history, f"val_{metric}", label=style.one_line(label), **line)
+                _line(ax, run.history, f"val_{metric}", label=label, **line)
             ax.set_ylabel(f"validation {ax.get_ylabel()}")
             _published_lines(ax, runs, metric)
         lines = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-        columns = max(1, min(len(lines), 120 // (max(map(len, lines)) + 12)))
         figure.legend(lines.values(), lines.keys(), loc="outside lower left", ncols=columns, handlelength=4)
     return figure
 
@@ -110,12 +112,12 @@ def _quantity(metric):
     return QUANTITIES.get(metric, Quantity(style.one_line(metric)))
 
 
-def _panels(metrics, epochs):
+def _panels(metrics, epochs, legend_lines=0):
     """A figure with one named panel a metric over so many epochs, two in a row: `(figure, list of axes)`."""
     from matplotlib.ticker import MaxNLocator
 
     rows = -(-len(metrics) // 2)
-    figure = style.new_figure(10, 0.6 + 3.1 * rows)
+    figure = style.new_figure(10, 0.6 + 3.1 * rows + 0.2 * legend_lines)
     axes = list(figure.subplots(rows, min(2, len(metrics)), squeeze=False).flat)
     for ax in axes[len(metrics) :]:
         ax.remove()

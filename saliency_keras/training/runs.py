@@ -181,7 +181,7 @@ def _details(runs):
         experiment = dict(run.config["experiment"])
         arguments = experiment.pop("arguments", {})
         data = {"data": Path(str(run.config.get("data", {}).get("folder"))).name}
-        config = {key: run.config.get(key) for key in ("init", "precision", "device", "epochs", "batch")}
+        config = {key: run.config.get(key) for key in ("init", "precision", "backend")}
         settings.append({**arguments, **experiment, **data, **config})
     for key in dict.fromkeys(key for setting in settings for key in setting):
         yield [f"{key} {setting.get(key)}" for setting in settings]

@@ -115,6 +115,15 @@ def test_names_of_published_values_that_lie_close_do_not_overlap(tmp_path, make_
     assert all(below.y1 <= above.y0 + 1 for below, above in itertools.pairwise(boxes))
 
 
+def test_a_long_legend_does_not_squeeze_the_curves(tmp_path, make_run):
+    runs = [make_run(f"run {index}", f"rgbs_1s2s_pretrained_{index}", maps="shuffled_in_class") for index in range(14)]
+    figure = comparison_figure(runs)
+    style.save(figure, tmp_path / "comparison.png")
+    assert min(ax.get_position().height * figure.get_figheight() for ax in figure.axes) > 2
+    extent = figure.legends[0].get_window_extent(figure.canvas.get_renderer())
+    assert extent.width < figure.bbox.width
+
+
 def test_comparison_draws_the_loss_only_for_runs_that_have_nothing_else(make_run):
     run = make_run("a", epochs=2)
     bare = {name: run.history[name] for name in ("epoch", "loss", "val_loss")}
