@@ -3,13 +3,14 @@
     name           loss of one picture                                             used by
     euclidean      mean of (output - (2 t - 1))^2, t in 0..1                       SalNet, JuntingNet (Pan et al. 2016)
     squared        mean of (output - t)^2                                          SalClassNet's detector (§3.3)
-    cross_entropy  mean over pixels of the cross-entropy of sigmoid(output), t     SALICON (OpenSALICON), read-outs (our choice)
+    cross_entropy  mean over pixels of the cross-entropy of sigmoid(output), t     SALICON, read-outs (our choice)
     divergence     KL(q || softmax over the positions), nats                       the predictor `readout`
 
 `t` is the blurred fixation map divided by its maximum, `q` the same divided by its sum. A loss takes the fixation
 map at any size and in any scale, reduces it to the output's size (bilinear, anti-aliased) and returns one
 number a picture. `saliency_of` is the way from a network's output to a map that is not negative: which one belongs to
-the loss, because the loss decides what the output means. A `.keras` file needs nothing from here: networks are saved uncompiled.
+the loss, because the loss decides what the output means. A `.keras` file needs nothing from here: networks are saved
+uncompiled.
 """
 
 from keras import ops
@@ -18,7 +19,8 @@ from keras import ops
 def euclidean(fixation_maps, outputs):
     """Squared error against a target from -1 (nobody looks) to 1 (the peak), mean over pixels.
 
-    Pan et al. 2016 minimise the Euclidean distance to maps scaled to -1..1 (the authors' preprocessing: map / 127.5 - 1).
+    Pan et al. 2016 minimise the Euclidean distance to maps scaled to -1..1 (the authors' preprocessing: map / 127.5 -
+    1).
 
     Args:
         fixation_maps: Blurred fixation maps `(pictures, height, width, 1)`, not negative, any scale.
@@ -27,21 +29,24 @@ def euclidean(fixation_maps, outputs):
     Returns:
         float32 tensor `(pictures,)`.
     """
-    target = 2.0 * _peak_one(_fitted(fixation_maps, outputs)) - 1.0
-    return ops.mean(ops.square(outputs - target), axis=(1, 2, 3))
+    target, outputs = _fitted(fixation_maps, outputs)
+    return ops.mean(ops.square(outputs - (2.0 * _peak_one(target) - 1.0)), axis=(1, 2, 3))
 
 
 def squared(fixation_maps, outputs):
     """Squared error against a target from 0 to 1, mean over pixels (SalClassNet §3.3); arguments as in `euclidean`."""
-    return ops.mean(ops.square(outputs - _peak_one(_fitted(fixation_maps, outputs))), axis=(1, 2, 3))
+    target, outputs = _fitted(fixation_maps, outputs)
+    return ops.mean(ops.square(outputs - _peak_one(target)), axis=(1, 2, 3))
 
 
 def cross_entropy(fixation_maps, outputs):
-    """Cross-entropy of each pixel's sigmoid against a target from 0 to 1, mean over pixels, nats; arguments as in `euclidean`.
+    """Cross-entropy of each pixel's sigmoid against a target from 0 to 1, mean over pixels, nats; arguments as in
+    `euclidean`.
 
     It does not fall to 0 where the target is neither 0 nor 1: its minimum is the target's own entropy.
     """
-    target = _peak_one(_fitted(fixation_maps, outputs))
+    target, outputs = _fitted(fixation_maps, outputs)
+    target = _peak_one(target)
     # log(1 + exp(x)) - t x, in the form that does not overflow.
     pixelwise = ops.maximum(outputs, 0.0) - outputs * target + ops.log1p(ops.exp(-ops.abs(outputs)))
     return ops.mean(pixelwise, axis=(1, 2, 3))
@@ -50,9 +55,10 @@ def cross_entropy(fixation_maps, outputs):
 def divergence(fixation_maps, outputs):
     """Kullback-Leibler divergence of the fixation density from the softmax over all positions, nats.
 
-    With unblurred counts of fixations it is, up to a constant, the negative log-likelihood of a fixation. Arguments as in `euclidean`.
+    With unblurred counts of fixations it is, up to a constant, the negative log-likelihood of a fixation. Arguments
+    as in `euclidean`.
     """
-    density = _fitted(fixation_maps, outputs)
+    density, outputs = _fitted(fixation_maps, outputs)
     density = density / ops.maximum(ops.sum(density, axis=(1, 2, 3), keepdims=True), TINY)
     logarithm = log_probabilities(outputs)
     return ops.sum(density * (ops.log(ops.maximum(density, TINY)) - logarithm), axis=(1, 2, 3))
@@ -71,8 +77,8 @@ def saliency_of(loss, outputs):
         outputs: Linear outputs `(pictures, h, w, 1)`.
 
     Returns:
-        Maps `(pictures, h, w, 1)`, not negative: 0..1 and beyond for the squared errors (negative values are cut), a sigmoid, or
-        probabilities that sum to 1 a picture.
+        Maps `(pictures, h, w, 1)`, not negative: 0..1 and beyond for the squared errors (negative values are cut), a
+        sigmoid, or probabilities that sum to 1 a picture.
 
     Raises:
         ValueError: If the loss is unknown.
@@ -93,11 +99,11 @@ TINY = 1e-30
 
 
 def _fitted(fixation_maps, outputs):
-    maps = ops.cast(fixation_maps, "float32")
+    maps, outputs = ops.cast(fixation_maps, "float32"), ops.cast(outputs, "float32")
     size = tuple(outputs.shape[1:3])
-    if tuple(maps.shape[1:3]) == size:
-        return maps
-    return ops.image.resize(maps, size, interpolation="bilinear", antialias=True)
+    if tuple(maps.shape[1:3]) != size:
+        maps = ops.image.resize(maps, size, interpolation="bilinear", antialias=True)
+    return maps, outputs
 
 
 def _peak_one(maps):
