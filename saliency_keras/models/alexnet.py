@@ -1,8 +1,9 @@
 """AlexNet as the thesis trains it, and the strategies that put a saliency map into it.
 
-Arazo Sánchez 2017, §2.1.2, §3.3.2 and Table 3.2: ungrouped, unpadded conv2, batch normalisation in place of local response
-normalisation, three dense layers. The map S (one channel, 0 to 1) enters by concatenation or multiplication, at
-the input, at the outputs of conv1 and conv2, or at both (§3.4, Fig. 3.1). The two-branch networks are in `fanin.py`.
+Arazo Sánchez 2017, §2.1.2, §3.3.2 and Table 3.2: ungrouped, unpadded conv2, batch normalisation in place of local
+response normalisation, three dense layers. The map S (one channel, 0 to 1) enters by concatenation or multiplication,
+at the input, at the outputs of conv1 and conv2, or at both (§3.4, Fig. 3.1). The two-branch networks are in
+`fanin.py`.
 
     layer                              128 px        227 px
     image                             128x128x3     227x227x3
