@@ -1,0 +1,48 @@
+"""Where models expect people to look, beside where they did: pictures in columns, models in rows.
+
+The arrangement is that of Fig. 2 of the hallucination paper: the picture in the first row, the density of human
+fixations in the second, one model in each further row. Every map is stretched from its own minimum to its own maximum,
+so maps compare by where they are bright, not by how bright.
+"""
+
+import numpy as np
+
+from saliency_keras.figures import style
+
+
+def map_figure(pictures, human, models, captions=None):
+    """Pictures, human densities and models' maps in one grid.
+
+    Args:
+        pictures: uint8 arrays `(height, width, 3)`, RGB, one a column; sizes may differ.
+        human: Arrays `(height, width)`, the density of human fixations of each picture.
+        models: From a model's name to its maps, arrays `(height, width)`, one a picture.
+        captions: One text a picture, its name for example; `None` for none.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: If there are no pictures, or a row has not one map for each.
+    """
+    captions = [""] * len(pictures) if captions is None else captions
+    rows = {"picture": pictures, "humans": human, **models}
+    odd = [name for name, row in [*rows.items(), ("captions", captions)] if len(row) != len(pictures)]
+    if not len(pictures) or odd:
+        raise ValueError(f"a row has one entry for each picture. Received: {len(pictures)} pictures, other in {odd}")
+    height = 1.7 * np.mean([picture.shape[0] / picture.shape[1] for picture in pictures])
+    with style.look():
+        figure = style.new_figure(1.7 * len(pictures) + 0.4, height * len(rows) + 0.25)
+        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+        grid = figure.subplots(len(rows), len(pictures), squeeze=False)
+        for axes, (name, row) in zip(grid, rows.items(), strict=True):
+            for ax, image in zip(axes, row, strict=True):
+                # Grey, for maps are quantities; constant ones are shown dark rather than as noise.
+                ax.imshow(image, cmap="gray", interpolation="nearest" if name == "picture" else "bilinear")
+                ax.set(xticks=[], yticks=[])
+                ax.grid(False)
+                ax.spines[:].set_visible(False)
+            axes[0].set_ylabel(style.one_line(name), fontsize=9)
+        for ax, caption in zip(grid[0], captions, strict=True):
+            ax.set_title(style.one_line(caption), fontsize=7, fontweight="normal", loc="center")
+    return figure
