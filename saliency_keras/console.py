@@ -7,7 +7,6 @@ import contextlib
 import importlib.util
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 
@@ -109,33 +108,25 @@ def progress(iterable=None, total=None, label="", unit="picture"):
 def whole_file(path, mode="wb", **options):
     """Opens a file that appears under its name only when it is complete.
 
-    It is written under a temporary name beside `path`, flushed to disk and renamed when the block ends without
-    an exception; otherwise it is removed.
+    It is written under one fixed hidden name beside `path`, flushed to disk and renamed when the block ends without an
+    exception; otherwise it is removed. What a killed process leaves is overwritten by the next attempt.
 
     Args:
         path: Where the file shall be.
-        mode: `"wb"` or `"w"`.
+        mode: `"wb"`, `"w"` or `"w+b"`.
         **options: Passed to `open`, for example `newline=""`.
 
     Yields:
         The open file.
     """
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".incomplete")
+    temporary = path.with_name(f".{path.name}.incomplete")
     try:
-        with os.fdopen(handle, mode, **options) as file:
+        with open(temporary, mode, **options) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -14,6 +14,7 @@ LAYERS = {
     "batch_norm_before_relu": False,
     "batch_norm_momentum": 0.9,
     "dropout": 0.0,
+    "dense_units": 4096,
     "weight_decay": 5e-4,
     "kernel_initializer": "glorot_uniform",
 }

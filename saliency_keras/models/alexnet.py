@@ -56,6 +56,7 @@ class Layers:
             meet the output of a ReLU (§4.5).
         conv2_padding: `"valid"` as Table 3.2's sizes demand, or `"same"`.
         dropout: Share of fc1's and fc2's outputs dropped; the thesis uses none.
+        dense_units: Width of fc1 and fc2.
         kernel_initializer: Initialiser of every kernel.
     """
 
@@ -64,6 +65,7 @@ class Layers:
     batch_norm_before_relu: bool = False
     conv2_padding: str = "valid"
     dropout: float = 0.0
+    dense_units: int = 4096
     kernel_initializer: str = "glorot_uniform"
 
     def convolution(self, x, name, filters, size, strides=1, padding="same"):
@@ -98,7 +100,7 @@ class Layers:
         """fc1, fc2, fc3: `(h, w, c)` -> float32 logits `(classes,)`."""
         x = layers.Flatten(name="flatten")(x)
         for name in "fc1", "fc2":
-            x = layers.Dense(4096, activation="relu", name=name, **self._kernel())(x)
+            x = layers.Dense(self.dense_units, activation="relu", name=name, **self._kernel())(x)
             if self.dropout:
                 x = layers.Dropout(self.dropout, name=f"{name}_dropout")(x)
         return layers.Dense(classes, name="fc3", dtype="float32", **self._kernel())(x)

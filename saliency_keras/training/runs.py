@@ -112,6 +112,26 @@ class Run:
         """The `Predictions` of `predictions.h5`; a `UserError` if the file is missing or damaged."""
         return _read_predictions(self.folder / "predictions.h5")
 
+    def scores(self):
+        """The logits of `predictions.h5`: float16 array `(pictures, classes)` in the predictions' order.
+
+        Read anew at each call, for they may be large.
+
+        Raises:
+            UserError: If they are missing or do not fit.
+        """
+        import h5py
+
+        path, shape = self.folder / "predictions.h5", (self.predictions.ids.size, len(self.predictions.classes))
+        try:
+            with h5py.File(path, "r") as file:
+                scores = _dataset(file, "scores")[:]
+            if scores.shape != shape or scores.dtype.kind != "f":
+                raise ValueError(f"the scores have shape {scores.shape}, not {shape}")
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path} is damaged: {error}.") from None
+        return scores
+
     @classmethod
     def load(cls, folder):
         """Reads a finished run.

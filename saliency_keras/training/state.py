@@ -30,7 +30,7 @@ def save_state(folder, model, history):
     """
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
-    arrays = _flat(model.get_state_tree(value_format="numpy_array"))
+    arrays = _state_of(model)
     with whole_file(folder / f"epoch-{len(history):05d}.npz") as file:
         np.savez(file, **arrays, **{HISTORY: np.array(json.dumps(history))})
     for path in _newest_first(folder)[KEPT:]:
@@ -59,7 +59,7 @@ def load_state(folder, model):
             arrays = {name: file[name] for name in file.files if name != HISTORY}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{newest[0]} is damaged ({error}); remove it to resume from an earlier epoch.") from None
-    expected = _flat(model.get_state_tree(value_format="numpy_array"))
+    expected = _state_of(model)
     if {name: a.shape for name, a in arrays.items()} != {name: a.shape for name, a in expected.items()}:
         raise UserError(f"{newest[0]} does not fit the network of {Path(folder).parent}.")
     model.set_state_tree(_nested(arrays))
@@ -75,6 +75,13 @@ def drop_state(folder):
 def _newest_first(folder):
     paths = folder.glob("epoch-*.npz") if folder.is_dir() else []
     return sorted((path for path in paths if re.fullmatch(r"epoch-\d{5}\.npz", path.name)), reverse=True)
+
+
+def _state_of(model):
+    """The model's state tree without its metrics, which start anew in every epoch."""
+    tree = model.get_state_tree(value_format="numpy_array")
+    del tree["metrics_variables"]
+    return _flat(tree)
 
 
 def _flat(tree, prefix=""):

@@ -109,7 +109,7 @@ def _check_out(out, resume):
         raise UserError(f"{out} holds no run to resume.")
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; choose another --out.")
-    if not resume and out.is_dir() and any(out.iterdir()):
+    if not resume and out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
         raise UserError(f"{out} is not empty; go on with its run by --resume, or choose another --out.")
 
 

@@ -1,0 +1,103 @@
+"""Weights carried over: old channels to the bit, new ones drawn, misfits refused whole."""
+
+import keras
+import numpy as np
+import pytest
+
+from saliency_keras.console import UserError
+from saliency_keras.experiments import EXPERIMENTS
+from saliency_keras.models.build import build
+from saliency_keras.training.surgery import carry_weights
+
+
+def network(name, classes=4, **changes):
+    experiment = EXPERIMENTS[name]
+    return build(experiment.network, {**experiment.arguments, "dense_units": 8, **changes}, 128, classes)
+
+
+@pytest.fixture(scope="module")
+def baseline():
+    model = network("rgb")
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        layer.set_weights([rng.normal(2, 1, weight.shape).astype("float32") for weight in layer.get_weights()])
+    return model
+
+
+def weights(model, layer):
+    return {variable.name: variable.numpy() for variable in model.get_layer(layer).weights}
+
+
+def test_input_channel_is_added_last_and_drawn_from_0_to_1(baseline):
+    model = network("rgbs_pretrained")
+    carry_weights(baseline, model)
+    kernel = weights(model, "conv1")["kernel"]
+    assert np.array_equal(kernel[:, :, :3], weights(baseline, "conv1")["kernel"])
+    new = kernel[:, :, 3]
+    assert new.shape == (11, 11, 96)
+    assert 0 <= new.min() < 0.01
+    assert 0.99 < new.max() < 1
+    assert new.mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_maps_at_both_convolutions_widen_bn1_conv2_bn2_and_conv3(baseline):
+    model = network("rgb_1s2s_pretrained")
+    carry_weights(baseline, model)
+    for layer, old_channels in [("bn1", 96), ("bn2", 256)]:
+        for name, vector in weights(model, layer).items():
+            assert np.array_equal(vector[:old_channels], weights(baseline, layer)[name])
+            assert 0 <= vector[old_channels] <= 1
+    for layer, old_channels in [("conv2", 96), ("conv3", 256)]:
+        kernel = weights(model, layer)["kernel"]
+        assert np.array_equal(kernel[:, :, :old_channels], weights(baseline, layer)["kernel"])
+        assert np.array_equal(weights(model, layer)["bias"], weights(baseline, layer)["bias"])
+
+
+def test_multiplying_needs_no_new_weights(baseline):
+    model = network("rgbxs_1xs2xs_pretrained")
+    carry_weights(baseline, model)
+    for layer in ("conv1", "bn1", "conv2", "bn2", "conv3", "conv4", "conv5", "fc1", "fc2", "fc3"):
+        for name, value in weights(model, layer).items():
+            assert np.array_equal(value, weights(baseline, layer)[name])
+
+
+def test_zeros_leave_the_function_as_it_was(baseline):
+    model = network("rgbs_pretrained")
+    carry_weights(baseline, model, new_weights="zeros")
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 128, 128, 4), np.uint8)
+    inputs = {"image": pixels[..., :3], "saliency": pixels[..., 3:]}
+    expected = baseline({"image": inputs["image"]})
+    np.testing.assert_allclose(model(inputs), expected, rtol=1e-3, atol=float(np.abs(expected).max()) * 1e-5)
+
+
+def test_new_top_keeps_its_initial_weights(baseline):
+    model = network("rgb", classes=7)
+    before = weights(model, "fc3")["kernel"]
+    carried = carry_weights(baseline, model, new_top=True)
+    assert "fc3" not in carried
+    assert np.array_equal(weights(model, "fc3")["kernel"], before)
+    assert np.array_equal(weights(model, "fc2")["kernel"], weights(baseline, "fc2")["kernel"])
+
+
+def test_draws_follow_the_seed(baseline):
+    kernels = []
+    for seed in (0, 0, 1):
+        model = network("rgbs_pretrained")
+        carry_weights(baseline, model, seed=seed)
+        kernels.append(weights(model, "conv1")["kernel"])
+    assert np.array_equal(kernels[0], kernels[1])
+    assert not np.array_equal(kernels[0], kernels[2])
+
+
+def test_other_number_of_classes_is_refused_and_nothing_is_changed(baseline):
+    model = network("rgb", classes=7)
+    before = [value.copy() for value in model.get_weights()]
+    with pytest.raises(UserError, match=r"'fc3' does not fit.*new_top"):
+        carry_weights(baseline, model)
+    assert all(np.array_equal(old, new) for old, new in zip(before, model.get_weights(), strict=True))
+
+
+def test_network_without_a_layer_in_common_is_refused(baseline):
+    other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="elsewhere")])
+    with pytest.raises(UserError, match="no layer"):
+        carry_weights(baseline, other)

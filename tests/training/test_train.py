@@ -1,0 +1,226 @@
+"""Runs as a user starts them: whole folders, exact resume, honest figures, one sentence for every mistake."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from tests.small_sets import write_small_set
+
+SMALL = ["--set", "dense_units=16", "--set", "dropout=0.5", "--batch", "16"]
+FILES = {"config.json", "history.csv", "curves.png", "model.keras", "best.keras", "predictions.h5", "summary.json"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("set")
+    write_small_set(folder, side=136, classes=3, train=(20, 17), val=(11,), separable=True)
+    return folder
+
+
+def command(*words, **environment):
+    root = Path(__file__).parents[2]
+    return subprocess.Popen(
+        [sys.executable, "-m", "saliency_keras.train", *map(str, words)],
+        cwd=root, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def train(*words):
+    """Runs the command in this process; raises what it raises."""
+    from saliency_keras.train import main
+
+    main([str(word) for word in words])
+
+
+def rows(folder):
+    with open(folder / "history.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def arrays(path):
+    return keras.saving.load_model(path, compile=False).get_weights()
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "fanin2"
+    train("fanin2", "--data", data, "--out", folder, "--epochs", 3, *SMALL)
+    return folder
+
+
+def test_run_folder_is_whole_and_says_what_was_run(finished):
+    assert {path.name for path in finished.iterdir()} == FILES
+    config = json.loads((finished / "config.json").read_text())
+    assert config["experiment"]["name"] == "fanin2"
+    assert config["experiment"]["published"] == {"top1": 0.366, "top5": 0.614}
+    assert config["experiment"]["drops"] == [1, 2, 2]
+    assert (config["maps"], config["seed"]) == ("own", 0)
+    header = "epoch,learning_rate,loss,top1,top5,val_loss,val_top1,val_top5,seconds"
+    assert (finished / "history.csv").read_text().splitlines()[0] == header
+    assert [row["epoch"] for row in rows(finished)] == ["1", "2", "3"]
+
+
+def test_predictions_give_the_accuracies_of_the_last_epoch(finished):
+    last = rows(finished)[-1]
+    with h5py.File(finished / "predictions.h5") as file:
+        assert len(file["id"]) == 11
+        assert np.mean(file["rank"][:] < 1) == pytest.approx(float(last["val_top1"]), abs=1e-6)
+        assert np.mean(file["rank"][:] < 5) == 1 == float(last["val_top5"])  # three classes
+        assert np.array_equal(file["top5"][:, 0] == file["label"][:], file["rank"][:] == 0)
+        assert file["top5"].shape == (11, 3)
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["last"]["val_top1"] == float(last["val_top1"])
+    assert summary["parameters"]["total"] == keras.saving.load_model(finished / "model.keras").count_params()
+
+
+def test_network_learns_to_tell_bright_from_dark(data, tmp_path):
+    train("rgb", "--data", data, "--out", tmp_path / "run", "--epochs", 12, "--batch", 12,
+          "--set", "dense_units=64", "--set", "drops=[]", "--set", "weight_decay=0.0")  # fmt: skip
+    assert float(rows(tmp_path / "run")[-1]["val_top1"]) > 0.9
+
+
+@pytest.mark.slow
+def test_killed_run_resumes_to_identical_weights_and_history(data, finished, tmp_path):
+    out = tmp_path / "killed"
+    words = ["fanin2", "--data", data, "--out", out, "--epochs", 3, *SMALL]
+    for wanted in ("config.json", "state/epoch-00001.npz"):
+        resume = ["--resume"] if (out / "config.json").exists() else []
+        process = command(*words, *resume)
+        deadline = time.monotonic() + 240
+        while not (out / wanted).exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not (out / "summary.json").exists()
+    _, errors = command(*words, "--resume").communicate()
+    assert {path.name for path in out.iterdir()} == FILES, errors
+    for name in ("model.keras", "best.keras"):
+        pairs = list(zip(arrays(out / name), arrays(finished / name), strict=True))
+        assert all(np.array_equal(resumed, whole) for resumed, whole in pairs)
+    without_seconds = [[{**row, "seconds": ""} for row in rows(folder)] for folder in (out, finished)]
+    assert without_seconds[0] == without_seconds[1]
+    with h5py.File(out / "predictions.h5") as resumed, h5py.File(finished / "predictions.h5") as whole:
+        assert np.array_equal(resumed["scores"][:], whole["scores"][:])
+
+
+def test_resuming_a_finished_run_changes_nothing(data, finished):
+    before = {path.name: path.read_bytes() for path in finished.iterdir()}
+    train("fanin2", "--data", data, "--out", finished, "--epochs", 3, *SMALL, "--resume")
+    assert before == {path.name: path.read_bytes() for path in finished.iterdir()}
+
+
+def test_weights_are_carried_into_the_next_run(data, tmp_path):
+    small = ["--data", data, "--epochs", 1, "--batch", 16, "--set", "dense_units=16"]
+    train("rgb", *small, "--out", tmp_path / "rgb")
+    train("rgbs_pretrained", *small, "--out", tmp_path / "rgbs", "--init", tmp_path / "rgb",
+          "--set", "learning_rate=1e-30", "--set", "weight_decay=0.0")  # fmt: skip
+    old, new = (keras.saving.load_model(tmp_path / name / "model.keras", compile=False) for name in ("rgb", "rgbs"))
+    np.testing.assert_array_equal(new.get_layer("conv1").kernel[:, :, :3], old.get_layer("conv1").kernel)
+    np.testing.assert_array_equal(new.get_layer("fc3").kernel, old.get_layer("fc3").kernel)
+
+
+def test_constant_model_scores_chance_on_every_batch_size(data):
+    from saliency_keras.data.manifest import Manifest
+    from saliency_keras.data.reader import Reader
+    from saliency_keras.metrics.classification import Top1, Top5
+
+    manifest = Manifest.load(data)
+    constant = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3, kernel_initializer="zeros")])
+    for batch in (1, 4, 11, 64):
+        top1, top5 = Top1(), Top5()
+        reader = Reader(manifest, "val", 128, batch, maps=None)
+        for inputs, labels in reader.validation():
+            scores = constant(inputs["image"])
+            top1.update_state(labels, scores)
+            top5.update_state(labels, scores)
+        assert float(top1.result()) == pytest.approx(4 / 11)  # labels 0, 1, 2, 0, …: four of eleven are class 0
+        assert float(top5.result()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["fanin4"], "there is no experiment 'fanin4'"),
+        (["rgbs_pretrained"], "train rgb first"),
+        (["rgb", "--resume"], "holds no run to resume"),
+        (["rgb", "--init", "nowhere"], "no finished run"),
+        (["rgb", "--epochs", "0"], "at least 1"),
+        (["rgb", "--seed", "-1"], "0 or more"),
+        (["rgb", "--maps", "mine"], "no map named 'mine'"),
+        (["rgb", "--set", "side=227"], "larger --side"),
+        (["rgb", "--set", "side=20"], "too small"),
+    ],
+)
+def test_mistake_is_one_sentence_and_writes_nothing(data, tmp_path, words, says):
+    from saliency_keras.console import UserError
+
+    with pytest.raises(UserError, match=says):
+        train(*words, "--data", data, "--out", tmp_path / "run", *([] if "--epochs" in words else ["--epochs", 1]))
+    assert not (tmp_path / "run").exists()
+
+
+def test_init_from_a_run_with_other_classes_is_refused_before_anything_is_written(data, tmp_path):
+    from saliency_keras.console import UserError
+
+    small = ["--epochs", 1, "--batch", 16, "--set", "dense_units=16"]
+    other = tmp_path / "set"
+    other.mkdir()
+    write_small_set(other, side=128, classes=2, train=(16,), val=(4,))
+    train("rgb", "--data", other, "--out", tmp_path / "two", *small)
+    with pytest.raises(UserError, match="'fc3' does not fit"):
+        train("rgb", "--data", data, "--out", tmp_path / "three", "--init", tmp_path / "two", *small)
+    assert not (tmp_path / "three").exists()
+
+
+def test_resuming_with_other_settings_is_refused(data, finished):
+    from saliency_keras.console import UserError
+
+    with pytest.raises(UserError, match="another experiment"):
+        train("fanin2", "--data", data, "--out", finished, "--epochs", 4, *SMALL, "--resume")
+
+
+def test_folder_with_a_run_is_not_trained_over(data, finished):
+    from saliency_keras.console import UserError
+
+    with pytest.raises(UserError, match="not empty"):
+        train("fanin2", "--data", data, "--out", finished, "--epochs", 3, *SMALL)
+
+
+def test_loss_that_is_not_finite_stops_with_epoch_and_step(data, tmp_path):
+    from saliency_keras.console import UserError
+
+    with pytest.raises(UserError, match=r"epoch \d+, step \d+"):
+        train("rgb", "--data", data, "--out", tmp_path / "run", "--epochs", 3, *SMALL, "--set", "learning_rate=1e30")
+
+
+def test_damaged_shard_is_named(tmp_path):
+    from saliency_keras.console import UserError
+
+    write_small_set(tmp_path, side=128, classes=2, train=(8,), val=(4,))
+    shard = next(tmp_path.glob("train-*-of-00001.tfrecord"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(UserError, match=f"{shard.name} is damaged"):
+        train("rgb", "--data", tmp_path, "--out", tmp_path / "run", "--epochs", 1)
+    assert not (tmp_path / "run").exists()
+
+
+def test_command_ends_with_code_2_and_one_sentence(data, tmp_path):
+    process = command("rgb", "--data", tmp_path / "nowhere", "--out", tmp_path / "run")
+    out, errors = process.communicate()
+    assert process.returncode == 2
+    assert "no folder" in errors
+    assert errors.count("\n") == 1
+    assert "Traceback" not in errors + out
