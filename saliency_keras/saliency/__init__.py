@@ -9,6 +9,9 @@ from saliency_keras.console import UserError
 
 PREDICTORS = {
     "gbvs": "saliency_keras.saliency.gbvs:GBVS",
+    "itti": "saliency_keras.saliency.itti:Itti",
+    "aim": "saliency_keras.saliency.aim:AIM",
+    "sdlf": "saliency_keras.saliency.sdlf:SDLF",
     "center": "saliency_keras.saliency.controls:Center",
     "uniform": "saliency_keras.saliency.controls:Uniform",
 }

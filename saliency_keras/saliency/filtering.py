@@ -41,9 +41,8 @@ def resize_matrix(size, new_size):
 
 @functools.lru_cache(maxsize=64)
 def gaussian_matrix(size, sigma):
-    """Weights `(size, size)` of a Gaussian blur of `sigma` samples; cut and renormalised at the borders."""
-    weights = _gaussian(size, sigma)
-    return _frozen(weights / weights.sum(axis=1, keepdims=True))
+    """Weights `(size, size)` of a Gaussian blur of `sigma` samples, reflected at the borders; rows sum to 1."""
+    return _frozen(_filter_matrix(size, sigma, 0).real)
 
 
 @functools.lru_cache(maxsize=64)
@@ -64,9 +63,9 @@ def enlarge_matrix(size, new_size, sigma):
     return _frozen(weights / weights.sum(axis=1, keepdims=True))
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=256)
 def gabor_matrices(size, sigma, frequency):
-    """Weights of the two one-dimensional Gabor filters of a Gaussian envelope.
+    """Weights of the two one-dimensional Gabor filters of a Gaussian envelope, reflected at the borders.
 
     Args:
         size: Number of samples.
@@ -76,17 +75,21 @@ def gabor_matrices(size, sigma, frequency):
     Returns:
         float32 array `(2, size, size)`: the real and the imaginary filter.
     """
-    offsets = np.arange(size)[None, :] - np.arange(size)[:, None]
-    envelope = _gaussian(size, sigma)
-    envelope /= envelope.sum(axis=1, keepdims=True)
-    phase = 2 * np.pi * frequency * offsets
-    return _frozen(np.stack([envelope * np.cos(phase), envelope * np.sin(phase)]))
+    weights = _filter_matrix(size, sigma, frequency)
+    return _frozen(np.stack([weights.real, weights.imag]))
 
 
-def _gaussian(size, sigma):
-    offsets = np.arange(size)[None, :] - np.arange(size)[:, None]
-    weights = np.exp(-0.5 * (offsets / max(sigma, 1e-6)) ** 2)
-    return np.where(np.abs(offsets) <= max(GAUSSIAN_REACH * sigma, 0.5), weights, 0.0)
+def _filter_matrix(size, sigma, frequency):
+    reach = max(1, round(GAUSSIAN_REACH * sigma))
+    offsets = np.arange(-reach, reach + 1)
+    kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = kernel / kernel.sum() * np.exp(2j * np.pi * frequency * offsets)
+    # Sample -1 is sample 0 again, sample -2 is sample 1, and so on: the signal and its mirror image, repeated.
+    places = (np.arange(size)[:, None] + offsets[None, :]) % (2 * size)
+    places = np.minimum(places, 2 * size - 1 - places)
+    weights = np.zeros((size, size), complex)
+    np.add.at(weights, (np.arange(size)[:, None], places), kernel[None, :])
+    return weights
 
 
 def _frozen(weights):
@@ -134,28 +137,35 @@ def small_planes(image, height, width):
     return planes @ (resize_matrix(image_width, width).T * np.float32(1 / 255))
 
 
-def gabor_energy(plane, wavelength, orientations=4):
-    """Local energy of a plane in several orientations.
+def gabor_responses(planes, wavelength, orientations=4):
+    """Complex Gabor responses in several orientations, evenly spaced over half a turn from horizontal waves on.
 
     Args:
-        plane: float32 array `(h, w)`.
+        planes: float32 array `(n, h, w)`.
         wavelength: Pixels a cycle; the envelope's standard deviation is 0.56 of it (a bandwidth of one octave).
-        orientations: Number of orientations, evenly spaced over half a turn from horizontal waves on.
+        orientations: Number of orientations.
 
     Returns:
-        float32 array `(orientations, h, w)`: the modulus of the complex Gabor response.
+        float32 array `(2, orientations, n, h, w)`: the real (even) and the imaginary (odd) responses. A constant plane
+        has none.
     """
-    height, width = plane.shape
+    count, height, width = planes.shape
     sigma = 0.56 * wavelength
-    plane = plane - blur(plane, sigma)
-    energies = np.empty((orientations, height, width), np.float32)
+    # What a wave under a Gaussian envelope still passes of a constant, to be taken off.
+    constant = np.float32(np.exp(-2 * (np.pi * sigma / wavelength) ** 2)) * blur(planes, sigma)
+    responses = np.empty((2, orientations, count, height, width), np.float32)
     for number in range(orientations):
         angle = np.pi * number / orientations
         # Rounded, so that filters of mirrored orientations share their matrices.
         along_x, along_y = (round(float(wave(angle)) / wavelength, 9) for wave in (np.cos, np.sin))
-        across = np.matmul(plane, gabor_matrices(width, sigma, along_x).transpose(0, 2, 1))  # (2, h, w)
+        across_real, across_imaginary = (planes @ matrix.T for matrix in gabor_matrices(width, sigma, along_x))
         real_rows, imaginary_rows = gabor_matrices(height, sigma, along_y)
-        real = real_rows @ across[0] - imaginary_rows @ across[1]
-        imaginary = real_rows @ across[1] + imaginary_rows @ across[0]
-        energies[number] = np.sqrt(real * real + imaginary * imaginary)
-    return energies
+        responses[0, number] = real_rows @ across_real - imaginary_rows @ across_imaginary - constant
+        responses[1, number] = real_rows @ across_imaginary + imaginary_rows @ across_real
+    return responses
+
+
+def gabor_energy(plane, wavelength, orientations=4):
+    """Modulus of the complex `gabor_responses` of one plane `(h, w)`: float32 array `(orientations, h, w)`."""
+    real, imaginary = gabor_responses(plane[None], wavelength, orientations)[:, :, 0]
+    return np.sqrt(real * real + imaginary * imaginary)

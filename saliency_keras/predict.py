@@ -1,0 +1,129 @@
+"""python -m saliency_keras.predict PREDICTOR IMAGES OUT
+
+Writes a saliency map for every picture: an 8-bit grey PNG of the picture's size and stem in the folder OUT, where 255
+is the map's greatest value and 0 is 0. IMAGES is a folder of pictures or one picture. Prints each picture that could
+not be read, with the reason, and how many maps were written.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from saliency_keras.console import UserError, progress, run, whole_file
+from saliency_keras.saliency import PREDICTORS, predictor
+
+BATCH = 16
+# Pictures that may wait for others of their size: it bounds the memory where all sizes differ.
+WAITING = 64
+
+
+def main(arguments=None):
+    """Parses, predicts, prints."""
+    parser = argparse.ArgumentParser(prog="python -m saliency_keras.predict", description="Saliency maps as PNG.")
+    parser.add_argument("predictor", metavar="PREDICTOR", help=f"who predicts: {', '.join(PREDICTORS)}")
+    parser.add_argument("images", metavar="IMAGES", type=Path, help="a folder of pictures, or one picture")
+    parser.add_argument("out", metavar="OUT", type=Path, help="folder for the maps; it is made if need be")
+    options = parser.parse_args(arguments)
+
+    predict = predictor(options.predictor)
+    files = pictures_to_predict(options.images, options.out)
+    options.out.mkdir(parents=True, exist_ok=True)
+    written, refusals = predict_files(predict, files, options.out)
+    for refusal in refusals:
+        print(refusal, file=sys.stderr)
+    if not written:
+        raise UserError(f"none of the {len(files)} pictures could be read." if len(files) > 1 else str(refusals[0]))
+    skipped = f"; {len(refusals)} of {len(files)} pictures skipped" if refusals else ""
+    print(f"{written} maps of {options.predictor} in {options.out}{skipped}")
+
+
+def pictures_to_predict(images, out):
+    """Lists the pictures and checks that each has a map of its own to be written.
+
+    Args:
+        images: Path of a folder, or of one picture.
+        out: Folder for the maps.
+
+    Returns:
+        Paths, sorted by name.
+
+    Raises:
+        UserError: If there is no picture, two of them have one stem, or a map would overwrite a picture.
+    """
+    from saliency_keras.data.pictures import picture_files
+
+    if not images.exists():
+        raise UserError(f"there is no picture or folder {images}.")
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; OUT is the folder for the maps.")
+    files = picture_files(images) if images.is_dir() else [images]
+    if not files:
+        raise UserError(f"the folder {images} has no pictures.")
+    first = {}
+    for path in files:
+        if path.stem in first:
+            raise UserError(f"{first[path.stem].name} and {path.name} would have one map; rename one of them.")
+        first[path.stem] = path
+        if map_path(out, path).resolve() == path.resolve():
+            raise UserError(f"the map of {path} would overwrite it; choose another folder than {out}.")
+    return files
+
+
+def map_path(out, picture):
+    """Where the map of a picture lies."""
+    return Path(out) / f"{Path(picture).stem}.png"
+
+
+def predict_files(predict, files, out):
+    """Predicts the maps of picture files, in batches of pictures of one size, and writes them.
+
+    Args:
+        predict: A predictor.
+        files: Paths of pictures.
+        out: Folder for the maps; it exists.
+
+    Returns:
+        The number of maps written, and the `UnreadablePicture` errors of the others.
+    """
+    from saliency_keras.data.pictures import UnreadablePicture, read_picture
+
+    waiting, refusals, written = {}, [], 0
+
+    with progress(total=len(files), label="maps") as bar:
+
+        def flush(shape):
+            group = waiting.pop(shape)
+            _write_maps(predict, group, out)
+            bar.update(len(group))
+            return len(group)
+
+        for path in files:
+            try:
+                image = read_picture(path)
+            except UnreadablePicture as refusal:
+                refusals.append(refusal)
+                bar.update()
+                continue
+            waiting.setdefault(image.shape, []).append((path, image))
+            if len(waiting[image.shape]) == BATCH:
+                written += flush(image.shape)
+            elif sum(map(len, waiting.values())) > WAITING:
+                written += flush(max(waiting, key=lambda shape: len(waiting[shape])))
+        for shape in list(waiting):
+            written += flush(shape)
+    return written, refusals
+
+
+def _write_maps(predict, group, out):
+    import numpy as np
+    from PIL import Image
+
+    maps = predict(np.stack([image for _, image in group]))
+    for (path, _), one in zip(group, maps, strict=True):
+        grey = np.rint(one * (255 / max(float(one.max()), np.finfo(np.float32).tiny))).astype(np.uint8)
+        with whole_file(map_path(out, path)) as file:
+            Image.fromarray(grey).save(file, "PNG")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,114 @@
+"""Attention based on information maximization (Bruce & Tsotsos, NIPS 2005; Journal of Vision 9(3):5, 2009).
+
+A place is salient as far as it is surprising in its own picture: the sum over independent features of -log p(response).
+The features are independent components of photographs' patches, so that the joint likelihood is the product of
+the single ones; each single one is estimated from the responses at all places of the picture, by a histogram that is
+smoothed by a Gaussian. `learn_aim_basis.py` learned the components, 11 x 11 pixels in colour, from 2,000
+training photographs of Imagenette (160 pixels); they lie in `aim_basis.npz`.
+
+The likelihood is of the whole picture, not of a surround (the 2009 paper has both). At the border the picture is
+reflected. The map is blurred at last, which stands for the acuity of the eye; no centre prior is added.
+"""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from saliency_keras.saliency.filtering import blur, enlarge, fitted_size, small_planes
+
+WORKING_SIDE = 128
+
+
+class AIM:
+    """Self-information of independent components.
+
+    Args:
+        bins: Number of bins of the histogram of a response, between its least and its greatest.
+        sigma_density: Standard deviation of the Gaussian that smooths the histogram, in bins.
+        sigma_blur: Standard deviation of the final blur, as share of the longer side.
+    """
+
+    name = "aim"
+    version = 1
+
+    def __init__(self, bins=128, sigma_density=2.0, sigma_blur=0.04):
+        self.parameters = {"bins": bins, "sigma_density": sigma_density, "sigma_blur": sigma_blur}
+
+    def __call__(self, images):
+        """Maps of a batch.
+
+        Args:
+            images: uint8 array `(pictures, height, width, 3)`, RGB.
+
+        Returns:
+            float32 array `(pictures, height, width)`, the blurred self-information in nats less its least value in
+            the picture. A picture without any contrast gets ones. The map of a picture is the same to the last
+            bit in every batch.
+        """
+        maps = np.empty(images.shape[:3], np.float32)
+        for image, one in zip(images, maps, strict=True):
+            one[...] = self._map(image)
+        return maps
+
+    def _map(self, image):
+        height, width = image.shape[:2]
+        small = fitted_size(height, width, WORKING_SIDE)
+        responses = component_responses(small_planes(image, *small))
+        surprise = self_information(responses, self.parameters["bins"], self.parameters["sigma_density"])
+        surprise = surprise.sum(axis=0).reshape(small)
+        sigma = self.parameters["sigma_blur"] * max(small)
+        surprise = blur(surprise, sigma)
+        if np.ptp(surprise) < 1e-3:
+            surprise = np.ones_like(surprise)
+        else:
+            surprise -= surprise.min()
+        return enlarge(surprise, height, width, 0)
+
+
+@functools.cache
+def basis():
+    """The filters, float32 array `(components, side, side, 3)`, learned by `learn_aim_basis.py`."""
+    with np.load(Path(__file__).with_name("aim_basis.npz"), allow_pickle=False) as file:
+        return file["filters"]
+
+
+def component_responses(planes):
+    """Responses of the components at every place.
+
+    Args:
+        planes: float32 array `(3, h, w)`, red, green and blue, 0 to 1.
+
+    Returns:
+        float32 array `(components, h * w)`.
+    """
+    filters = basis()
+    side = filters.shape[1]
+    before, after = side // 2, side - 1 - side // 2
+    padded = np.pad(planes, ((0, 0), (before, after), (before, after)), mode="symmetric")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(1, 2))  # (3, h, w, side, side)
+    patches = windows.transpose(3, 4, 0, 1, 2).reshape(side * side * 3, -1)  # (side * side * 3, h * w)
+    return filters.reshape(len(filters), -1) @ patches
+
+
+def self_information(responses, bins, sigma):
+    """-log p of every response, p estimated from all responses of its row.
+
+    Args:
+        responses: float32 array `(components, places)`.
+        bins: Number of bins.
+        sigma: Standard deviation of the Gaussian that smooths the histogram, in bins.
+
+    Returns:
+        float32 array `(components, places)` in nats; p is the probability of a bin. 0 for a row without contrast.
+    """
+    least = responses.min(axis=1, keepdims=True)
+    reach = responses.max(axis=1, keepdims=True) - least
+    scale = np.where(reach > 1e-3, (bins - 1) / np.maximum(reach, 1e-3), 0)
+    bin_of = ((responses - least) * scale + 0.5).astype(np.int64)
+    offsets = np.arange(len(responses))[:, None] * bins
+    counts = np.bincount((bin_of + offsets).ravel(), minlength=len(responses) * bins).reshape(-1, bins)
+    density = blur(counts[:, None].astype(np.float32), sigma)[:, 0] / responses.shape[1]
+    information = -np.log(np.maximum(density, np.finfo(np.float32).tiny))
+    information[reach[:, 0] <= 1e-3] = 0
+    return information.ravel()[bin_of + offsets]

@@ -1,0 +1,90 @@
+"""The command that writes maps."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from saliency_keras import predict
+from saliency_keras.console import UserError
+from saliency_keras.saliency import predictor
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for name, shape in (("a.png", (20, 30)), ("b.bmp", (30, 20)), ("c.png", (20, 30)), ("d.jpg", (1, 1))):
+        Image.fromarray(generator.integers(0, 256, (*shape, 3), np.uint8)).save(folder / name)
+    return folder
+
+
+def test_every_picture_gets_a_grey_map_of_its_size_and_stem(pictures, tmp_path, capsys):
+    predict.main(["gbvs", str(pictures), str(tmp_path / "out")])
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png", "c.png", "d.png"]
+    for path in pictures.iterdir():
+        with Image.open(tmp_path / "out" / f"{path.stem}.png") as one, Image.open(path) as picture:
+            assert one.mode == "L"
+            assert one.size == picture.size
+            assert one.getextrema()[1] == 255
+    assert "4 maps of gbvs" in capsys.readouterr().out
+
+
+def test_the_png_is_the_predictors_map(pictures, tmp_path):
+    predict.main(["gbvs", str(pictures / "c.png"), str(tmp_path)])
+    with Image.open(pictures / "c.png") as picture:
+        (expected,) = predictor("gbvs")(np.asarray(picture)[None])
+    with Image.open(tmp_path / "c.png") as one:
+        np.testing.assert_allclose(np.asarray(one), expected / expected.max() * 255, atol=0.51)
+
+
+def test_unreadable_pictures_are_named_and_counted(pictures, tmp_path, capsys):
+    (pictures / "broken.jpg").write_bytes(b"no picture")
+    predict.main(["uniform", str(pictures), str(tmp_path / "out")])
+    printed = capsys.readouterr()
+    assert "broken.jpg" in printed.err
+    assert "1 of 5 pictures skipped" in printed.out
+    assert not (tmp_path / "out" / "broken.png").exists()
+
+
+@pytest.mark.parametrize("out", ["pictures", "pictures/../pictures"])
+def test_maps_never_overwrite_pictures(pictures, out):
+    before = (pictures / "a.png").read_bytes()
+    with pytest.raises(UserError, match="overwrite"):
+        predict.main(["uniform", str(pictures), str(pictures.parent / out)])
+    assert (pictures / "a.png").read_bytes() == before
+
+
+def test_two_pictures_of_one_stem_are_refused(pictures, tmp_path):
+    (pictures / "a.jpg").write_bytes((pictures / "a.png").read_bytes())
+    with pytest.raises(UserError, match=r"a\.jpg and a\.png"):
+        predict.main(["uniform", str(pictures), str(tmp_path / "out")])
+
+
+@pytest.mark.parametrize("images", ["absent", "empty", "empty/none.png"])
+def test_nothing_to_predict_is_an_error(tmp_path, images):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no picture"):
+        predict.main(["uniform", str(tmp_path / images), str(tmp_path / "out")])
+
+
+def test_an_unknown_predictor_is_told_the_known_ones(pictures, tmp_path):
+    with pytest.raises(UserError, match="gbvs, itti"):
+        predict.main(["gvbs", str(pictures), str(tmp_path / "out")])
+
+
+def test_many_sizes_do_not_pile_up_in_memory(tmp_path, monkeypatch):
+    """More pictures than may wait, each of its own size: all are written, in small batches."""
+    monkeypatch.setattr(predict, "WAITING", 3)
+    for width in range(1, 9):
+        Image.new("RGB", (width, 2)).save(tmp_path / f"{width}.bmp")
+    sizes = []
+
+    def remembering(images):
+        sizes.append(len(images))
+        return predictor("uniform")(images)
+
+    written, refusals = predict.predict_files(remembering, sorted(tmp_path.iterdir()), tmp_path)
+    assert written == 8
+    assert not refusals
+    assert sizes == [1] * 8
