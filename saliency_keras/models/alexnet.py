@@ -130,7 +130,13 @@ def alexnet(image, saliency, classes, layer, at_input=None, at_convolutions=None
 
     Returns:
         Logits `(classes,)`.
+
+    Raises:
+        ValueError: If a strategy is none of these.
     """
+    for strategy in at_input, at_convolutions:
+        if strategy and strategy not in JOIN:
+            raise ValueError(f"a strategy is one of {', '.join(JOIN)}. Received: {strategy}")
 
     def join(number):
         return at_convolutions and (lambda x: JOIN[at_convolutions](x, saliency, f"saliency{number}"))

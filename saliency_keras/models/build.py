@@ -5,6 +5,7 @@ import dataclasses
 import keras
 from keras import layers
 
+from saliency_keras.console import UserError
 from saliency_keras.models.alexnet import Layers, alexnet
 from saliency_keras.models.fanin import fanin1, fanin2, fanin3, noconv2
 
@@ -32,16 +33,19 @@ def build(network, arguments, side, classes, mean=None):
         float32 logits `(batch, classes)`. A network that uses no map has the input `image` alone.
 
     Raises:
-        ValueError: If the side is too small for the network's poolings.
+        UserError: If the side is too small for the network's poolings, or an argument has a value it cannot have.
     """
     options = {field.name for field in dataclasses.fields(Layers)}
     layer = Layers(**{name: value for name, value in arguments.items() if name in options})
     own = {name: value for name, value in arguments.items() if name not in options}
     image = keras.Input((side, side, 3), dtype="uint8", name="image")
     saliency = keras.Input((side, side, 1), dtype="uint8", name="saliency")
-    logits = NETWORKS[network](
-        scaled(image, mean and mean[:3]), scaled(saliency, mean and mean[3:]), classes, layer, **own
-    )
+    scaled_inputs = scaled(image, mean and mean[:3]), scaled(saliency, mean and mean[3:])
+    try:
+        logits = NETWORKS[network](*scaled_inputs, classes, layer, **own)
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"the network {network} cannot be built at {side} px with {arguments}: {reason}") from None
     inputs = {"image": image, "saliency": saliency} if uses_saliency(network, arguments) else {"image": image}
     return keras.Model(inputs, logits, name=network)
 

@@ -4,7 +4,7 @@ import h5py
 import keras
 import numpy as np
 
-from saliency_keras.console import whole_file
+from saliency_keras.console import UserError, whole_file
 from saliency_keras.data.reader import Reader
 from saliency_keras.metrics.classification import Top1, Top5, first_classes, rank_of_true_class
 from saliency_keras.models.build import build, uses_saliency
@@ -22,7 +22,12 @@ def classification_job(experiment, manifest, maps, seed):
 
     Returns:
         A `Job`.
+
+    Raises:
+        UserError: If maps are chosen for a network that sees none, or network and data set do not fit.
     """
+    if maps != "own" and not uses_saliency(experiment.network, experiment.arguments):
+        raise UserError(f"{experiment.name} sees no map, so --maps {maps} would change nothing; leave it out.")
     shown = maps if uses_saliency(experiment.network, experiment.arguments) else None
     train = Reader(manifest, "train", experiment.side, experiment.batch, shown, seed)
     val = Reader(manifest, "val", experiment.side, experiment.batch, shown, seed)

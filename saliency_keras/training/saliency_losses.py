@@ -101,7 +101,8 @@ TINY = 1e-30
 def _fitted(fixation_maps, outputs):
     maps, outputs = ops.cast(fixation_maps, "float32"), ops.cast(outputs, "float32")
     size = tuple(outputs.shape[1:3])
-    if tuple(maps.shape[1:3]) != size:
+    # Where a size is open until the graph runs, the maps must come in the outputs' size.
+    if None not in size and tuple(maps.shape[1:3]) != size:
         maps = ops.image.resize(maps, size, interpolation="bilinear", antialias=True)
     return maps, outputs
 
