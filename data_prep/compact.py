@@ -2,7 +2,8 @@
 
 Turns pictures into a compact data set: pictures and their saliency maps side by side in shards that
 `saliency_keras.data` reads. SOURCE is a folder with `train/CLASS/*` and `val/CLASS/*` (a `classes.csv` with the
-columns class,name beside them gives the classes human names), or `popout` for the built-in pictures. Prints how many
+columns class,name beside them gives the classes human names); `tfds:NAME`, a set of TensorFlow Datasets;
+`imagenet:DIR`, DIR having ILSVRC2012 as tars or folders; or `popout` for the built-in pictures. Prints how many
 pictures, how many bytes and how much room there is before it starts, and what was written and skipped at the end.
 Stopped and run again, it goes on where it was.
 """
@@ -50,7 +51,7 @@ def _parse(arguments):
         prog="python -m data_prep.compact",
         description="Turns pictures into a compact data set with their saliency maps.",
     )
-    parser.add_argument("source", help="folder with train/CLASS/* and val/CLASS/*, or `popout`")
+    parser.add_argument("source", help="folder with train/CLASS/* and val/CLASS/*, tfds:NAME, imagenet:DIR or popout")
     parser.add_argument("out", help="folder to make")
     parser.add_argument(
         "--saliency", action="append", metavar="PREDICTOR", help="saliency predictor; may be repeated (default: gbvs)"

@@ -112,11 +112,14 @@ class PopoutSource:
         return pixels, {"mask": mask}
 
 
-def cached_set():
+def cached_set(workers=None):
     """Makes the built-in data set, once, with `gbvs` maps and the true masks as the further map `mask`.
 
     It is kept in `saliency_keras/` of the user's cache folder: `SALIENCY_KERAS_CACHE`, else `XDG_CACHE_HOME`, else
     `~/.cache`. The folder's name changes with whatever would change its contents.
+
+    Args:
+        workers: Number of worker processes, as for `data_prep.compaction.compact`.
 
     Returns:
         The folder of the finished set.
@@ -128,7 +131,7 @@ def cached_set():
     folder = Path(cache) / "saliency_keras" / f"popout-{make_plan(source).digest[:12]}"
     if not (folder / "manifest.json").is_file():
         print(f"making the built-in pictures, once, in {folder}", flush=True)
-        compact(source, folder)
+        compact(source, folder, workers=workers)
     Manifest.load(folder)
     return folder
 

@@ -1,4 +1,4 @@
-"""Where pictures come from: an image folder, the built-in `popout`, and what is to follow.
+"""Where pictures come from: an image folder, TFDS, ImageNet's tars or the built-in `popout`.
 
 A source lists its pictures without decoding them and reads one when asked to. It has
 
@@ -8,8 +8,8 @@ A source lists its pictures without decoding them and reads one when asked to. I
 - `read(picture)`: the pixels, uint8 `(height, width, 3)`, and a dict of the maps that the source itself has;
 - `own_maps`: names of those maps.
 
-A source is sent to the worker processes, so it holds names and places, no open files. A further source is one class
-here and one line in `open_source`.
+A source is sent to the worker processes, so it holds names and places, no open files. The image folder is here, the
+others have files of their own; a further source is one class and one entry in `open_source`.
 """
 
 import csv
@@ -34,7 +34,7 @@ def open_source(name):
     """Finds the source of that name and lists what it has.
 
     Args:
-        name: A folder with `train/CLASS/*` and `val/CLASS/*`, or `"popout"`.
+        name: A folder with `train/CLASS/*` and `val/CLASS/*`, `"tfds:NAME"`, `"imagenet:DIR"` or `"popout"`.
 
     Returns:
         The source.
@@ -42,10 +42,19 @@ def open_source(name):
     Raises:
         UserError: If there is no such source or it is no data set of at least two classes.
     """
+    kind, _, rest = str(name).partition(":")
     if str(name) == "popout":
         from data_prep.popout import PopoutSource
 
         return PopoutSource()
+    if kind == "imagenet" and rest:
+        from data_prep.imagenet import ImagenetSource
+
+        return ImagenetSource(rest)
+    if kind == "tfds" and rest:
+        from data_prep.tfds_source import TfdsSource
+
+        return TfdsSource(rest)
     return FolderSource(name)
 
 
@@ -63,21 +72,24 @@ class FolderSource:
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise UserError(
-                f"there is no folder {folder}; SOURCE is a folder with train/CLASS/* and val/CLASS/*, or `popout`."
+                f"there is no folder {folder}; SOURCE is a folder with train/CLASS/* and val/CLASS/*, tfds:NAME, "
+                "imagenet:DIR or popout."
             )
         self._folders = self._class_folders()
-        names = _human_names(self.folder / "classes.csv")
-        self.classes = _distinct([names.get(_text(name), _text(name)) for name in self._folders], self._folders)
-        folders = [_text(name) for name in self._folders]
+        names = human_names(self.folder / "classes.csv")
+        self.classes = distinct_names(
+            [names.get(text_of(name), text_of(name)) for name in self._folders], self._folders
+        )
+        folders = [text_of(name) for name in self._folders]
         self.description = {"kind": "folder", "name": self.folder.resolve().name, "class_folders": folders}
 
     def pictures(self, split):
         """Every file of the split's class folders."""
         found = []
         for label, name in enumerate(self._folders):
-            for entry in _files(self.folder / split / name):
+            for entry in files_in(self.folder / split / name):
                 place = os.path.join(split, name, entry.name)
-                found.append(Picture(f"{_text(name)}/{_text(entry.name)}", label, place, entry.stat().st_size))
+                found.append(Picture(f"{text_of(name)}/{text_of(entry.name)}", label, place, entry.stat().st_size))
         return found
 
     def read(self, picture):
@@ -98,30 +110,31 @@ class FolderSource:
                 raise UserError(f"{self.folder / split} has no class folders; SOURCE needs {split}/CLASS/*.")
         for split, other in (SPLITS, SPLITS[::-1]):
             if missing := sorted(names[split] - names[other]):
-                name = _text(missing[0])
+                name = text_of(missing[0])
                 raise UserError(f"the class {name} is in {split}/ but missing in {other}/ of {self.folder}.")
         for split in SPLITS:
             for name in sorted(names[split]):
-                if next(_files(self.folder / split / name), None) is None:
+                if next(files_in(self.folder / split / name), None) is None:
                     raise UserError(f"the class folder {self.folder / split / name} has no pictures.")
         if len(names["train"]) < 2:
-            name = _text(*names["train"])
+            name = text_of(*names["train"])
             raise UserError(f"{self.folder} has one class only ({name}); a classifier needs two or more.")
         return sorted(names["train"])
 
 
-def _files(folder):
+def files_in(folder):
+    """The `os.DirEntry` of every regular file of a folder that is not hidden."""
     with os.scandir(folder) as entries:
         yield from (entry for entry in entries if entry.is_file() and not entry.name.startswith("."))
 
 
-def _text(name):
+def text_of(name):
     """A file name as text that can be written as UTF-8, even where the name on disk is not."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _human_names(path):
-    """The names that `classes.csv` gives the class folders, or none where there is no such file."""
+def human_names(path):
+    """Names of class folders from a `classes.csv` (columns class,name); none where there is no such file."""
     if not path.is_file():
         return {}
     try:
@@ -131,7 +144,7 @@ def _human_names(path):
         raise UserError(f"{path} is no table with the columns class,name; mend it or take it away.") from None
 
 
-def _distinct(names, folders):
+def distinct_names(names, folders):
     """Two classes of one human name (ImageNet has two cranes) are told apart by their folders' names."""
     pairs = zip(names, folders, strict=True)
-    return tuple(f"{name} ({_text(folder)})" if names.count(name) > 1 else name for name, folder in pairs)
+    return tuple(f"{name} ({text_of(folder)})" if names.count(name) > 1 else name for name, folder in pairs)

@@ -1,0 +1,119 @@
+"""An image-classification set of TensorFlow Datasets: `tfds:NAME`, with a configuration or version where it has one.
+
+The set is downloaded and prepared by TFDS if it is not there yet (`TFDS_DATA_DIR`, else `~/tensorflow_datasets`). Its
+records are then read where they lie, by offset, and their encoded pictures decoded as those of a folder are.
+"""
+
+import io
+import os
+import struct
+
+from data_prep.sources import Picture
+from saliency_keras.console import UserError, progress
+from saliency_keras.data.manifest import SPLITS
+
+# TFDS has a validation split where the publishers kept the test labels; elsewhere results are told on `test`.
+WANTED = {"train": ("train",), "val": ("validation", "test")}
+
+
+class TfdsSource:
+    """The pictures of a TFDS set; ids are `class/split-number`."""
+
+    own_maps = ()
+
+    def __init__(self, name):
+        builder = _prepared(name)
+        info = builder.info
+        self._image, self._label, self.classes = _features(name, info.features)
+        self._splits = {split: _first(name, WANTED[split], info.splits) for split in SPLITS}
+        self._files = {}
+        for split, wanted in self._splits.items():
+            self._files[split] = [os.fspath(path) for path in info.splits[wanted].filepaths]
+        self.description = {
+            "kind": "tfds",
+            "name": info.full_name,
+            "splits": self._splits,
+        }
+
+    def pictures(self, split):
+        """Every picture of a split. The label stands behind the picture, so this reads the split's files once."""
+        import tensorflow as tf
+
+        found = []
+        for file in progress(self._files[split], label=f"listing {split}", unit="file"):
+            for offset, payload in _payloads(file):
+                feature = tf.train.Example.FromString(payload).features.feature
+                label = feature[self._label].int64_list.value[0]
+                if not 0 <= label < len(self.classes):
+                    raise UserError(f"record {len(found)} of {split} of {self.description['name']} has no label.")
+                identifier = f"{self.classes[label]}/{self._splits[split]}-{len(found):07d}"
+                found.append(Picture(identifier, label, (file, offset), len(payload)))
+        return found
+
+    def read(self, picture):
+        """Decodes the picture of one record; `UnreadablePicture` if it is none."""
+        import tensorflow as tf
+
+        from saliency_keras.data.pictures import read_picture
+
+        file, offset = picture.place
+        with open(file, "rb") as opened:
+            opened.seek(offset)
+            example = tf.train.Example.FromString(opened.read(picture.bytes))
+        return read_picture(io.BytesIO(example.features.feature[self._image].bytes_list.value[0])), {}
+
+
+def _prepared(name):
+    """The builder of a set whose files are on the disk."""
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError:
+        raise UserError("tfds: sources need the package tensorflow-datasets; install it.") from None
+    try:
+        builder = tfds.builder(name)
+        builder.download_and_prepare()
+    except Exception as error:
+        # TFDS and what it calls raise anything at all when a name is unknown or a network or file is missing.
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise UserError(f"TFDS cannot prepare {name!r}: {reason.strip().rstrip('.')[:300]}.") from None
+    if builder.info.file_format is not None and builder.info.file_format.value != "tfrecord":
+        raise UserError(
+            f"{name} was prepared as {builder.info.file_format.value}; prepare it as tfrecord, TFDS's default."
+        )
+    return builder
+
+
+def _features(name, features):
+    """Names of the picture and the label in a record, and the classes' names."""
+    import tensorflow_datasets as tfds
+
+    kinds = {key: type(feature) for key, feature in features.items()}
+    images = [key for key, kind in kinds.items() if kind is tfds.features.Image]
+    labels = [key for key, kind in kinds.items() if kind is tfds.features.ClassLabel]
+    image = "image" if "image" in images else images[0] if len(images) == 1 else None
+    label = "label" if "label" in labels else labels[0] if len(labels) == 1 else None
+    if image is None or label is None:
+        raise UserError(f"{name} is no set for image classification: one picture and one label are needed in a record.")
+    classes = tuple(features[label].names)
+    if len(classes) < 2:
+        raise UserError(f"{name} has {len(classes)} class(es); a classifier needs two or more.")
+    return image, label, classes
+
+
+def _first(name, wanted, splits):
+    for split in wanted:
+        if split in splits:
+            return split
+    raise UserError(f"{name} has no split {' or '.join(wanted)}; it has {', '.join(splits)}.")
+
+
+def _payloads(path):
+    """Offset and bytes of each record of a TFRecord file: length (8 bytes), checksum (4), data, checksum (4)."""
+    with open(path, "rb") as file:
+        while header := file.read(12):
+            (length,) = struct.unpack_from("<Q", header.ljust(12, b"\0"))
+            offset = file.tell()
+            payload = file.read(length)
+            if len(header) < 12 or len(payload) < length or len(file.read(4)) < 4:
+                raise UserError(f"{path} is cut off; have TFDS prepare the set again.")
+            yield offset, payload

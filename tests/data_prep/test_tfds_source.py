@@ -1,0 +1,106 @@
+"""TFDS sets, with a small one prepared on the spot and read without a network."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_prep import compaction
+from data_prep.sources import open_source
+from saliency_keras.console import UserError
+
+
+def png(index):
+    file = io.BytesIO()
+    pixels = np.random.default_rng(index).integers(0, 256, (30 + index, 40, 3), dtype="uint8")
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A TFDS folder with the sets `tiny_shapes` (train and test) and `tiny_numbers` (no pictures)."""
+    import tensorflow_datasets as tfds
+
+    class TinyShapes(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+        pkg_dir_path = None
+
+        def _info(self):
+            features = {"image": tfds.features.Image(), "label": tfds.features.ClassLabel(names=["disc", "ring"])}
+            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, manager):
+            return {"train": self._generate_examples(range(8)), "test": self._generate_examples(range(8, 12))}
+
+        def _generate_examples(self, numbers):
+            for number in numbers:
+                yield number, {"image": io.BytesIO(png(number)), "label": number % 2}
+
+    class TinyNumbers(TinyShapes):
+        def _info(self):
+            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict({"value": np.int64}))
+
+        def _generate_examples(self, numbers):
+            for number in numbers:
+                yield number, {"value": number}
+
+    folder = tmp_path_factory.mktemp("tfds")
+    for kind in (TinyShapes, TinyNumbers):
+        kind(data_dir=folder).download_and_prepare()
+    return folder
+
+
+@pytest.fixture
+def data_dir(prepared, monkeypatch):
+    """Makes that folder the one TFDS looks into."""
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder
+    monkeypatch.setattr(tfds, "builder", lambda name, **options: builder(name, data_dir=str(prepared), **options))
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_pictures_and_labels_are_those_tfds_gives():
+    source = open_source("tfds:tiny_shapes")
+    assert source.classes == ("disc", "ring")
+    assert source.description["splits"] == {"train": "train", "val": "test"}
+    assert source.description["name"] == "tiny_shapes/1.0.0"
+    for split, numbers in (("train", range(8)), ("val", range(8, 12))):
+        pictures = source.pictures(split)
+        assert len({picture.id for picture in pictures}) == len(numbers)
+        found = {source.read(picture)[0].tobytes(): picture.label for picture in pictures}
+        expected = {np.asarray(Image.open(io.BytesIO(png(number)))).tobytes(): number % 2 for number in numbers}
+        assert found == expected
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_a_tfds_set_becomes_a_compact_one(tmp_path):
+    manifest = compaction.compact(open_source("tfds:tiny_shapes"), tmp_path / "set", saliency=("center",), workers=0)
+    assert manifest.splits["train"].per_class == (4, 4)
+    assert manifest.splits["val"].per_class == (2, 2)
+    assert manifest.source["kind"] == "tfds"
+
+
+@pytest.mark.usefixtures("data_dir")
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("no_such_set_anywhere", "TFDS cannot prepare"), ("tiny_numbers", "no set for image classification")],
+)
+def test_what_cannot_be_used_is_one_sentence(name, sentence):
+    with pytest.raises(UserError, match=sentence) as refused:
+        open_source(f"tfds:{name}")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_a_cut_off_file_is_told(prepared):
+    (path,) = prepared.glob("tiny_shapes/1.0.0/*-test.tfrecord-*")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-7])
+    try:
+        with pytest.raises(UserError, match="is cut off"):
+            open_source("tfds:tiny_shapes").pictures("val")
+    finally:
+        path.write_bytes(whole)
