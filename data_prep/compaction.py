@@ -90,7 +90,7 @@ def compact(source, out, saliency=("gbvs",), side=144, codec="raw", shards=None,
         _check_space(out, plan)
         with whole_file(out / PLAN, "w", encoding="utf-8") as file:
             json.dump({"plan": plan.digest, "libraries": _versions()}, file)
-        workers = len(os.sched_getaffinity(0)) if workers is None else workers
+        workers = _cores() if workers is None else workers
         results = _write_shards(plan, out, workers)
         return _finish(out, plan, results)
 
@@ -165,6 +165,11 @@ def _described(maker):
     if maker is None:
         return {"name": "source"}
     return {"name": maker.name, "version": maker.version, "parameters": maker.parameters}
+
+
+def _cores():
+    """Number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _versions():

@@ -181,7 +181,10 @@ def _colour(random, hue, saturation, value):
 
 
 def _paint(canvas, mask, colour, contrast):
-    canvas += (contrast * mask)[..., None] * (colour.astype("float32") - canvas)
+    """Blends a colour into the canvas where the mask is, in place."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    where = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    canvas[where] += (contrast * mask[where])[..., None] * (colour.astype("float32") - canvas[where])
 
 
 def _shape(name, radius, place, turn):
