@@ -40,14 +40,14 @@ class Difficulty:
         noise: Standard deviation of the pixel noise, in grey levels.
     """
 
-    object_radius: tuple[float, float] = (38, 52)
-    distractor_radius: tuple[float, float] = (22, 34)
-    distractors: int = 7
+    object_radius: tuple[float, float] = (52, 66)
+    distractor_radius: tuple[float, float] = (18, 28)
+    distractors: int = 6
     object_contrast: tuple[float, float] = (0.85, 1.0)
-    distractor_contrast: tuple[float, float] = (0.30, 0.50)
-    turn: float = 25
+    distractor_contrast: tuple[float, float] = (0.20, 0.40)
+    turn: float = 15
     clutter: int = 40
-    clutter_contrast: tuple[float, float] = (0.10, 0.35)
+    clutter_contrast: tuple[float, float] = (0.10, 0.25)
     noise: float = 6
 
 

@@ -18,7 +18,7 @@ LAYERS = {
     "weight_decay": 5e-4,
     "kernel_initializer": "glorot_uniform",
 }
-POPOUT = {"epochs": 12, "batch": 64, "drops": (8, 11)}
+POPOUT = {"epochs": 7, "batch": 32, "drops": (5,)}
 
 
 def _row(name, row, network="alexnet", top1=None, top5=None, arguments=None, **fields):
