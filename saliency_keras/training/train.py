@@ -13,6 +13,7 @@ import dataclasses
 import json
 import os
 import platform
+import shlex
 import statistics
 import sys
 from pathlib import Path
@@ -137,7 +138,7 @@ def _config(experiment, manifest, maps, seed, precision, init):
             **{name: getattr(sys.modules.get(name), "__version__", None) for name in libraries},
         },
         "device": {"machine": platform.machine(), "cores": os.cpu_count(), "accelerators": _accelerators()},
-        "command": sys.argv,
+        "command": shlex.join(["python", "-m", "saliency_keras.train", *sys.argv[1:]]),
     }
 
 
