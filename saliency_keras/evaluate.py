@@ -22,13 +22,14 @@ def main(arguments=None):
     parser.add_argument("--out", metavar="DIR", type=Path, help="where the tables go (default: the run folder)")
     options = parser.parse_args(arguments)
 
-    from saliency_keras.figures.evaluation import class_table, evaluation_text
+    from saliency_keras.figures.document import markdown
+    from saliency_keras.figures.evaluation import class_table, evaluation
     from saliency_keras.figures.table import write_csv
     from saliency_keras.training.runs import Run
 
     run = Run.load(options.run)
     against = Run.load(options.against) if options.against else None
-    text = evaluation_text(run, against)
+    text = markdown(evaluation(run, against))
     out = options.out or options.run
     out.mkdir(parents=True, exist_ok=True)
     with console.whole_file(out / "evaluation.md", "w", encoding="utf-8") as file:

@@ -22,6 +22,7 @@ def write_run(
     skill=1.0,
     published=None,
     data=DIGEST,
+    data_folder="compact/imagenette",
     extra=None,
     **config,
 ):
@@ -46,12 +47,13 @@ def write_run(
         "row": "Table 4.1",
         "published": published or {},
         "network": name,
+        "side": 32,
         "arguments": {"keep_pool2": False},
         "epochs": epochs,
     }
     config = {
         "experiment": experiment,
-        "data": {"folder": "compact/imagenette", "digest": data, "side": 144, "codec": "raw", "source": {}},
+        "data": {"folder": str(data_folder), "digest": data, "side": 40, "codec": "raw", "source": {}},
         "maps": maps,
         "seed": seed,
         "epochs": epochs,

@@ -1,9 +1,5 @@
 """`plot`: several runs in one picture, under the name that was asked for."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -44,17 +40,3 @@ def test_a_run_twice_no_run_and_an_odd_file_name_are_refused_before_anything_is_
         with pytest.raises(UserError):
             plot.main(words)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fanin3", "rgb"]
-
-
-@pytest.mark.parametrize("command", ["evaluate", "plot"])
-def test_help_needs_no_heavy_import(command):
-    code = (
-        f"import sys; from saliency_keras import {command}\n"
-        f"try: {command}.main(['--help'])\n"
-        "except SystemExit: pass\n"
-        "print({'tensorflow', 'keras', 'matplotlib', 'numpy', 'h5py'} & set(sys.modules), file=sys.stderr)"
-    )
-    command = [sys.executable, "-c", code]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
-    assert ended.stderr == "set()\n"
-    assert "RUN" in ended.stdout

@@ -14,6 +14,7 @@ from saliency_keras.training.runs import labels_of, title_of
 
 NOT_METRICS = ("epoch", "learning_rate", "seconds")
 LETTERS_IN_WIDTH = 130
+PUBLISHED_LABEL = "published (the paper's pictures)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +67,7 @@ def run_figure(config, history):
             _line(ax, history, f"val_{metric}", label="validation", color="#000000", marker="o")
             if published.get(metric) is not None:
                 value = published[metric] * quantity.factor
-                label = f"{style.one_line(source)}: {value:{quantity.digits}}"
+                label = f"{style.one_line(source)}: {value:{quantity.digits}} (its pictures)"
                 ax.axhline(value, label=label, **style.PUBLISHED)
             ax.legend(loc="best", fontsize=8)
     return figure
@@ -88,10 +89,11 @@ def comparison_figure(runs, labels=None):
     metrics = [name for name in found if name != "loss"] or list(found)
     if not metrics:
         raise UserError("there is nothing to compare: no run has a metric of validation in its history.csv.")
-    columns = max(1, min(len(labels), LETTERS_IN_WIDTH // (max(map(len, labels)) + 11)))
+    named = [*labels, *([PUBLISHED_LABEL] if any(run.published for run in runs) else [])]
+    columns = max(1, min(len(named), LETTERS_IN_WIDTH // (max(map(len, named)) + 11)))
     with style.look():
         epochs = max(run.history["epoch"][-1] for run in runs)
-        figure, axes = _panels(metrics, epochs, legend_lines=-(-len(labels) // columns))
+        figure, axes = _panels(metrics, epochs, legend_lines=-(-len(named) // columns))
         for ax, metric in zip(axes, metrics, strict=True):
             for run, label, line in zip(runs, labels, style.line_styles(), strict=False):
                 _line(ax, run.history, f"val_{metric}", label=label, **line)
@@ -156,13 +158,13 @@ def _published_lines(ax, runs, metric):
             names = names_of_value.setdefault(run.published[metric] * quantity.factor, {})
             names[run.name] = None
     for value in names_of_value:
-        ax.axhline(value, **style.PUBLISHED)
+        ax.axhline(value, label=PUBLISHED_LABEL, **style.PUBLISHED)
     low, high = ax.get_ylim()
     ax.set_ylim(low, high)
     place = -np.inf
     for value, names in sorted(names_of_value.items()):
         place = max((value - low) / (high - low), place + 0.055)
-        name = style.one_line(f"{value:{quantity.digits}} published: {', '.join(names)}")
+        name = style.one_line(f"{value:{quantity.digits}} {', '.join(names)}")
         ax.annotate(
             name, (1, value), (1.02, place), xycoords=("axes fraction", "data"), textcoords="axes fraction",
             va="center", fontsize=7, color=style.PUBLISHED["color"], annotation_clip=False,

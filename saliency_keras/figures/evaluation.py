@@ -1,13 +1,14 @@
-"""What a run got right, as text and tables: Top-1, Top-5, classes, and the same against another run in pairs.
+"""What a run got right, in words and tables: Top-1, Top-5, classes, and the same against another run in pairs.
 
 All of it follows from the two runs' `predictions.h5`. The accuracies are those of the last epoch; the tables of gains
-are the thesis's Table 4.2, with counts and points beside the relative gain (whose unit the thesis leaves open).
+are the thesis's Table 4.2, with counts and points beside the relative gain (whose unit the thesis leaves open). The
+blocks returned are `document`'s, so that `evaluate` and `report` tell the same.
 """
 
 import numpy as np
 
-from saliency_keras.figures.style import one_line
-from saliency_keras.figures.table import markdown_table, percent, points
+from saliency_keras.figures.document import Heading, Table
+from saliency_keras.figures.table import percent, points
 from saliency_keras.metrics.comparison import (
     bootstrap_interval,
     mcnemar_p,
@@ -22,31 +23,92 @@ CLASSES_IN_EXTREMES = 5
 FIGURES = {"top1": ("Top-1", 1), "top5": ("Top-5", 5)}
 
 
-def evaluation_text(run, against=None):
-    """Everything `evaluate` tells of a run, as Markdown.
+def evaluation(run, against=None):
+    """Everything `evaluate` tells of a run.
 
     Args:
         run: `training.runs.Run`.
         against: Another `Run` tested on the same pictures, or `None`.
 
     Returns:
-        The text.
+        A document: list of blocks.
 
     Raises:
         UserError: If a run has no predictions or the two were not tested on the same pictures.
     """
-    predictions = run.predictions
-    label, *label_against = labels_of([run] if against is None else [run, against])
-    pictures = f"{predictions.ids.size:,} pictures of {predictions.split}, {len(predictions.classes):,} classes"
-    parts = [
-        f"# {one_line(title_of(run.config))}\n",
-        f"{pictures}, data set {predictions.data[:12]}, last epoch of {len(run.history['epoch'])}.\n",
-        _accuracies(run),
-    ]
+    blocks = [Heading(title_of(run.config), level=1), *accuracies(run)]
+    labels = labels_of([run] if against is None else [run, against])
     if against is not None:
-        parts += _comparison(predictions, against.predictions.in_order_of(predictions), label, *label_against)
-    parts += _per_class(*class_table(run, against), *label_against)
-    return "\n".join(parts)
+        blocks += [Heading(f"Against {labels[1]}"), *comparison(run, against, *labels)]
+    header, rows = class_table(run, against)
+    note = []
+    if len(rows) > CLASSES_SHOWN:
+        half = CLASSES_SHOWN // 2
+        ranked = sorted(rows, key=lambda row: -np.nan_to_num(row[3], nan=-1))
+        note = [f"The {half} best and the {half} worst of {len(rows):,} classes; all are in per_class.csv."]
+        rows = [*ranked[:half], *ranked[-half:]]
+    return [*blocks, Heading("Per class"), written_class_table(header, rows, *labels[1:]), *note]
+
+
+def accuracies(run):
+    """Top-1 and Top-5 of a run with their intervals, beside the published ones where there are any: blocks."""
+    predictions, rows = run.predictions, []
+    pictures = predictions.ids.size
+    for name, (title, k) in FIGURES.items():
+        right = int(predictions.correct(k).sum())
+        published = run.published.get(name)
+        interval = _interval(wilson_interval(right, pictures), percent, pictures)
+        row = [title, percent(right / pictures, pictures), interval, f"{right:,} of {pictures:,}"]
+        rows.append([*row, *([f"{100 * published:.2f}" if published else None] if run.published else [])])
+    tested = f"{pictures:,} pictures of {predictions.split}, {len(predictions.classes):,} classes"
+    epochs = f"last epoch of {len(run.history['epoch'])}"
+    header = ["accuracy", "%", "95 % interval (Wilson)", "right", *(["published %"] if run.published else [])]
+    blocks = [f"{tested}, data set {predictions.data[:12]}, {epochs}.", Table(header, rows)]
+    if run.published:
+        source = " ".join(str(run.config["experiment"].get(key, "")) for key in ("paper", "row")).strip()
+        blocks += [f"Published: {source}, on that paper's own pictures."]
+    return blocks
+
+
+def comparison(run, against, label, label_against):
+    """The difference of two runs over the same pictures, with interval, test and the classes that changed most.
+
+    Args:
+        run: `training.runs.Run`.
+        against: The `Run` to compare with; a difference is positive where `run` is better.
+        label: What `run` is called.
+        label_against: What `against` is called.
+
+    Returns:
+        Blocks.
+
+    Raises:
+        UserError: If the two were not tested on the same pictures.
+    """
+    ours = run.predictions
+    theirs = against.predictions.in_order_of(ours)
+    pictures, rows = ours.ids.size, []
+    for title, k in FIGURES.values():
+        right, before = ours.correct(k), theirs.correct(k)
+        interval = bootstrap_interval(right.astype(int) - before)
+        p = mcnemar_p(int((right & ~before).sum()), int((before & ~right).sum()))
+        both = [percent(right.mean(), pictures), percent(before.mean(), pictures)]
+        difference = points(right.mean() - before.mean(), pictures)
+        rows.append([title, *both, difference, _interval(interval, points, pictures), _p_value(p)])
+    header = ["accuracy", f"{label} %", f"{label_against} %", "difference, points", "95 % interval", "McNemar p"]
+    right, before = ours.correct(), theirs.correct()
+    table = [
+        [f"{label} right", int((right & before).sum()), int((right & ~before).sum())],
+        [f"{label} wrong", int((~right & before).sum()), int((~right & ~before).sum())],
+    ]
+    return [
+        Table(header, rows),
+        f"Interval: paired bootstrap over the {pictures:,} pictures (percentile, 10,000 resamples, seed 0). McNemar's "
+        "test is exact and two-sided. Both speak of these two trained networks; training again with another seed "
+        "adds to the uncertainty.",
+        Table(["pictures at Top-1", f"{label_against} right", f"{label_against} wrong"], table),
+        *_extremes(ours, theirs, label, label_against),
+    ]
 
 
 def class_table(run, against=None):
@@ -75,50 +137,15 @@ def class_table(run, against=None):
     return header, [list(row) for row in zip(*rounded, strict=True)]
 
 
-def _accuracies(run):
-    rows, pictures = [], run.predictions.ids.size
-    for name, (title, k) in FIGURES.items():
-        right = int(run.predictions.correct(k).sum())
-        published = run.published.get(name)
-        interval = _interval(wilson_interval(right, pictures), percent, pictures)
-        row = [title, percent(right / pictures, pictures), interval, f"{right:,} of {pictures:,}"]
-        rows.append([*row, *([f"{100 * published:.2f}" if published else None] if run.published else [])])
-    header = ["accuracy", "%", "95 % interval (Wilson)", "right"]
-    if not run.published:
-        return markdown_table(header, rows)
-    source = " ".join(str(run.config["experiment"].get(key, "")) for key in ("paper", "row")).strip()
-    note = f"Published: {source}, on that paper's own pictures.\n"
-    return markdown_table([*header, "published %"], rows) + "\n" + note
-
-
-def _comparison(ours, theirs, label, label_against):
-    pictures = ours.ids.size
-    rows = []
-    for title, k in FIGURES.values():
-        right, before = ours.correct(k), theirs.correct(k)
-        interval = bootstrap_interval(right.astype(int) - before)
-        p = mcnemar_p(int((right & ~before).sum()), int((before & ~right).sum()))
-        accuracies = [percent(right.mean(), pictures), percent(before.mean(), pictures)]
-        difference = points(right.mean() - before.mean(), pictures)
-        rows.append([title, *accuracies, difference, _interval(interval, points, pictures), _p_value(p)])
-    header = ["accuracy", f"{label} %", f"{label_against} %", "difference, points", "95 % interval", "McNemar p"]
-    right, before = ours.correct(), theirs.correct()
-    table = [
-        [f"{label} right", int((right & before).sum()), int((right & ~before).sum())],
-        [f"{label} wrong", int((~right & before).sum()), int((~right & ~before).sum())],
-    ]
-    note = (
-        f"Interval: paired bootstrap over the {pictures:,} pictures (percentile, 10,000 resamples, seed 0). McNemar's "
-        "test is exact and two-sided.\nBoth speak of these two trained networks; training again with another seed adds "
-        "to the uncertainty.\n"
-    )
-    return [
-        f"## Against {label_against}\n",
-        markdown_table(header, rows),
-        note,
-        markdown_table(["pictures at Top-1", f"{label_against} right", f"{label_against} wrong"], table),
-        *_extremes(ours, theirs, label, label_against),
-    ]
+def written_class_table(header, rows, label_against=""):
+    """`class_table`'s rows with the digits that people read: a `document.Table`."""
+    against = f"{label_against} right"
+    titles = {"top1": "Top-1 %", "top5": "Top-5 %", "right_against": against, "relative_gain": None}
+    cells = []
+    for name, pictures, right, top1, top5, *change in rows:
+        row = [name, pictures, right, percent(top1, pictures), percent(top5, pictures)]
+        cells.append([*row, *([change[0], points(change[1] / 100, pictures)] if change else [])])
+    return Table([titles.get(name, name) for name in header if titles.get(name, name)], cells)
 
 
 def _extremes(ours, theirs, label, label_against):
@@ -127,10 +154,10 @@ def _extremes(ours, theirs, label, label_against):
     order = most_improved(pictures, right, before)
     gained = [index for index in order if right[index] > before[index]][:CLASSES_IN_EXTREMES]
     lost = [index for index in order[::-1] if right[index] < before[index]][:CLASSES_IN_EXTREMES]
-    parts = []
+    blocks = []
     for title, chosen in (("gained", gained), ("lost", lost)):
         if not chosen:
-            parts += [f"No class {title} at Top-1.\n"]
+            blocks += [f"No class {title} at Top-1."]
             continue
         rows = []
         for index in chosen:
@@ -138,25 +165,8 @@ def _extremes(ours, theirs, label, label_against):
             change = points((right[index] - before[index]) / pictures[index], pictures[index])
             rows.append([ours.classes[index], before[index], right[index], pictures[index], change, relative])
         header = ["class", f"{label_against} right", f"{label} right", "of", "points", "relative"]
-        parts += [f"Classes that {title} most at Top-1:\n", markdown_table(header, rows)]
-    return [*parts, "The extremes were picked for being extreme: part of each is luck.\n"]
-
-
-def _per_class(header, rows, label_against=""):
-    against = f"{label_against} right"
-    titles = {"top1": "Top-1 %", "top5": "Top-5 %", "right_against": against, "relative_gain": None}
-    cells = []
-    for name, pictures, right, top1, top5, *change in rows:
-        row = [name, pictures, right, percent(top1, pictures), percent(top5, pictures)]
-        cells.append([*row, *([change[0], points(change[1] / 100, pictures)] if change else [])])
-    header = [titles.get(name, name) for name in header if titles.get(name, name)]
-    note = ""
-    if len(rows) > CLASSES_SHOWN:
-        half = CLASSES_SHOWN // 2
-        order = sorted(range(len(rows)), key=lambda index: -np.nan_to_num(rows[index][3], nan=-1))
-        cells = [cells[index] for index in (*order[:half], *order[-half:])]
-        note = f"The {half} best and the {half} worst of {len(rows):,} classes; all are in per_class.csv.\n"
-    return ["## Per class\n", markdown_table(header, cells), *([note] if note else [])]
+        blocks += [f"Classes that {title} most at Top-1:", Table(header, rows)]
+    return [*blocks, "The extremes were picked for being extreme: part of each is luck."]
 
 
 def _interval(interval, written, pictures):

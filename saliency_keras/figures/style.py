@@ -88,9 +88,14 @@ def save(figure, path):
         UserError: If the name ends otherwise.
     """
     check_suffix(path)
-    kind = Path(path).suffix.lower()[1:]
+    with whole_file(path) as file:
+        write(figure, file, Path(path).suffix.lower()[1:])
+
+
+def write(figure, file, kind):
+    """Writes a figure into an open binary file as `kind`: `"png"`, `"pdf"` or `"svg"`."""
     undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[kind]
-    with look(), warnings.catch_warnings(), whole_file(path) as file:
+    with look(), warnings.catch_warnings():
         # A class name in a script the font lacks is drawn as boxes; a warning for each letter helps nobody.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(file, format=kind, metadata=undated)

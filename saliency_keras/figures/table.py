@@ -12,16 +12,16 @@ def markdown_table(header, rows):
 
     Args:
         header: Column names.
-        rows: Lists of cells, one for each column. A text is aligned left, everything else right; a column whose cells
-            are all numbers or strings of numbers is aligned right. `None` and NaN become a dash.
+        rows: Lists of cells, one for each column. A column of numbers, or of texts that are numbers, is aligned right.
+            `None` and NaN become a dash.
 
     Returns:
         The table's text, ending in a line break.
     """
-    header = [_cell(name) for name in header]
-    rows = [[_cell(value) for value in row] for row in rows]
+    header = [_escaped(name) for name in header]
+    rows = [[_escaped(value) for value in row] for row in rows]
     widths = [max(3, *map(len, column)) for column in zip(header, *rows, strict=True)]
-    to_the_right = [bool(rows) and all(_is_number(row[index]) for row in rows) for index in range(len(header))]
+    to_the_right = [aligns_right([row[index] for row in rows]) for index in range(len(header))]
 
     def line(cells):
         columns = zip(cells, widths, to_the_right, strict=True)
@@ -56,7 +56,20 @@ def percent(fraction, pictures):
 
 def points(difference, pictures):
     """A difference of two fractions in percentage points with its sign, `"+12.39"`; digits as `percent`."""
-    return "–" if _is_missing(difference) else f"{100 * difference:+.{_decimals(pictures)}f}"
+    if _is_missing(difference):
+        return "–"
+    decimals = _decimals(pictures)
+    return f"{round(100 * difference, decimals) + 0.0:+.{decimals}f}"  # adding 0 makes a negative zero positive
+
+
+def plain_cell(value):
+    """A cell's text: one line, a dash for `None` and NaN."""
+    return "–" if _is_missing(value) else one_line(value)
+
+
+def aligns_right(cells):
+    """Whether a column of texts is one of numbers (with sign, separators, percent or dash)."""
+    return bool(cells) and all(map(_is_number, cells))
 
 
 def _decimals(pictures):
@@ -68,9 +81,9 @@ def _is_missing(value):
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _cell(value):
-    # A class name may contain what separates columns, starts an HTML tag or breaks a line.
-    return "–" if _is_missing(value) else one_line(value).replace("|", r"\|").replace("<", r"\<")
+def _escaped(value):
+    # A class name may contain what separates columns or starts an HTML tag.
+    return plain_cell(value).replace("|", r"\|").replace("<", r"\<")
 
 
 def _is_number(cell):

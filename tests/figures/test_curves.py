@@ -49,7 +49,7 @@ def test_the_published_value_is_a_dashed_line_with_its_source(make_run):
     run = make_run("a", published={"top1": 0.4899})
     figure = run_figure(run.config, run.history)
     published = line(panel(figure, "Top-1"), "thesis Table 4.1")
-    assert published.get_label() == "thesis Table 4.1: 48.99"
+    assert published.get_label() == "thesis Table 4.1: 48.99 (its pictures)"
     assert set(published.get_ydata()) == {48.99}
     assert published.get_linestyle() == "--"
     assert len(panel(figure, "Top-5").lines) == 2
@@ -101,7 +101,10 @@ def test_comparison_names_each_published_value_once(make_run):
     runs = [make_run(name, name, published=values) for name, values in published.items()]
     figure = comparison_figure([*runs, make_run("again", "fanin3", seed=1, published=published["fanin3"])])
     texts = [text.get_text() for text in panel(figure, "Top-1").texts]
-    assert texts == ["36.60 published: rgb, fanin2", "48.99 published: fanin3"]
+    assert texts == ["36.60 rgb, fanin2", "48.99 fanin3"]
+    in_legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert in_legend[-1] == "published (the paper's pictures)"
+    assert len(in_legend) == 5
     assert not panel(figure, "Top-5").texts
 
 

@@ -43,4 +43,5 @@ def test_a_percentage_has_no_digit_that_one_picture_would_not_change(pictures, w
 def test_differences_carry_their_sign_and_missing_ones_a_dash():
     assert points(0.1239, 50_000) == "+12.39"
     assert points(-0.04, 50) == "-4"
+    assert points(-0.00001, 500) == points(0.0, 500) == "+0.0"
     assert points(float("nan"), 0) == percent(None, 0) == "–"

@@ -1,0 +1,110 @@
+"""A run's best and worst cases: the pictures it was surest of, rightly and wrongly, with the maps it was shown.
+
+The pictures come from the compact data set the run was trained on, if that is still where it was; without it the
+cases are told in words alone.
+"""
+
+import numpy as np
+
+from saliency_keras.console import UserError
+from saliency_keras.data.manifest import Manifest
+from saliency_keras.figures.document import Case, Gallery, Heading, photograph
+from saliency_keras.figures.overlay import heat, overlay
+
+CASES = 6
+
+
+def case_blocks(run):
+    """Best and worst cases of a run.
+
+    Args:
+        run: `training.runs.Run`.
+
+    Returns:
+        A document's blocks.
+    """
+    predictions = run.predictions
+    probabilities = softmax(run.scores())
+    of_true = np.take_along_axis(probabilities, predictions.labels[:, None], axis=1)[:, 0]
+    right, wrong = best_and_worst(of_true, predictions.correct())
+    try:
+        pictures, note = pictures_shown(run, set(predictions.ids[[*right, *wrong]])), []
+    except UserError as error:
+        pictures, note = {}, [f"The pictures themselves are not shown: {error}"]
+
+    def case(index):
+        first = predictions.first[index, 0]
+        lines = [
+            f"true: {predictions.classes[predictions.labels[index]]}, {_in_percent(of_true[index])}",
+            f"first: {predictions.classes[first]}, {_in_percent(probabilities[index, first])}",
+            str(predictions.ids[index]),
+        ]
+        return Case(pictures.get(predictions.ids[index], []), lines if index in wrong else [lines[0], lines[2]])
+
+    blocks = list(note)
+    for title, chosen in (("Surest and right", right), ("Most wrong", wrong)):
+        blocks += [Heading(title, level=3), Gallery([case(index) for index in chosen]) if chosen else "None."]
+    return blocks
+
+
+def best_and_worst(of_true, correct, count=CASES):
+    """Chooses the cases: right with the highest, and wrong with the lowest probability of the true class.
+
+    Args:
+        of_true: Float array `(pictures,)`, probability of the true class.
+        correct: bool array `(pictures,)`.
+        count: How many of each, at most.
+
+    Returns:
+        Two lists of indices, the most extreme first.
+    """
+    right, wrong = np.flatnonzero(correct), np.flatnonzero(~correct)
+    best = right[np.argsort(-of_true[right], kind="stable")[:count]]
+    worst = wrong[np.argsort(of_true[wrong], kind="stable")[:count]]
+    return best.tolist(), worst.tolist()
+
+
+def softmax(scores):
+    """Probabilities, float32 `(pictures, classes)`, of logits of any float type."""
+    scores = np.asarray(scores, dtype="float32")
+    with np.errstate(invalid="ignore"):
+        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def pictures_shown(run, ids):
+    """The pictures of those ids as the run's validation saw them, each with its map and the overlay.
+
+    Args:
+        run: `training.runs.Run`.
+        ids: Set of ids.
+
+    Returns:
+        `{id: [picture, map, overlay]}`, `document.Picture`s.
+
+    Raises:
+        UserError: If the data set is no longer there, or is another one.
+    """
+    from saliency_keras.data.reader import Reader
+
+    manifest = Manifest.load(str(run.config["data"]["folder"]))
+    if manifest.digest() != run.predictions.data:
+        raise UserError(f"the data set {manifest.folder} is no longer the one that the run was trained on.")
+    reader = Reader(manifest, run.predictions.split, run.config["experiment"]["side"], 256, run.maps, run.seed)
+    order, _ = reader.ids_and_labels()
+    found, start = {}, 0
+    for inputs, labels in reader.validation():
+        wanted = [index for index in range(len(labels)) if order[start + index] in ids]
+        for index in wanted:
+            pixels, saliency_map = inputs["image"][index].numpy(), inputs["saliency"][index].numpy()
+            found[order[start + index]] = [
+                photograph(pixels, "picture"),
+                photograph(heat(saliency_map), "saliency map"),
+                photograph(overlay(pixels, saliency_map), "map over picture"),
+            ]
+        start += len(labels)
+    return found
+
+
+def _in_percent(probability):
+    return f"{100 * probability:.2g} %" if probability < 0.1 else f"{100 * probability:.1f} %"

@@ -1,0 +1,191 @@
+"""A text with tables and pictures, built once and rendered as Markdown or as one self-contained HTML page.
+
+A document is a list of blocks: strings are paragraphs, the classes below everything else. The page needs no network, no
+script and no other file; whatever comes from data (names of classes, of files, of runs) is escaped and stays text.
+"""
+
+import base64
+import dataclasses
+import html
+import io
+
+from saliency_keras.figures import style
+from saliency_keras.figures.table import aligns_right, markdown_table, plain_cell
+
+
+@dataclasses.dataclass(frozen=True)
+class Heading:
+    """A heading; level 1 is the title."""
+
+    text: str
+    level: int = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table: column names, and rows of cells as `table.markdown_table` takes them."""
+
+    header: list
+    rows: list
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture: the bytes of a file, its kind (`"png"` or `"jpeg"`), and what it shows."""
+
+    data: bytes
+    kind: str
+    caption: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One photograph with what belongs to it: pictures side by side above lines of text."""
+
+    pictures: list[Picture]
+    lines: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Gallery:
+    """Cases in a grid with as many columns as fit."""
+
+    cases: list[Case]
+
+
+@dataclasses.dataclass(frozen=True)
+class Folded:
+    """Blocks behind a line that opens them."""
+
+    title: str
+    blocks: list
+
+
+def figure_picture(figure, caption):
+    """A Matplotlib figure as a `Picture`."""
+    file = io.BytesIO()
+    style.write(figure, file, "png")
+    return Picture(file.getvalue(), "png", caption)
+
+
+def photograph(pixels, caption):
+    """Pixels, uint8 `(height, width, 3)`, as a `Picture`."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=90)
+    return Picture(file.getvalue(), "jpeg", caption)
+
+
+def markdown(blocks):
+    """Renders headings, paragraphs and tables as Markdown."""
+    return "\n".join(_markdown(block) for block in blocks)
+
+
+def html_page(title, blocks):
+    """Renders a document as one HTML page.
+
+    Args:
+        title: Title of the page in the browser.
+        blocks: The document.
+
+    Returns:
+        The page's text, everything in it.
+    """
+    body = "\n".join(_html(block) for block in blocks)
+    return PAGE.format(title=html.escape(style.one_line(title)), style=STYLE, body=body)
+
+
+def _markdown(block):
+    if isinstance(block, Heading):
+        return f"{'#' * block.level} {style.one_line(block.text)}\n"
+    if isinstance(block, Table):
+        return markdown_table(block.header, block.rows)
+    return f"{block}\n"
+
+
+def _html(block):
+    if isinstance(block, Heading):
+        return f"<h{block.level}>{_escaped(block.text)}</h{block.level}>"
+    if isinstance(block, Table):
+        return _html_table(block)
+    if isinstance(block, Picture):
+        return f'<figure class="wide">{_image(block)}</figure>'
+    if isinstance(block, Gallery):
+        return f'<div class="gallery">{"".join(map(_html_case, block.cases))}</div>'
+    if isinstance(block, Folded):
+        inner = "\n".join(map(_html, block.blocks))
+        return f"<details><summary>{_escaped(block.title)}</summary>\n{inner}\n</details>"
+    return f"<p>{_escaped(block)}</p>"
+
+
+def _html_table(table):
+    rows = [[plain_cell(cell) for cell in row] for row in table.rows]
+    right = [aligns_right([row[index] for row in rows]) for index in range(len(table.header))]
+
+    def cells(tag, texts):
+        columns = zip(texts, right, strict=True)
+        return "".join(f"<{tag}{' class=n' if number else ''}>{_escaped(text)}</{tag}>" for text, number in columns)
+
+    body = "\n".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    head = f"<thead><tr>{cells('th', table.header)}</tr></thead>"
+    return f'<div class="scroll" tabindex="0"><table>{head}\n<tbody>\n{body}\n</tbody></table></div>'
+
+
+def _html_case(case):
+    images = "".join(map(_image, case.pictures))
+    lines = "<br>".join(map(_escaped, case.lines))
+    return f'<figure><div class="row">{images}</div><figcaption>{lines}</figcaption></figure>'
+
+
+def _image(picture):
+    data = base64.b64encode(picture.data).decode("ascii")
+    return f'<img src="data:image/{picture.kind};base64,{data}" alt="{_escaped(picture.caption)}">'
+
+
+def _escaped(text):
+    return html.escape(style.one_line(text))
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+</body>
+</html>
+"""
+
+STYLE = """
+:root { color-scheme: light; }
+* { box-sizing: border-box; }
+body { margin: 0; background: #fff; color: #1a1a1a; font: 16px/1.5 system-ui, "DejaVu Sans", sans-serif; }
+main { max-width: 68rem; margin: 0 auto; padding: 1rem 1rem 4rem; overflow-wrap: anywhere; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: .8rem 0; }
+h2 { font-size: 1.3rem; margin: 2.6rem 0 .8rem; padding-top: .6rem; border-top: 2px solid #1a1a1a; }
+h3 { font-size: 1.05rem; margin: 1.6rem 0 .5rem; }
+p { max-width: 46rem; margin: .6rem 0; }
+.scroll, .wide { overflow-x: auto; margin: .8rem 0; }
+.wide img { display: block; width: 100%; min-width: 40rem; height: auto; }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+th, td { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd; }
+td { max-width: 26rem; overflow-wrap: anywhere; }
+th { border-bottom: 1px solid #1a1a1a; }
+th.n, td.n { text-align: right; white-space: nowrap; }
+.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: 1rem; margin: .8rem 0; }
+.gallery figure { margin: 0; min-width: 0; }
+.row { display: grid; grid-template-columns: repeat(3, 1fr); gap: 2px; }
+.row img { width: 100%; height: auto; display: block; }
+figcaption { font-size: .85rem; line-height: 1.4; margin-top: .3rem; }
+details { margin: .8rem 0; }
+summary { cursor: pointer; font-weight: 600; padding: .3rem 0; }
+@media print { details > * { display: block; } h2 { break-before: auto; } }
+"""

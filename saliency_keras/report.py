@@ -1,0 +1,36 @@
+"""One page about one or several runs.
+
+    python -m saliency_keras.report RUN RUN … [--out report.html]
+
+Writes one HTML file that needs nothing else: accuracies with intervals, curves, the cases each run was surest of, the
+accuracy of each class, and each further run compared with the first over the same pictures. Prints the file's name.
+"""
+
+import argparse
+from pathlib import Path
+
+from saliency_keras import console
+
+
+def main(arguments=None):
+    """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
+    what = "One page about one or several runs; the further ones are compared with the first."
+    parser = argparse.ArgumentParser(prog="python -m saliency_keras.report", description=what)
+    parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="folders of finished runs of classifiers")
+    where = "the page (default: %(default)s)"
+    parser.add_argument("--out", metavar="FILE", type=Path, default=Path("report.html"), help=where)
+    options = parser.parse_args(arguments)
+
+    from saliency_keras.figures.document import html_page
+    from saliency_keras.figures.report import report
+    from saliency_keras.training.runs import Run, labels_of
+
+    runs = [Run.load(folder) for folder in options.runs]
+    page = html_page(" · ".join(labels_of(runs)), report(runs))
+    with console.whole_file(options.out, "w", encoding="utf-8") as file:
+        file.write(page)
+    print(options.out)
+
+
+if __name__ == "__main__":
+    console.run(main)

@@ -1,0 +1,92 @@
+"""Documents: one text, as Markdown and as a page that needs nothing else and lets no name become markup."""
+
+import html.parser
+
+import numpy as np
+
+from saliency_keras.figures import style
+from saliency_keras.figures.document import (
+    Case,
+    Folded,
+    Gallery,
+    Heading,
+    Table,
+    figure_picture,
+    html_page,
+    markdown,
+    photograph,
+)
+
+ODD = "<script>alert('1')</script> \"quoted\" & <b>bold</b>"
+VOID = {"meta", "img", "br"}
+
+
+class Page(html.parser.HTMLParser):
+    """Collects a page's tags, attributes and texts, and checks that every tag is closed in its order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.texts = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def a_document():
+    figure = style.new_figure(2, 1)
+    picture = photograph(np.zeros((8, 8, 3), "uint8"), ODD)
+    return [
+        Heading(ODD, level=1),
+        f"paragraph {ODD}",
+        Table(["class", "%"], [[ODD, 12.5], ["cat", float("nan")]]),
+        figure_picture(figure, ODD),
+        Gallery([Case([picture, picture, picture], [ODD, "second line"]), Case([], ["no picture"])]),
+        Folded(ODD, [Table(["empty"], [])]),
+    ]
+
+
+def test_every_string_stays_text_in_the_page():
+    page = Page(html_page(ODD, a_document()))
+    assert "script" not in page.tags
+    assert "b" not in page.tags
+    assert page.texts.count(ODD) == 5  # title, heading, cell, case and fold
+    assert ("alt", ODD) in page.attributes
+
+
+def test_the_page_asks_for_nothing_outside_itself():
+    text = html_page("title", a_document())
+    page = Page(text)
+    sources = [value for name, value in page.attributes if name in ("src", "href", "data", "srcset", "action")]
+    assert len(sources) == 4
+    assert all(source.startswith(("data:image/png;base64,", "data:image/jpeg;base64,")) for source in sources)
+    assert not {"script", "link", "iframe", "object", "form"} & set(page.tags)
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_numbers_are_aligned_right_in_both_renderings():
+    table = Table(["class", "points"], [["cat", "+1.5"], ["dog", None]])
+    assert "<td class=n>+1.5</td>" in html_page("title", [table])
+    assert "<td class=n>–</td>" in html_page("title", [table])
+    assert markdown([Heading("Title", 1), "words", table]).splitlines() == [
+        "# Title",
+        "",
+        "words",
+        "",
+        "| class | points |",
+        "| ----- | -----: |",
+        "| cat   |   +1.5 |",
+        "| dog   |      – |",
+    ]
