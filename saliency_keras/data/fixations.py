@@ -25,6 +25,8 @@ COLUMNS = ("image", "subject", "x", "y")
 # One degree of visual angle as a share of the picture's width, where a set does not say: 24 of OSIE's 800 pixels
 # (Xu et al. 2014), close to 35 of MIT1003's 1024 (Judd et al. 2009).
 DEGREE_SHARE = 0.03
+# What a position carried over to another size keeps from the far edge of the last pixel, so that it stays inside.
+BORDER = 0.5 + 1e-6
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -132,8 +134,8 @@ class FixationSet:
     def _carry(self, size):
         width, height = size
         widths, heights = np.repeat(np.array(self.sizes, np.float64), np.diff(self.starts), axis=0).T
-        x = np.where(widths == width, self.x, np.clip(self.x * (width / widths), 0, width - 1))
-        y = np.where(heights == height, self.y, np.clip(self.y * (height / heights), 0, height - 1))
+        x = np.where(widths == width, self.x, np.clip(self.x * (width / widths), -0.5, width - BORDER))
+        y = np.where(heights == height, self.y, np.clip(self.y * (height / heights), -0.5, height - BORDER))
         return x, y
 
 

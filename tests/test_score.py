@@ -1,0 +1,213 @@
+"""`score` writes a table, every score and a figure, and tells in one sentence what a user can mend."""
+
+import csv
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from saliency_keras.console import UserError
+from saliency_keras.data.fixations import read_fixation_set
+from saliency_keras.metrics.fixations import METRICS, nss
+from saliency_keras.metrics.maps import Density
+from saliency_keras.score import main
+
+WIDTH, HEIGHT, OBSERVERS = 40, 30, ("ann", "bob", "eve")
+
+
+def make_set(folder, observers=OBSERVERS, pictures=4):
+    """Pictures of noise, the last one without fixations; people look around one place of each picture."""
+    generator = np.random.default_rng(0)
+    (folder / "images").mkdir(parents=True)
+    lines = ["image,subject,x,y"]
+    for index in range(pictures):
+        pixels = generator.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"{index}.png")
+        place = generator.uniform((8, 8), (WIDTH - 8, HEIGHT - 8))
+        for observer in observers if index < pictures - 1 else ():
+            for x, y in generator.normal(place, 2.5, (6, 2)):
+                lines.append(f"{index}.png,{observer},{x:.2f},{y:.2f}")
+    (folder / "fixations.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_set(tmp_path / "looks")
+
+
+def scored(out):
+    """From predictor and picture to the scores in `scores.csv`."""
+    with open(out / "scores.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["predictor", "image", *METRICS]
+    return {(row[0], row[1]): [float(cell) if cell else np.nan for cell in row[2:]] for row in rows[1:]}
+
+
+def test_every_predictor_has_a_row_for_every_picture_and_the_table_has_their_means(folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    main([str(folder), "--predictors", "center,uniform,fixations", "--sigma", "3", "--out", str(out)])
+    scores = scored(out)
+    assert len(scores) == 4 * 4
+    table = (out / "table.md").read_text()
+    assert table in capsys.readouterr().out
+    values = np.array([scores["center", f"{index}.png"] for index in range(3)])
+    mean, error = values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(3)
+    cells = [cell.strip() for cell in next(line for line in table.splitlines() if "| center" in line).split("|")[2:-1]]
+    assert cells == [f"{m:.3f} ± {e:.3f}" for m, e in zip(mean, error, strict=True)]
+    assert Image.open(out / "figure.png").size[0] > 300
+
+
+def test_known_maps_have_known_scores(folder, tmp_path):
+    main([str(folder), "--predictors", "uniform,fixations", "--sigma", "3", "--out", str(tmp_path / "out")])
+    scores = scored(tmp_path / "out")
+    uniform = dict(zip(METRICS, scores["uniform", "0.png"], strict=True))
+    assert [uniform[name] for name in ("AUC-Judd", "AUC-Borji", "sAUC", "NSS", "CC")] == [0.5, 0.5, 0.5, 0, 0]
+    truth = dict(zip(METRICS, scores["fixations", "0.png"], strict=True))
+    assert [truth[name] for name in ("CC", "SIM", "KL")] == pytest.approx([1, 1, 0], abs=1e-5)
+    assert truth["sAUC"] > 0.8
+    assert truth["IG"] > 0.5
+
+
+def test_the_human_bound_predicts_each_observer_by_the_others(folder, tmp_path):
+    main([str(folder), "--predictors", "uniform", "--sigma", "3", "--out", str(tmp_path / "out")])
+    fixation_set = read_fixation_set(folder)
+    one_by_one = [
+        nss(
+            Density.of(fixation_set.points("1.png", without=observer), 3).values,
+            fixation_set.points("1.png", only=observer),
+        )
+        for observer in OBSERVERS
+    ]
+    assert scored(tmp_path / "out")["human", "1.png"][3] == pytest.approx(np.mean(one_by_one))
+
+
+def test_a_picture_without_fixations_has_no_scores_and_is_said_so(folder, tmp_path):
+    main([str(folder), "--predictors", "uniform", "--out", str(tmp_path / "out")])
+    assert np.isnan(scored(tmp_path / "out")["uniform", "3.png"]).all()
+    assert "1 pictures without fixations have no scores" in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_one_observer_leaves_no_human_bound_and_it_is_said_so(tmp_path):
+    folder = make_set(tmp_path / "looks", observers=("ann",))
+    main([str(folder), "--predictors", "uniform", "--out", str(tmp_path / "out")])
+    assert not any(predictor == "human" for predictor, _ in scored(tmp_path / "out"))
+    assert "no human bound" in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_a_single_picture_has_no_shuffled_auc_and_no_centre_bias(tmp_path):
+    folder = make_set(tmp_path / "looks", pictures=2)
+    main([str(folder), "--predictors", "center", "--out", str(tmp_path / "out")])
+    row = dict(zip(METRICS, scored(tmp_path / "out")["center", "0.png"], strict=True))
+    assert [name for name, value in row.items() if np.isnan(value)] == ["sAUC", "IG"]
+    assert "there is no sAUC" in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_a_limited_run_scores_some_pictures_as_the_full_one_does(folder, tmp_path):
+    main([str(folder), "--predictors", "center", "--out", str(tmp_path / "full")])
+    main([str(folder), "--predictors", "center", "--limit", "2", "--out", str(tmp_path / "some")])
+    full, some = scored(tmp_path / "full"), scored(tmp_path / "some")
+    assert len(some) == 4
+    assert all(np.array_equal(full[key], values, equal_nan=True) for key, values in some.items())
+
+
+def test_the_caption_names_what_the_reference_code_leaves_open(folder, tmp_path):
+    choices = ["--convention", "mit", "--other-images", "2", "--seed", "5", "--baseline", "center", "--sigma", "4"]
+    main([str(folder), "--predictors", "center", *choices, "--out", str(tmp_path / "out")])
+    table = (tmp_path / "out" / "table.md").read_text()
+    for words in ("Convention mit", "2 other pictures (seed 5)", "isotropic Gaussian of the predictor center", "4 px"):
+        assert words in table
+    # In the mit convention the centre map gains nothing over itself.
+    assert scored(tmp_path / "out")["center", "0.png"][7] == pytest.approx(0, abs=1e-6)
+
+
+def write_maps(folder, size=(WIDTH, HEIGHT), names=("0", "1", "2", "3")):
+    from saliency_keras.saliency.controls import Center
+
+    folder.mkdir()
+    grey = np.round(255 * Center()(np.zeros((1, size[1], size[0], 3), np.uint8))[0]).astype(np.uint8)
+    for name in names:
+        Image.fromarray(grey).save(folder / f"{name}.png")
+    return folder
+
+
+def test_a_folder_of_maps_scores_as_the_predictor_that_made_them(folder, tmp_path):
+    maps = write_maps(tmp_path / "theirs")
+    main([str(folder), "--predictors", "center", "--maps", str(maps), "--out", str(tmp_path / "out")])
+    scores = scored(tmp_path / "out")
+    assert scores["theirs", "0.png"] == pytest.approx(scores["center", "0.png"], abs=0.01)
+
+
+def test_maps_of_another_size_are_resized_and_it_is_said_so(folder, tmp_path):
+    maps = write_maps(tmp_path / "theirs", size=(WIDTH * 2, HEIGHT * 2))
+    main([str(folder), "--predictors", "center", "--maps", str(maps), "--out", str(tmp_path / "out")])
+    scores = scored(tmp_path / "out")
+    assert scores["theirs", "0.png"] == pytest.approx(scores["center", "0.png"], abs=0.02)
+    assert "3 maps of theirs had another size and were resized" in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_maps_that_cannot_be_scored_are_refused_in_a_sentence(folder, tmp_path):
+    def refused(maps, sentence, *further):
+        with pytest.raises(UserError, match=sentence):
+            main([str(folder), "--predictors", "center", "--maps", str(maps), "--out", str(tmp_path / "out"), *further])
+
+    maps = write_maps(tmp_path / "some", names=("0",))
+    refused(maps, r"lacks the maps of 2 of 3 pictures, the first is that of 1\.png")
+    refused(maps / "0.png", "is a file, not a folder")
+    refused(tmp_path / "absent", "not there")
+    colour = write_maps(tmp_path / "colour")
+    Image.fromarray(np.full((HEIGHT, WIDTH, 3), (250, 20, 20), np.uint8)).save(colour / "1.png")
+    refused(colour, r"1\.png is a colour picture")
+    (colour / "1.png").write_text("nothing")
+    refused(colour, r"1\.png cannot be read")
+    twice = write_maps(tmp_path / "twice")
+    Image.new("L", (WIDTH, HEIGHT)).save(twice / "0.jpg")
+    refused(twice, r"two maps for one picture, 0\.jpg and 0\.png")
+    refused(write_maps(tmp_path / "center"), "two rows would be named 'center'")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--predictors", "gravity"], "no saliency predictor 'gravity'"),
+        (["--predictors", "center,center"], "two rows would be named 'center'"),
+        (["--sigma", "0"], "sigma is a positive number"),
+        (["--limit", "0"], "1 picture or more"),
+        (["--other-images", "0"], "1 or more"),
+    ],
+)
+def test_wrong_arguments_are_refused_in_a_sentence(folder, tmp_path, arguments, sentence):
+    with pytest.raises(UserError, match=sentence):
+        main([str(folder), "--out", str(tmp_path / "out"), *arguments])
+
+
+def test_a_wrong_path_ends_with_exit_code_2_and_one_sentence(tmp_path):
+    command = [sys.executable, "-m", "saliency_keras.score", str(tmp_path / "absent")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: there is no folder")
+    assert result.stderr.count("\n") == 1
+
+
+def test_help_comes_without_loading_anything_heavy():
+    code = (
+        "import sys\nfrom saliency_keras.score import main\n"
+        "try: main(['--help'])\nexcept SystemExit: print(sorted({'numpy', 'keras', 'PIL'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.endswith("[]\n")
+
+
+@pytest.mark.shared_data
+def test_on_osie_gbvs_beats_the_centre_and_people_beat_both(shared_data, tmp_path):
+    main([str(shared_data / "osie"), "--predictors", "gbvs,center", "--limit", "8", "--out", str(tmp_path)])
+    scores = scored(tmp_path)
+    mean = {
+        name: np.mean([values for (row, _), values in scores.items() if row == name], axis=0)
+        for name in ("gbvs", "center", "human")
+    }
+    for metric in ("AUC-Judd", "sAUC", "NSS", "IG"):
+        column = METRICS.index(metric)
+        assert mean["center"][column] < mean["gbvs"][column] < mean["human"][column]
