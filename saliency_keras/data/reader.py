@@ -30,6 +30,8 @@ class Reader:
         maps: `"own"`, a swap of `maps.SWAPS`, the name of a map of the set, or `None` to leave maps out.
         seed: Seed of order, crops, flips and swaps.
         window: Records that are permuted together.
+        subset: Places in the split, in the order on disk, of the only pictures to read; `None` for all of them. The
+            others are passed over while reading, so a subset may be as large as the split.
     """
 
     manifest: Manifest
@@ -39,6 +41,7 @@ class Reader:
     maps: str | None = "own"
     seed: int = 0
     window: int = WINDOW
+    subset: np.ndarray | None = None
 
     def __post_init__(self):
         if self.side > self.manifest.side:
@@ -48,11 +51,22 @@ class Reader:
             )
         swap = swapped_maps(self.manifest, self.split, self.maps, self.seed) if self.maps else None
         object.__setattr__(self, "swap", swap)
+        object.__setattr__(self, "places", self._places())
+
+    def _places(self):
+        """Places in the split of the pictures that are read, int64, ascending."""
+        records = self.manifest.splits[self.split].records
+        if self.subset is None:
+            return np.arange(records)
+        places = np.unique(np.asarray(self.subset, np.int64))
+        if not len(places) or places[0] < 0 or places[-1] >= records:
+            raise ValueError(f"a subset holds places 0 to {records - 1} of {self.split}. Received: {self.subset}")
+        return places
 
     @property
     def records(self):
-        """Number of pictures in the split."""
-        return self.manifest.splits[self.split].records
+        """Number of pictures that are read."""
+        return len(self.places)
 
     @property
     def steps(self):
@@ -77,12 +91,14 @@ class Reader:
         import tensorflow as tf
 
         files = tf.constant([str(path) for path in self.manifest.shard_files(self.split)])
-        counts = [shard.records for shard in self.manifest.splits[self.split].shards]
+        starts = np.cumsum([0, *(shard.records for shard in self.manifest.splits[self.split].shards)])
+        counts = np.diff(np.searchsorted(self.places, starts))
         margin = self.manifest.side - self.side
         size = min(self.batch, self.records)
 
         def plan(epoch):
             planned = epoch_plan(counts, self.seed, epoch, margin, self.window)
+            planned = dataclasses.replace(planned, index=self.places[planned.index])
             return [getattr(planned, field.name) for field in dataclasses.fields(planned)]
 
         def one_epoch(epoch):
@@ -91,7 +107,7 @@ class Reader:
             for tensor in planned:
                 tensor.set_shape([None])
             shards, within, *draws = planned
-            records = tf.data.TFRecordDataset(tf.gather(files, shards), buffer_size=READ_AHEAD).batch(self.window)
+            records = self._records(tf.gather(files, shards), shards).batch(self.window)
             places = tf.data.Dataset.from_tensor_slices(within).batch(self.window)
             records = tf.data.Dataset.zip(records, places).map(tf.gather).unbatch()
             draws = tf.data.Dataset.from_tensor_slices(tuple(draws))
@@ -112,8 +128,8 @@ class Reader:
             same = tf.fill(tf.shape(index), offset)
             return serialized, (index, same, same, tf.zeros(tf.shape(index), tf.bool))
 
-        records = tf.data.TFRecordDataset(files, buffer_size=READ_AHEAD).batch(self.batch)
-        places = tf.data.Dataset.range(self.records).batch(self.batch)
+        records = self._records(files).batch(self.batch)
+        places = tf.data.Dataset.from_tensor_slices(self.places).batch(self.batch)
         batches = tf.data.Dataset.zip(records, places).map(with_draws)
         batches = batches.map(self._crops(), num_parallel_calls=2, deterministic=True)
         return batches.apply(tf.data.experimental.assert_cardinality(-(-self.records // self.batch))).prefetch(2)
@@ -126,11 +142,24 @@ class Reader:
         features = {name: described[name] for name in ("id", "label")}
         files = [str(path) for path in self.manifest.shard_files(self.split)]
         ids, labels = [], []
-        for serialized in tf.data.TFRecordDataset(files, buffer_size=READ_AHEAD).batch(1024):
+        for serialized in self._records(files).batch(1024):
             parsed = tf.io.parse_example(serialized, features)
             ids += [one.decode() for one in parsed["id"].numpy()]
             labels.append(parsed["label"].numpy())
         return ids, np.concatenate(labels)
+
+    def _records(self, files, shards=None):
+        """The serialised pictures that are read, in the order of the files; `shards` are their numbers."""
+        import tensorflow as tf
+
+        records = tf.data.TFRecordDataset(files, buffer_size=READ_AHEAD)
+        if self.subset is None:
+            return records
+        counts = [shard.records for shard in self.manifest.splits[self.split].shards]
+        wanted = tf.RaggedTensor.from_row_lengths(np.isin(np.arange(sum(counts)), self.places), counts)
+        wanted = wanted.flat_values if shards is None else tf.gather(wanted, shards).flat_values
+        chosen = tf.data.Dataset.zip(records, tf.data.Dataset.from_tensor_slices(wanted))
+        return chosen.filter(lambda record, is_wanted: is_wanted).map(lambda record, is_wanted: record)
 
     def _crops(self):
         """The function from serialised records and draws to a batch."""
