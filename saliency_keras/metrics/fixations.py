@@ -293,7 +293,8 @@ def kl_divergence(saliency_map, density, *, convention="standard", base=math.e):
 
     def divergence(values, others):
         q = others / density_total
-        return q * np.log(EPSILON + q / (values / total + EPSILON))
+        # A map with negative values: the real part of what Matlab makes of the logarithm.
+        return q * np.log(np.abs(EPSILON + q / (values / total + EPSILON)))
 
     return block_sum(divergence, saliency_map.flat, density.flat) / nats if total else math.nan
 
