@@ -1,0 +1,67 @@
+"""The fixed split of a fixation set into pictures to learn from and pictures to be judged on.
+
+A picture's name alone decides, by its hash, so that the split stays the same when pictures are added, and everything
+that learns from fixations holds out the same ones. It goes by pictures, with all their observers.
+"""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+
+HELD_OUT_SHARE = 0.2
+
+
+def is_held_out(image, share=HELD_OUT_SHARE):
+    """Whether the picture of that name is held out from learning.
+
+    Args:
+        image: File name of the picture, without folder.
+        share: Share of all names that are, 0 to 1.
+
+    Returns:
+        A bool, the same on every machine.
+    """
+    number = int.from_bytes(hashlib.sha256(f"held out: {image}".encode()).digest()[:8], "big")
+    return number < share * 2**64
+
+
+def split(fixation_set, share=HELD_OUT_SHARE):
+    """Splits a fixation set.
+
+    Args:
+        fixation_set: `FixationSet`.
+        share: Share of names held out.
+
+    Returns:
+        Two `FixationSet`s: to learn from, and held out.
+    """
+    held_out = [image for image in fixation_set.images if is_held_out(image, share)]
+    learned = [image for image in fixation_set.images if not is_held_out(image, share)]
+    return subset(fixation_set, learned), subset(fixation_set, held_out)
+
+
+def subset(fixation_set, images):
+    """The same fixation set with some of its pictures only.
+
+    Args:
+        fixation_set: `FixationSet`.
+        images: Names of pictures it has, sorted.
+
+    Returns:
+        A `FixationSet`.
+    """
+    places = [fixation_set.images.index(image) for image in images]
+    starts = fixation_set.starts
+    taken = [np.arange(starts[place], starts[place + 1]) for place in places]
+    rows = np.concatenate([np.arange(0), *taken])
+    return dataclasses.replace(
+        fixation_set,
+        images=tuple(images),
+        sizes=tuple(fixation_set.sizes[place] for place in places),
+        x=fixation_set.x[rows],
+        y=fixation_set.y[rows],
+        subjects=fixation_set.subjects[rows],
+        starts=np.cumsum([0, *map(len, taken)]),
+        outside=0,
+    )

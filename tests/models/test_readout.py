@@ -1,0 +1,216 @@
+"""The read-outs against the notes, the peer's depth to space and counts worked out by hand."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from saliency_keras.console import UserError
+from saliency_keras.models import readout
+
+BUILDERS = {"dc": readout.readout_dc, "spc": readout.readout_spc, "bi": readout.readout_bi}
+
+
+def numbers(shape, seed=0, scale=1.0):
+    return (np.random.default_rng(seed).random(shape) * scale).astype("float32")
+
+
+def classifier_of_ours():
+    pixels = keras.Input((48, 48, 3), dtype="uint8", name="image")
+    x = keras.layers.Rescaling(1 / 255)(pixels)
+    x = keras.layers.Conv2D(64, 3, 4, activation="relu", padding="same", name="conv1")(x)
+    x = keras.layers.Conv2D(128, 3, 2, activation="relu", padding="same", name="conv2")(x)
+    x = keras.layers.Flatten()(x)
+    return keras.Model(pixels, keras.layers.Dense(10, name="fc")(x), name="ours")
+
+
+def head_weights(model):
+    return sum(layer.count_params() for layer in model.layers if not isinstance(layer, keras.Model))
+
+
+def test_transposed_convolutions_have_128_64_and_32_channels():
+    model = BUILDERS["dc"](classifier_of_ours(), 48, 64, levels=("conv2",))
+    assert [model.get_layer(f"deconv{number}").output.shape[1:] for number in (1, 2, 3)] == [
+        *((12, 16, 128), (24, 32, 64), (48, 64, 32)),
+    ]
+    expected = (16 * 128 * 128 + 128) + (16 * 128 * 64 + 64) + (16 * 64 * 32 + 32) + (32 + 1)
+    assert head_weights(model) == expected
+
+
+def test_sub_pixel_convolutions_keep_the_quarter():
+    model = BUILDERS["spc"](classifier_of_ours(), 48, 64, levels=("conv2",))
+    assert [model.get_layer(f"conv{number}").output.shape[1:] for number in (1, 2, 3)] == [
+        *((12, 16, 32), (24, 32, 8), (48, 64, 2)),
+    ]
+    assert head_weights(model) == (9 * 32 * 32 + 32) + (9 * 8 * 8 + 8) + (9 * 2 * 2 + 2) + (2 + 1)
+
+
+def test_bilinear_readout_has_one_weight_a_channel():
+    model = BUILDERS["bi"](classifier_of_ours(), 48, 64, levels=("conv2",))
+    assert head_weights(model) == 128 + 1
+    assert model.output.shape == (None, 48, 64, 1)
+
+
+def test_bilinear_before_or_after_the_convolution_is_the_same():
+    features = numbers((2, 3, 4, 7))
+    tensor = keras.Input(features.shape[1:])
+    model = keras.Model(tensor, readout.bilinear_readout(tensor))
+    model.get_layer("saliency").set_weights([numbers((1, 1, 7, 1), 1), numbers((1,), 2)])
+    x = features
+    for _ in range(3):
+        x = keras.layers.UpSampling2D(2, interpolation="bilinear")(x)
+    np.testing.assert_allclose(model(features), model.get_layer("saliency")(x), atol=1e-5)
+
+
+def test_depth_to_space_is_tensorflows():
+    tensorflow = pytest.importorskip("tensorflow")
+    features = numbers((2, 3, 5, 12))
+    np.testing.assert_array_equal(readout.depth_to_space(features, "x"), tensorflow.nn.depth_to_space(features, 2))
+
+
+def test_sub_pixel_convolution_refuses_channels_it_cannot_divide():
+    with pytest.raises(ValueError, match="multiple of 64"):
+        readout.sub_pixel_readout(keras.Input((4, 4, 96)))
+
+
+def test_levels_are_taken_by_name_and_brought_to_the_first_ones_size():
+    pixels = keras.Input((48, 64, 3))
+    features = readout.features_of(pixels, classifier_of_ours(), levels=("conv1", "conv2"))
+    assert features.shape == (None, 12, 16, 64 + 128)
+
+
+def test_scales_share_the_backbones_weights():
+    one = BUILDERS["bi"](classifier_of_ours(), 48, 64, levels=("conv2",))
+    two = BUILDERS["bi"](classifier_of_ours(), 48, 64, levels=("conv2",), scales=(1.0, 0.5))
+    assert two.count_params() == one.count_params() + 128
+
+
+def test_a_classifier_of_ours_gives_the_same_features_as_in_its_own_network(tmp_path):
+    ours = classifier_of_ours()
+    ours.save(tmp_path / "model.keras")
+    extractor = readout.feature_extractor(str(tmp_path / "model.keras"), ("conv2",))
+    pixels = numbers((1, 48, 48, 3), scale=255).astype("uint8")
+    expected = keras.Model(ours.input, ours.get_layer("conv2").output)(pixels)
+    np.testing.assert_allclose(extractor(pixels.astype("float32")), expected, atol=1e-5)
+
+
+def test_a_frozen_backbone_does_not_train():
+    model = BUILDERS["dc"](classifier_of_ours(), 48, 64, levels=("conv2",), frozen=True)
+    assert {variable.path.split("/")[0] for variable in model.trainable_variables} == {
+        *("deconv1", "deconv2", "deconv3", "saliency"),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(readout.BACKBONES))
+def test_every_backbone_is_a_network_of_keras_or_dpn92(name):
+    assert name == "DPN92" or callable(getattr(keras.applications, name))
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        *(("VGG16", "vgg16"), ("ResNet50", "resnet"), ("ResNet50V2", "resnet_v2"), ("DenseNet121", "densenet")),
+        *(("InceptionV3", "inception_v3"), ("Xception", "xception"), ("MobileNetV2", "mobilenet_v2")),
+        *(("NASNetMobile", "nasnet"), ("EfficientNetB0", "efficientnet"), ("ConvNeXtTiny", "convnext")),
+    ],
+)
+def test_pixels_are_preprocessed_as_keras_does(name, module):
+    pixels = numbers((1, 3, 4, 3), scale=255)
+    expected = getattr(keras.applications, module).preprocess_input(pixels.copy())
+    np.testing.assert_allclose(readout.BACKBONES[name](pixels), expected, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "channels"), [("ResNet50", 2048), ("DenseNet121", 1024), ("DPN92", 2688)])
+def test_the_last_features_of_a_backbone_are_read_out_at_a_quarter_of_the_size(name, channels):
+    model = readout.readout_bi(name, 64, 96)
+    assert model.output.shape == (None, 16, 24, 1)
+    assert head_weights(model) == channels + 1
+
+
+@pytest.mark.slow
+@pytest.mark.shared_data
+def test_a_weights_file_of_the_whole_classifier_fills_the_backbone(shared_data):
+    path = shared_data.parent / "weights" / "resnet50_imagenet_float16.weights.h5"
+    if not path.is_file():
+        pytest.skip("the weights of ResNet-50 are absent")
+    classifier = keras.applications.ResNet50(weights=None)
+    classifier.load_weights(path)
+    extractor = readout.feature_extractor("ResNet50", ("conv3_block4_out", "conv5_block3_out"), str(path))
+    pixels = numbers((1, 224, 224, 3), scale=255)
+    found = extractor(pixels)
+    whole = keras.Model(classifier.input, classifier.get_layer("conv5_block3_out").output)
+    expected = whole(keras.applications.resnet.preprocess_input(pixels.copy()))
+    np.testing.assert_allclose(found[1], expected, atol=1e-3)
+    assert found[0].shape == (1, 28, 28, 512)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"backbone": "ResNet51"}, "Received: 'ResNet51'"),
+        ({"backbone": classifier_of_ours, "levels": ("conv9",)}, "no layer conv9"),
+        ({"backbone": classifier_of_ours}, "stack of maps"),
+    ],
+)
+def test_what_is_no_backbone_is_refused(options, sentence):
+    backbone = options.pop("backbone")
+    with pytest.raises(ValueError, match=sentence):
+        readout.feature_extractor(backbone() if callable(backbone) else backbone, **options)
+
+
+def test_missing_weights_are_told_in_a_sentence(tmp_path):
+    with pytest.raises(UserError, match=r"none\.keras"):
+        readout.feature_extractor(str(tmp_path / "none.keras"))
+    with pytest.raises(UserError, match="DPN92"):
+        readout.feature_extractor("DPN92", weights="imagenet")
+
+
+def test_the_prior_sees_the_same_place_in_a_picture_of_any_size():
+    x = keras.Input((None, None, 2))
+    model = keras.Model(x, readout.centre_prior(x))
+    model.get_layer("prior").set_weights([np.array([1, 0, 10, 0, 0], "float32").reshape(1, 1, 5, 1)])
+    found = np.asarray(model(numbers((1, 2, 4, 2))))[0, :, :, 0]
+    across, down = np.array([-0.75, -0.25, 0.25, 0.75]), np.array([-0.5, 0.5])
+    np.testing.assert_allclose(found, across**2 + 10 * down[:, None], atol=1e-5)
+
+
+def test_the_blur_is_a_gaussian_and_keeps_a_constant():
+    x = keras.Input((None, None, 1))
+    model = keras.Model(x, readout.gaussian_blur(x, 1.2))
+    np.testing.assert_allclose(model(np.full((1, 9, 8, 1), 3.0)), np.full((1, 9, 8, 1), 3.0), rtol=1e-5)
+    spot = np.zeros((1, 21, 21, 1), "float32")
+    spot[0, 10, 10] = 1
+    blurred = np.asarray(model(spot))[0, :, :, 0]
+    np.testing.assert_allclose(blurred[10, 12] / blurred[10, 10], np.exp(-0.5 * (2 / 1.2) ** 2), rtol=1e-5)
+
+
+def test_the_pointwise_head_reads_levels_of_falling_size():
+    inputs = [keras.Input((None, None, channels)) for channels in (4, 8, 16)]
+    model = keras.Model(inputs, readout.pointwise_readout(inputs, width=6))
+    logits = model([numbers((2, 16, 12, 4)), numbers((2, 8, 6, 8)), numbers((2, 4, 3, 16))])
+    assert logits.shape == (2, 16, 12, 1)
+
+
+@pytest.mark.slow
+def test_saved_readouts_load_after_a_bare_import_of_keras(tmp_path):
+    options = {"height": 48, "width": 64, "levels": ("conv1", "conv2"), "scales": (1.0, 0.5)}
+    models = {name: build(classifier_of_ours(), **options) for name, build in BUILDERS.items()}
+    pixels = keras.Input((None, None, 3))
+    levels = readout.feature_extractor(classifier_of_ours(), ("conv1", "conv2"))(pixels)
+    models["pointwise"] = keras.Model(pixels, readout.pointwise_readout(levels))
+    models["dpn92"] = readout.readout_bi("DPN92", 48, 64)
+    for name, model in models.items():
+        picture = numbers((1, 48, 64, 3), scale=255)
+        model.save(tmp_path / f"{name}.keras")
+        np.savez(tmp_path / f"{name}.npz", pixels=picture, expected=np.asarray(model(picture)))
+    script = (
+        "import sys, keras, numpy as np\n"
+        "for name in sys.argv[1:]:\n"
+        "    saved = np.load(name + '.npz')\n"
+        "    model = keras.models.load_model(name + '.keras', safe_mode=True)\n"
+        "    np.testing.assert_allclose(model(saved['pixels']), saved['expected'], atol=1e-4)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, *(str(tmp_path / name) for name in models)], check=True)
