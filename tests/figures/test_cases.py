@@ -1,0 +1,73 @@
+"""Best and worst cases: the right pictures, with the pixels the network was shown, or words where the set is gone."""
+
+import numpy as np
+import pytest
+
+from saliency_keras.figures.cases import best_and_worst, case_blocks, pictures_shown, softmax
+from saliency_keras.figures.document import Gallery, photograph
+from saliency_keras.figures.overlay import heat, overlay
+from saliency_keras.training.runs import Run
+from tests.runs_fixture import write_predictions, write_run
+from tests.small_sets import write_small_set
+
+
+def test_best_are_right_and_surest_worst_are_wrong_and_least_true():
+    of_true = np.array([0.9, 0.2, 0.99, 0.01, 0.5, 0.3])
+    correct = np.array([True, False, True, False, True, False])
+    assert best_and_worst(of_true, correct, count=2) == ([2, 0], [3, 1])
+    assert best_and_worst(of_true, np.zeros(6, bool))[0] == []
+
+
+def test_softmax_is_the_textbooks_and_does_not_overflow():
+    scores = np.array([[1.0, 2.0, 3.0], [-4.0, 0.0, 4.0]])
+    np.testing.assert_allclose(softmax(scores), np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True), rtol=1e-6)
+    np.testing.assert_allclose(softmax(np.array([[60000.0, 0.0]], "float16")), [[1, 0]])
+
+
+@pytest.fixture
+def run_with_pictures(tmp_path):
+    """A run on a small compact set of 9 validation pictures at 36 px, shown at 32, and what was written to the set."""
+    (tmp_path / "set").mkdir()
+    manifest, written = write_small_set(tmp_path / "set")
+    val, where = written["val"], {"data": manifest.digest(), "data_folder": manifest.folder}
+    folder = write_run(tmp_path / "run", classes=manifest.classes, pictures=9, **where)
+    scores = np.zeros((9, 3))
+    scores[:, 1] = np.arange(9)
+    write_predictions(
+        folder / "predictions.h5", scores, val["label"], manifest.classes, val["id"].tolist(), where["data"]
+    )
+    return Run.load(folder), val
+
+
+def test_pictures_are_the_centre_crops_of_those_ids_with_their_maps(run_with_pictures):
+    run, val = run_with_pictures
+    wanted = set(val["id"][[3, 7]])
+    shown = pictures_shown(run, wanted)
+    assert set(shown) == wanted
+    picture, saliency_map = val["image"][7, 2:34, 2:34], val["saliency"][7, 2:34, 2:34]
+    expected = [picture, heat(saliency_map), overlay(picture, saliency_map)]
+    assert [one.data for one in shown[val["id"][7]]] == [photograph(image, "").data for image in expected]
+
+
+def test_cases_show_three_pictures_each_and_say_what_was_true_and_what_came_first(run_with_pictures):
+    run, val = run_with_pictures
+    right, wrong = (block for block in case_blocks(run) if isinstance(block, Gallery))
+    # Class 1 has the highest score everywhere but in picture 0, where all are equal and the first index wins.
+    assert [case.lines[-1] for case in right.cases] == val["id"][[7, 4, 1, 0]].tolist()
+    assert [case.lines[-1] for case in wrong.cases] == val["id"][[8, 6, 5, 3, 2]].tolist()
+    assert wrong.cases[0].lines[:2] == ["true: class2, 0.034 %", "first: class1, 99.9 %"]
+    assert {len(case.pictures) for case in (*right.cases, *wrong.cases)} == {3}
+
+
+def test_without_the_data_set_the_cases_are_told_in_words(tmp_path):
+    blocks = case_blocks(Run.load(write_run(tmp_path / "run")))
+    assert "not shown" in blocks[0]
+    galleries = [block for block in blocks if isinstance(block, Gallery)]
+    assert all(case.pictures == [] and case.lines for gallery in galleries for case in gallery.cases)
+
+
+def test_another_data_set_in_the_same_place_is_not_shown(tmp_path):
+    (tmp_path / "set").mkdir()
+    write_small_set(tmp_path / "set")
+    run = Run.load(write_run(tmp_path / "run", data_folder=tmp_path / "set"))
+    assert "no longer the one" in case_blocks(run)[0]
