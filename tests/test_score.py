@@ -87,7 +87,7 @@ def test_the_human_bound_predicts_each_observer_by_the_others(folder, tmp_path):
 def test_a_picture_without_fixations_has_no_scores_and_is_said_so(folder, tmp_path):
     main([str(folder), "--predictors", "uniform", "--out", str(tmp_path / "out")])
     assert np.isnan(scored(tmp_path / "out")["uniform", "3.png"]).all()
-    assert "1 pictures without fixations have no scores" in (tmp_path / "out" / "table.md").read_text()
+    assert "Pictures without fixations have no scores (1 of 4)" in (tmp_path / "out" / "table.md").read_text()
 
 
 def test_one_observer_leaves_no_human_bound_and_it_is_said_so(tmp_path):

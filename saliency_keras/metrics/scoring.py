@@ -270,7 +270,7 @@ def _notes(fixation_set, images, fixated, sources, protocol, rows):
             "compare with one observer's density and are no bound for rows that compare with everybody's."
         )
     if len(fixated) < len(images):
-        notes.append(f"{len(images) - len(fixated)} pictures without fixations have no scores.")
+        notes.append(f"Pictures without fixations have no scores ({len(images) - len(fixated)} of {len(images)}).")
     if fixation_set.outside:
         notes.append(f"{fixation_set.outside} fixations outside their picture are left out.")
     if len(fixation_set.images) < 2 or (fixated and not len(fixation_set.others(fixated[0]))):
