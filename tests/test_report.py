@@ -24,7 +24,7 @@ def test_two_runs_are_shown_and_compared_with_the_first(tmp_path, runs, capsys):
     assert "<h2>fanin3 against rgb</h2>" in text
     for folder in runs:
         right = int(Run.load(folder).predictions.correct().sum())
-        assert f"<td>{right} of 210</td>" in text
+        assert f"<td class=s>{right} of 210</td>" in text
     assert text.count("data:image/png;base64,") == 3
     for name in CLASSES:
         assert html.escape(name) in text

@@ -4,6 +4,8 @@ The pictures come from the compact data set the run was trained on, if that is s
 cases are told in words alone.
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from saliency_keras.console import UserError
@@ -87,7 +89,10 @@ def pictures_shown(run, ids):
     """
     from saliency_keras.data.reader import Reader
 
-    manifest = Manifest.load(str(run.config["data"]["folder"]))
+    folder = Path(str(run.config["data"]["folder"]))
+    if not folder.is_dir():
+        raise UserError(f"the data set {folder} is not there any more.")
+    manifest = Manifest.load(folder)
     if manifest.digest() != run.predictions.data:
         raise UserError(f"the data set {manifest.folder} is no longer the one that the run was trained on.")
     reader = Reader(manifest, run.predictions.split, run.config["experiment"]["side"], 256, run.maps, run.seed)

@@ -123,9 +123,12 @@ def _html_table(table):
     rows = [[plain_cell(cell) for cell in row] for row in table.rows]
     right = [aligns_right([row[index] for row in rows]) for index in range(len(table.header))]
 
+    def cell(tag, text, number):
+        look = "n" if number else "s" if len(text) <= SHORT else "t"
+        return f"<{tag} class={look}>{_escaped(text)}</{tag}>"
+
     def cells(tag, texts):
-        columns = zip(texts, right, strict=True)
-        return "".join(f"<{tag}{' class=n' if number else ''}>{_escaped(text)}</{tag}>" for text, number in columns)
+        return "".join(cell(tag, text, number) for text, number in zip(texts, right, strict=True))
 
     body = "\n".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
     head = f"<thead><tr>{cells('th', table.header)}</tr></thead>"
@@ -147,6 +150,7 @@ def _escaped(text):
     return html.escape(style.one_line(text))
 
 
+SHORT = 30  # letters of a cell that shall not be broken into lines
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -177,9 +181,11 @@ p { max-width: 46rem; margin: .6rem 0; }
 .wide img { display: block; width: 100%; min-width: 40rem; height: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 th, td { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd; }
-td { max-width: 26rem; overflow-wrap: anywhere; }
+td.t { min-width: 14rem; max-width: 40rem; overflow-wrap: anywhere; }
+td:first-child, th:first-child { position: sticky; left: 0; background: #fff; }
+.n, .s { white-space: nowrap; }
 th { border-bottom: 1px solid #1a1a1a; }
-th.n, td.n { text-align: right; white-space: nowrap; }
+th.n, td.n { text-align: right; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: 1rem; margin: .8rem 0; }
 .gallery figure { margin: 0; min-width: 0; }
 .row { display: grid; grid-template-columns: repeat(3, 1fr); gap: 2px; }

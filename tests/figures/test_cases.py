@@ -61,7 +61,7 @@ def test_cases_show_three_pictures_each_and_say_what_was_true_and_what_came_firs
 
 def test_without_the_data_set_the_cases_are_told_in_words(tmp_path):
     blocks = case_blocks(Run.load(write_run(tmp_path / "run")))
-    assert "not shown" in blocks[0]
+    assert "not shown: the data set compact/imagenette is not there" in blocks[0]
     galleries = [block for block in blocks if isinstance(block, Gallery)]
     assert all(case.pictures == [] and case.lines for gallery in galleries for case in gallery.cases)
 
