@@ -24,7 +24,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from data_prep import shards as sharding
-from saliency_keras.console import UserError, progress, whole_file
+from saliency_keras.console import UserError, progress, quiet_tensorflow, whole_file
 from saliency_keras.data.manifest import CODECS, SPLITS, Manifest, SaliencyMap, Shard, Split
 from saliency_keras.saliency import predictor
 
@@ -373,22 +373,7 @@ def _start_worker(out, source, predictors, read, skipped):
         os._exit(1)
 
     threading.Thread(target=follow_parent, daemon=True).start()
-    with _silence():
-        import tensorflow  # noqa: F401
-
-
-@contextlib.contextmanager
-def _silence():
-    """Sends what libraries write to standard error nowhere: TensorFlow greets every worker, whatever its log level."""
-    before = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(before, 2)
-        os.close(before)
-        os.close(nowhere)
+    quiet_tensorflow()
 
 
 def _work(task, number):

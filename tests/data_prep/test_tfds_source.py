@@ -95,6 +95,19 @@ def test_what_cannot_be_used_is_one_sentence(name, sentence):
 
 
 @pytest.mark.usefixtures("data_dir")
+def test_a_network_that_is_not_there_is_one_sentence(monkeypatch):
+    import tensorflow_datasets as tfds
+
+    def no_network(builder, *arguments, **options):
+        raise ConnectionError("\nFailed to resolve the host.\nCheck your network.")
+
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", no_network)
+    with pytest.raises(UserError) as refused:
+        open_source("tfds:tiny_shapes")
+    assert str(refused.value) == "TFDS cannot prepare 'tiny_shapes': Failed to resolve the host."
+
+
+@pytest.mark.usefixtures("data_dir")
 def test_a_cut_off_file_is_told(prepared):
     (path,) = prepared.glob("tiny_shapes/1.0.0/*-test.tfrecord-*")
     whole = path.read_bytes()
