@@ -37,7 +37,7 @@ class GBVS:
     """
 
     name = "gbvs"
-    version = 1
+    version = 2
 
     def __init__(
         self,
