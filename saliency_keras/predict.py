@@ -20,7 +20,8 @@ WAITING = 64
 def main(arguments=None):
     """Parses, predicts, prints."""
     parser = argparse.ArgumentParser(prog="python -m saliency_keras.predict", description="Saliency maps as PNG.")
-    parser.add_argument("predictor", metavar="PREDICTOR", help=f"who predicts: {', '.join(PREDICTORS)}")
+    who = f"who predicts: {', '.join(PREDICTORS)}, or a run folder"
+    parser.add_argument("predictor", metavar="PREDICTOR", help=who)
     parser.add_argument("images", metavar="IMAGES", type=Path, help="a folder of pictures, or one picture")
     parser.add_argument("out", metavar="OUT", type=Path, help="folder for the maps; it is made if need be")
     options = parser.parse_args(arguments)

@@ -16,8 +16,6 @@ from pathlib import Path
 
 from saliency_keras import console
 
-COLUMNS_OF_FIGURE = 6
-
 
 def main(arguments=None):
     """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
@@ -25,6 +23,7 @@ def main(arguments=None):
 
     from saliency_keras.data.fixations import read_fixation_set
     from saliency_keras.figures import style
+    from saliency_keras.figures.saliency import examples_figure
     from saliency_keras.figures.table import write_csv
     from saliency_keras.metrics.fixations import METRICS
     from saliency_keras.metrics.scoring import Protocol, score_set
@@ -41,7 +40,7 @@ def main(arguments=None):
     with console.whole_file(out / "table.md", "w", encoding="utf-8") as file:
         file.write(table)
     write_csv(out / "scores.csv", ["predictor", "image", *METRICS], scores.table_rows())
-    style.save(_figure(fixation_set, sources, protocol, scores.images), out / "figure.png")
+    style.save(examples_figure(fixation_set, sources, protocol, scores.images), out / "figure.png")
     print(table)
     print(f"written: {out / 'table.md'}, {out / 'scores.csv'}, {out / 'figure.png'}")
 
@@ -51,7 +50,7 @@ def _parse(arguments):
     parser = argparse.ArgumentParser(prog="python -m saliency_keras.score", description=what)
     add = parser.add_argument
     add("fixations", metavar="FIXATIONS", type=Path, help="folder with images/ and fixations.csv (image,subject,x,y)")
-    names = "predictors, separated by commas; `fixations` is the human density itself (default: %(default)s)"
+    names = "predictors or run folders, separated by commas; `fixations` is the human density (default: %(default)s)"
     add("--predictors", metavar="NAMES", default="gbvs,center,uniform", help=names)
     add("--maps", metavar="DIR", type=Path, action="append", default=[], help="also score a folder of maps; repeatable")
     add("--out", metavar="DIR", type=Path, help="where results go (default: scores/NAME of the set)")
@@ -76,22 +75,6 @@ def _sources(options, fixation_set):
         *(Fixations(fixation_set, options.sigma) if name == "fixations" else predictor(name) for name in names),
         *(MapFolder(folder, sizes) for folder in options.maps),
     ]
-
-
-def _figure(fixation_set, sources, protocol, images):
-    """Example maps of the first pictures that have fixations."""
-    from saliency_keras.data.pictures import read_picture
-    from saliency_keras.figures.saliency import map_figure
-    from saliency_keras.metrics.scoring import human_density, make_maps
-
-    shown = [image for image in images if len(fixation_set.points(image))][:COLUMNS_OF_FIGURE]
-    maps = [make_maps(fixation_set, sources, [image]) for image in shown]
-    return map_figure(
-        [read_picture(fixation_set.path(image)) for image in shown],
-        [human_density(fixation_set, image, protocol).values for image in shown],
-        {source.name: [of_one[source.name][0] for of_one in maps] for source in sources},
-        shown,
-    )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import numpy as np
 
 from saliency_keras.figures import style
 
+COLUMNS = 6  # example pictures
+
 
 def map_figure(pictures, human, models, captions=None):
     """Pictures, human densities and models' maps in one grid.
@@ -46,3 +48,28 @@ def map_figure(pictures, human, models, captions=None):
         for ax, caption in zip(grid[0], captions, strict=True):
             ax.set_title(style.one_line(caption), fontsize=7, fontweight="normal", loc="center")
     return figure
+
+
+def examples_figure(fixation_set, sources, protocol, images):
+    """`map_figure` of the first pictures of a fixation set that have fixations.
+
+    Args:
+        fixation_set: `data.fixations.FixationSet`.
+        sources: Predictors, as `metrics.scoring.score_set` takes them.
+        protocol: `metrics.scoring.Protocol`.
+        images: Names of pictures.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    from saliency_keras.data.pictures import read_picture
+    from saliency_keras.metrics.scoring import human_density, make_maps
+
+    shown = [image for image in images if len(fixation_set.points(image))][:COLUMNS]
+    maps = [make_maps(fixation_set, sources, [image]) for image in shown]
+    return map_figure(
+        [read_picture(fixation_set.path(image)) for image in shown],
+        [human_density(fixation_set, image, protocol).values for image in shown],
+        {source.name: [of_one[source.name][0] for of_one in maps] for source in sources},
+        shown,
+    )

@@ -21,7 +21,7 @@ def predictor(name):
     """Makes the predictor of that name.
 
     Args:
-        name: One of `PREDICTORS`.
+        name: One of `PREDICTORS`, or the folder of a run whose network makes maps.
 
     Returns:
         The predictor.
@@ -30,8 +30,14 @@ def predictor(name):
         UserError: If there is none of that name; the sentence lists them.
     """
     import importlib
+    from pathlib import Path
 
+    if name not in PREDICTORS and Path(name).is_dir():
+        from saliency_keras.saliency.run import RunPredictor
+
+        return RunPredictor(name)
     if name not in PREDICTORS:
-        raise UserError(f"there is no saliency predictor {name!r}; choose one of {', '.join(PREDICTORS)}.")
+        choices = ", ".join(PREDICTORS)
+        raise UserError(f"there is no saliency predictor {name!r}; choose one of {choices}, or a run folder.")
     module, kind = PREDICTORS[name].split(":")
     return getattr(importlib.import_module(module), kind)()
