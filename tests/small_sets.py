@@ -4,8 +4,8 @@ import hashlib
 
 import numpy as np
 
-from saliency_keras.data.manifest import Manifest, SaliencyMap, Shard, Split, shard_name
-from saliency_keras.data.records import encode_record, encode_side_record
+from saliency_keras.data.manifest import Manifest, SaliencyMap, Shard, Split, shard_name, shard_suffix
+from saliency_keras.data.records import encode_record, encode_side_record, record_dtype, record_writer
 
 
 def write_small_set(folder, side=36, codec="raw", classes=3, train=(8, 7, 9), val=(5, 4), seed=0, separable=False):
@@ -14,7 +14,7 @@ def write_small_set(folder, side=36, codec="raw", classes=3, train=(8, 7, 9), va
     Args:
         folder: An existing folder.
         side: Stored side.
-        codec: `"raw"` or `"jpeg"`.
+        codec: `"raw"`, `"jpeg"` or `"npy"`.
         classes: Number of classes; picture `i` of a split has the label `i % classes`.
         train: Records of each train shard.
         val: Records of each val shard.
@@ -25,8 +25,6 @@ def write_small_set(folder, side=36, codec="raw", classes=3, train=(8, 7, 9), va
         The loaded `Manifest`, and `{"train": arrays, "val": arrays}` with what was written: `image`, `saliency`,
         `other` (a further map, named `other`), `label`, `id`.
     """
-    import tensorflow as tf
-
     rng = np.random.default_rng(seed)
     written, splits, side_shards = {}, {}, {}
     for split, counts in {"train": train, "val": val}.items():
@@ -46,13 +44,14 @@ def write_small_set(folder, side=36, codec="raw", classes=3, train=(8, 7, 9), va
         shards, sides, first = [], [], 0
         for number, count in enumerate(counts):
             rows = range(first, first + count)
-            pictures_name = shard_name(split, number, len(counts))
-            with tf.io.TFRecordWriter(str(folder / pictures_name)) as writer:
+            pictures_name = shard_name(split, number, len(counts), suffix=shard_suffix(codec))
+            dtype = record_dtype(side, arrays["id"].dtype.itemsize)
+            with record_writer(folder / pictures_name, codec, dtype) as writer:
                 for row in rows:
                     fields = (arrays[name][row] for name in ("image", "saliency", "label", "id"))
-                    writer.write(encode_record(codec, *fields))
-            side_name = shard_name(split, number, len(counts), "other")
-            with tf.io.TFRecordWriter(str(folder / side_name)) as writer:
+                    writer.write(encode_record(codec, *fields, dtype))
+            side_name = shard_name(split, number, len(counts), "other", shard_suffix(codec))
+            with record_writer(folder / side_name, codec, ("u1", (side, side))) as writer:
                 for row in rows:
                     writer.write(encode_side_record(codec, arrays["other"][row]))
             shards.append(_shard(folder, pictures_name, count))

@@ -13,8 +13,13 @@ from saliency_keras.console import UserError, progress, whole_file
 
 FORMAT = "saliency_keras compact data set"
 VERSION = 1
-CODECS = ("raw", "jpeg")
+CODECS = ("raw", "jpeg", "npy")
 SPLITS = ("train", "val")
+
+
+def shard_suffix(codec):
+    """`"npy"` for the codec `npy`, else `"tfrecord"`."""
+    return "npy" if codec == "npy" else "tfrecord"
 
 
 def shard_name(split, number, of, map_name=None, suffix="tfrecord"):
@@ -65,7 +70,7 @@ class Manifest:
 
     Attributes:
         side: Width and height of every picture and map, in pixels.
-        codec: `"raw"` (one RGBS string a record) or `"jpeg"` (two JPEG strings).
+        codec: `"raw"` (one RGBS string a record), `"jpeg"` (two JPEG strings) or `"npy"` (a structured array).
         classes: Class names; a label is an index into them.
         splits: `{"train": Split, "val": Split}`.
         maps: The maps of each picture, the interleaved one first.
@@ -98,12 +103,15 @@ class Manifest:
                 return one
         raise UserError(f"the data set {self.folder} has no map named {name!r}; it has {', '.join(self.map_names)}.")
 
+    def shards_of(self, split, map_name=None):
+        """A split's `Shard`s, or its side shards for a further map, in order."""
+        if map_name is None or map_name == self.maps[0].name:
+            return self.splits[split].shards
+        return self.map_named(map_name).shards[split]
+
     def shard_files(self, split, map_name=None):
         """Paths of a split's shards, or of its side shards for a further map, in order."""
-        shards = self.splits[split].shards
-        if map_name is not None and map_name != self.maps[0].name:
-            shards = self.map_named(map_name).shards[split]
-        return [self.folder / shard.file for shard in shards]
+        return [self.folder / shard.file for shard in self.shards_of(split, map_name)]
 
     def to_json(self):
         """The manifest's text: the same manifest gives the same bytes."""

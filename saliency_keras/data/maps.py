@@ -12,6 +12,7 @@ import tempfile
 import numpy as np
 
 from saliency_keras.console import UserError, progress
+from saliency_keras.data.shards import Records
 
 SWAPS = ("own", "shuffled", "shuffled_in_class", "center", "uniform")
 IN_MEMORY = 4 << 30  # bytes; a larger array of maps lies in a temporary file
@@ -56,12 +57,12 @@ def swapped_maps(manifest, split, maps, seed):
         stored = np.rint(255 * one / one.max()).astype(np.uint8)
         return Maps(stored, np.zeros(pictures, np.int64))
     if maps in ("shuffled", "shuffled_in_class"):
-        stored, labels = _read_maps(manifest, split, None)
-        groups = labels if maps == "shuffled_in_class" else np.zeros_like(labels)
-        return Maps(stored, _derangement(groups, seed, manifest, split))
+        places = np.arange(pictures)
+        groups = Records(manifest, split).labels(places) if maps == "shuffled_in_class" else np.zeros_like(places)
+        donors = _derangement(groups, seed, manifest, split)
+        return Maps(_read_maps(manifest, split, None), donors)
     manifest.map_named(maps)
-    stored, _ = _read_maps(manifest, split, maps)
-    return Maps(stored, np.arange(pictures))
+    return Maps(_read_maps(manifest, split, maps), np.arange(pictures))
 
 
 def _derangement(groups, seed, manifest, split):
@@ -81,22 +82,14 @@ def _derangement(groups, seed, manifest, split):
 
 
 def _read_maps(manifest, split, name):
-    """All maps of a split, uint8 `(pictures, side, side)`, and its labels, in the order on disk."""
-    from saliency_keras.data.reader import stored_maps
-
-    pictures, side = manifest.splits[split].records, manifest.side
-    shape = (pictures, side, side)
+    """All maps of a split, uint8 `(pictures, side, side)`, in the order on disk."""
+    stored = Records(manifest, split, name)
+    shape = (len(stored), stored.side, stored.side)
     if np.prod(shape, dtype=np.int64) > IN_MEMORY:
         with tempfile.TemporaryFile() as file:  # mapped, it lives on until the array is gone
             maps = np.memmap(file, np.uint8, "w+", shape=shape)
     else:
         maps = np.empty(shape, np.uint8)
-    labels = np.zeros(pictures, np.int64)
-    done = 0
-    with progress(total=pictures, label=f"{split}: {name or 'own'} maps") as bar:
-        for batch, batch_labels in stored_maps(manifest, split, name):
-            maps[done : done + len(batch)] = batch
-            labels[done : done + len(batch)] = batch_labels
-            done += len(batch)
-            bar.update(len(batch))
-    return maps, labels
+    for place, one in enumerate(progress(stored.maps(np.arange(len(stored))), len(stored), f"{split}: maps")):
+        maps[place] = one
+    return maps

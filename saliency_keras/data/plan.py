@@ -19,16 +19,12 @@ class EpochPlan:
     """One epoch, picture by picture in the order of training.
 
     Attributes:
-        shards: int64 `(shards,)`, the shards in the order they are read.
-        within: int64 `(pictures,)`, the place of each picture in its window of the stream of those shards.
         index: int64 `(pictures,)`, the place of each picture in the split as it lies on disk.
-        top: int32 `(pictures,)`, first row of the crop.
-        left: int32 `(pictures,)`, first column of the crop.
+        top: int64 `(pictures,)`, first row of the crop.
+        left: int64 `(pictures,)`, first column of the crop.
         flip: bool `(pictures,)`, whether the crop is mirrored.
     """
 
-    shards: np.ndarray
-    within: np.ndarray
     index: np.ndarray
     top: np.ndarray
     left: np.ndarray
@@ -60,10 +56,8 @@ def epoch_plan(records, seed, epoch, margin, window=WINDOW):
     words = draw(len(stream))
     # 20 bits each for row and column: their remainders are even to one part in a thousand for margins up to a thousand.
     return EpochPlan(
-        shards=shards,
-        within=within,
         index=stream[window_start + within],
-        top=(words & 0xFFFFF).astype(np.int64).__mod__(margin + 1).astype(np.int32),
-        left=((words >> 20) & 0xFFFFF).astype(np.int64).__mod__(margin + 1).astype(np.int32),
+        top=(words & 0xFFFFF).astype(np.int64) % (margin + 1),
+        left=((words >> 20) & 0xFFFFF).astype(np.int64) % (margin + 1),
         flip=(words >> 63).astype(bool),
     )

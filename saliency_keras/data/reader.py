@@ -1,11 +1,13 @@
-"""Batches from a compact data set, by tf.data.
+"""Batches from a compact data set, by numpy, the same for every codec and every Keras backend.
 
 A batch is `({"image": uint8 (B, s, s, 3), "saliency": uint8 (B, s, s, 1)}, int64 labels (B,))`. Casting and scaling
-happen inside the model, so a quarter of the bytes travel. In codec `raw` a pixel of picture and map is one 32-bit
-word, and a crop with its flip is two gathers over words, compiled by XLA; in codec `jpeg` both are decoded first.
+happen inside the model, so a quarter of the bytes travel. A pixel of picture and map is one 32-bit word, so a crop
+with its flip is one copy of words; with `augment="device"` whole pictures travel as words, and `device` crops them
+there. Order and draws are `plan`'s, finding records in their files is `shards`'.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -13,9 +15,10 @@ from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.maps import swapped_maps
 from saliency_keras.data.plan import WINDOW, epoch_plan
-from saliency_keras.data.records import picture_features, side_features
+from saliency_keras.data.shards import WORD, Records
+from saliency_keras.data.stream import Stream
 
-READ_AHEAD = 8 << 20  # bytes read from a shard at once
+AUGMENT = ("host", "device")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +34,9 @@ class Reader:
         seed: Seed of order, crops, flips and swaps.
         window: Records that are permuted together.
         subset: Places in the split, in the order on disk, of the only pictures to read; `None` for all of them. The
-            others are passed over while reading, so a subset may be as large as the split.
+            others are not touched, so a subset may be as large as the split.
+        augment: `"host"` for batches of crops, or `"device"` for whole pictures and where to crop them:
+            `{"words": int32 (B, S, S), "box": int32 (B, 3)}`, the box being first row, first column, and 1 for a flip.
     """
 
     manifest: Manifest
@@ -42,6 +47,7 @@ class Reader:
     seed: int = 0
     window: int = WINDOW
     subset: np.ndarray | None = None
+    augment: str = "host"
 
     def __post_init__(self):
         if self.side > self.manifest.side:
@@ -51,11 +57,13 @@ class Reader:
             )
         swap = swapped_maps(self.manifest, self.split, self.maps, self.seed) if self.maps else None
         object.__setattr__(self, "swap", swap)
+        object.__setattr__(self, "stored", Records(self.manifest, self.split))
         object.__setattr__(self, "places", self._places())
+        object.__setattr__(self, "plan", functools.lru_cache(2)(self._plan))
 
     def _places(self):
         """Places in the split of the pictures that are read, int64, ascending."""
-        records = self.manifest.splits[self.split].records
+        records = len(self.stored)
         if self.subset is None:
             return np.arange(records)
         places = np.unique(np.asarray(self.subset, np.int64))
@@ -86,154 +94,67 @@ class Reader:
             last_epoch: The last one.
 
         Returns:
-            A `tf.data.Dataset` of `steps` batches an epoch. An epoch's batches depend on (seed, epoch) alone.
+            A `Stream` of `steps` batches an epoch. An epoch's batches depend on (seed, epoch) alone.
         """
-        import tensorflow as tf
-
-        files = tf.constant([str(path) for path in self.manifest.shard_files(self.split)])
-        starts = np.cumsum([0, *(shard.records for shard in self.manifest.splits[self.split].shards)])
-        counts = np.diff(np.searchsorted(self.places, starts))
-        margin = self.manifest.side - self.side
-        size = min(self.batch, self.records)
-
-        def plan(epoch):
-            planned = epoch_plan(counts, self.seed, epoch, margin, self.window)
-            planned = dataclasses.replace(planned, index=self.places[planned.index])
-            return [getattr(planned, field.name) for field in dataclasses.fields(planned)]
-
-        def one_epoch(epoch):
-            kinds = [tf.int64, tf.int64, tf.int64, tf.int32, tf.int32, tf.bool]
-            planned = tf.numpy_function(plan, [epoch], kinds, stateful=False)
-            for tensor in planned:
-                tensor.set_shape([None])
-            shards, within, *draws = planned
-            records = self._records(tf.gather(files, shards), shards).batch(self.window)
-            places = tf.data.Dataset.from_tensor_slices(within).batch(self.window)
-            records = tf.data.Dataset.zip(records, places).map(tf.gather).unbatch()
-            draws = tf.data.Dataset.from_tensor_slices(tuple(draws))
-            return tf.data.Dataset.zip(records, draws).batch(size, drop_remainder=True)
-
-        epochs = tf.data.Dataset.range(first_epoch, last_epoch + 1)
-        batches = epochs.flat_map(one_epoch).map(self._crops(), num_parallel_calls=2, deterministic=True)
-        return batches.prefetch(2)
+        return Stream(self._training_batch, range((first_epoch - 1) * self.steps, last_epoch * self.steps))
 
     def validation(self):
-        """Every picture once, in the order on disk, cropped at the centre; the last batch may be smaller."""
-        import tensorflow as tf
-
-        files = [str(path) for path in self.manifest.shard_files(self.split)]
-        offset = (self.manifest.side - self.side) // 2
-
-        def with_draws(serialized, index):
-            same = tf.fill(tf.shape(index), offset)
-            return serialized, (index, same, same, tf.zeros(tf.shape(index), tf.bool))
-
-        records = self._records(files).batch(self.batch)
-        places = tf.data.Dataset.from_tensor_slices(self.places).batch(self.batch)
-        batches = tf.data.Dataset.zip(records, places).map(with_draws)
-        batches = batches.map(self._crops(), num_parallel_calls=2, deterministic=True)
-        return batches.apply(tf.data.experimental.assert_cardinality(-(-self.records // self.batch))).prefetch(2)
+        """A `Stream` of every picture once, in the order on disk, cropped at the centre; the last may be smaller."""
+        return Stream(self._validation_batch, range(-(-self.records // self.batch)))
 
     def ids_and_labels(self):
-        """Ids (list of str) and labels (int64 array) of the split, in the order on disk."""
-        import tensorflow as tf
+        """Ids (list of str) and labels (int64 array) of the pictures that are read, in the order on disk."""
+        return self.stored.ids(self.places), self.stored.labels(self.places)
 
-        described = picture_features(self.manifest.codec)
-        features = {name: described[name] for name in ("id", "label")}
-        files = [str(path) for path in self.manifest.shard_files(self.split)]
-        ids, labels = [], []
-        for serialized in self._records(files).batch(1024):
-            parsed = tf.io.parse_example(serialized, features)
-            ids += [one.decode() for one in parsed["id"].numpy()]
-            labels.append(parsed["label"].numpy())
-        return ids, np.concatenate(labels)
+    def _plan(self, epoch):
+        counts = np.diff(np.searchsorted(self.places, self.stored.first))
+        plan = epoch_plan(counts, self.seed, epoch, self.manifest.side - self.side, self.window)
+        return dataclasses.replace(plan, index=self.places[plan.index])
 
-    def _records(self, files, shards=None):
-        """The serialised pictures that are read, in the order of the files; `shards` are their numbers."""
-        import tensorflow as tf
+    def _training_batch(self, step):
+        plan = self.plan(step // self.steps + 1)
+        first = step % self.steps * self.batch
+        rows = slice(first, first + self.batch)
+        return self._batch(plan.index[rows], plan.top[rows], plan.left[rows], plan.flip[rows])
 
-        records = tf.data.TFRecordDataset(files, buffer_size=READ_AHEAD)
-        if self.subset is None:
-            return records
-        counts = [shard.records for shard in self.manifest.splits[self.split].shards]
-        wanted = tf.RaggedTensor.from_row_lengths(np.isin(np.arange(sum(counts)), self.places), counts)
-        wanted = wanted.flat_values if shards is None else tf.gather(wanted, shards).flat_values
-        chosen = tf.data.Dataset.zip(records, tf.data.Dataset.from_tensor_slices(wanted))
-        return chosen.filter(lambda record, is_wanted: is_wanted).map(lambda record, is_wanted: record)
+    def _validation_batch(self, step):
+        places = self.places[step * self.batch : (step + 1) * self.batch]
+        middle = np.full(len(places), (self.manifest.side - self.side) // 2)
+        return self._batch(places, middle, middle, np.zeros(len(places), bool))
 
-    def _crops(self):
-        """The function from serialised records and draws to a batch."""
-        import tensorflow as tf
+    def _batch(self, places, top, left, flip):
+        """A batch of the pictures at those places, each with its crop and flip."""
+        inputs = (self._whole if self.augment == "device" else self._crops)(places, top, left, flip)
+        return inputs, self.stored.labels(places)
 
-        codec, stored, side = self.manifest.codec, self.manifest.side, self.side
-        features = picture_features(codec)
-        del features["id"]
-        swap = self.swap
+    def _whole(self, places, top, left, flip):
+        words = np.empty((len(places), self.manifest.side, self.manifest.side), WORD)
+        for row, whole in enumerate(self.stored.words(places, bool(self.maps) and self.swap is None)):
+            words[row] = whole
+        if self.maps and self.swap:
+            words.view(np.uint8).reshape(*words.shape, 4)[..., 3] = self.swap.stored[self.swap.of_picture[places]]
+        return {"words": words.view("<i4"), "box": np.stack([top, left, flip], axis=1).astype(np.int32)}
 
-        def stored_swap(index):
-            return swap.stored[swap.of_picture[index]]
-
-        @tf.function(jit_compile=True)
-        def crop(words, top, left, flip):
-            steps = tf.range(side)
-            columns = left[:, None] + tf.where(flip[:, None], side - 1 - steps, steps)
-            rows = tf.gather(words, top[:, None] + steps, axis=1, batch_dims=1)
-            return tf.gather(rows, columns, axis=2, batch_dims=1)
-
-        def batch(serialized, draws):
-            index, *box = draws
-            parsed = tf.io.parse_example(tf.ensure_shape(serialized, [None]), features)
-            if codec == "raw":
-                words = tf.reshape(tf.io.decode_raw(parsed["rgbs"], tf.int32), [-1, stored, stored])
-                pixels = tf.bitcast(crop(words, *box), tf.uint8)
-                pixels = tf.ensure_shape(pixels, [None, side, side, 4])
-                image, saliency = pixels[..., :3], pixels[..., 3:]
-            else:
-                image = crop(_decoded(parsed["image"], stored, 3), *box)
-                saliency = crop(_decoded(parsed["saliency"], stored, 1), *box) if self.maps and swap is None else None
-            if swap is not None:
-                maps = tf.numpy_function(stored_swap, [index], tf.uint8, stateful=False)
-                saliency = crop(tf.ensure_shape(maps, [None, stored, stored]), *box)[..., None]
-            inputs = {"image": image, "saliency": saliency} if self.maps else {"image": image}
-            return inputs, parsed["label"]
-
-        return batch
-
-
-def stored_maps(manifest, split, name=None):
-    """Yields all maps of a split in the order on disk, whole, in batches.
-
-    Args:
-        manifest: The compact set's `Manifest`.
-        split: `"train"` or `"val"`.
-        name: Name of a further map, or `None` for the interleaved one.
-
-    Yields:
-        uint8 array `(B, side, side)` and int64 labels `(B,)` (zeros for a further map, whose records have none).
-    """
-    import tensorflow as tf
-
-    interleaved = name in (None, manifest.maps[0].name)
-    features = picture_features(manifest.codec) if interleaved else side_features()
-    files = [str(path) for path in manifest.shard_files(split, name)]
-    side = manifest.side
-    for serialized in tf.data.TFRecordDataset(files, buffer_size=READ_AHEAD).batch(256):
-        parsed = tf.io.parse_example(serialized, features)
-        if manifest.codec == "jpeg":
-            maps = _decoded(parsed["saliency"], side, 1)[..., 0]
-        elif interleaved:
-            maps = tf.reshape(tf.io.decode_raw(parsed["rgbs"], tf.uint8), [-1, side, side, 4])[..., 3]
-        else:
-            maps = tf.reshape(tf.io.decode_raw(parsed["saliency"], tf.uint8), [-1, side, side])
-        labels = parsed["label"].numpy() if interleaved else np.zeros(len(maps), np.int64)
-        yield maps.numpy(), labels
-
-
-def _decoded(strings, side, channels):
-    import tensorflow as tf
-
-    def decode(string):
-        pixels = tf.io.decode_jpeg(string, channels=channels, dct_method="INTEGER_ACCURATE")
-        return tf.ensure_shape(pixels, [side, side, channels])
-
-    return tf.map_fn(decode, strings, fn_output_signature=tf.TensorSpec([side, side, channels], tf.uint8))
+    def _crops(self, places, top, left, flip):
+        side, pictures = self.side, len(places)
+        interleaved = bool(self.maps) and self.swap is None
+        # One byte more than the pictures have: the last pixel's word ends in it.
+        packed = np.empty(pictures * side * side * 3 + 1, np.uint8)
+        saliency = np.empty((pictures, side, side, 1), np.uint8)
+        words = np.empty((side, side), WORD)
+        swapped = self.swap.stored[self.swap.of_picture[places]] if self.maps and self.swap else None
+        for row, whole in enumerate(self.stored.words(places, interleaved)):
+            box = np.s_[top[row] : top[row] + side, left[row] : left[row] + side]
+            turn = np.s_[:, ::-1] if flip[row] else np.s_[:]
+            words[...] = whole[box][turn]
+            # Pixels are written as overlapping words, in order: the byte that is the map's is covered by the next
+            # pixel's red. That is four times as fast as copying three bytes of four.
+            np.ndarray((side * side,), WORD, packed, row * side * side * 3, (3,))[...] = words.reshape(-1)
+            if swapped is not None:
+                saliency[row, ..., 0] = swapped[row][box][turn]
+            elif interleaved:
+                saliency[row, ..., 0] = words.view(np.uint8).reshape(side, side, 4)[..., 3]
+        inputs = {"image": packed[:-1].reshape(pictures, side, side, 3)}
+        if self.maps:
+            inputs["saliency"] = saliency
+        return inputs

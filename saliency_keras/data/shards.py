@@ -1,0 +1,254 @@
+"""Records by their place: where each one's pixels, label and id lie in a shard, TFRecord or npy, without TensorFlow.
+
+A TFRecord file is walked once to find its records, a npy shard is one structured array whose records have the same
+fields; from then on a record is one read, in any order. What a record holds is `records`'; choosing, cropping and
+batching is the reader's.
+"""
+
+import functools
+import io
+import os
+import struct
+
+import numpy as np
+
+from saliency_keras.console import UserError
+
+OPEN = 32  # files open at a time: a large set has more shards than a process may open
+MOST = 1 << 26  # bytes; no record is longer, so a length beyond is damage
+WORD = np.dtype("<u4")  # one pixel of picture and map: red, green, blue, saliency
+
+
+class Records:
+    """The records of one split, or of one further map of it, by their place on disk."""
+
+    def __init__(self, manifest, split, map_name=None):
+        """Finds no record yet; each shard is looked through when it is first needed.
+
+        Args:
+            manifest: The compact set's `Manifest`.
+            split: `"train"` or `"val"`.
+            map_name: Name of a further map, or `None` for the pictures with the interleaved map.
+        """
+        self.side, self.codec = manifest.side, manifest.codec
+        self._shards = manifest.shards_of(split, map_name)
+        self._paths = manifest.shard_files(split, map_name)
+        self.first = np.cumsum([0, *(shard.records for shard in self._shards)])  # place of each shard's first record
+        # numpy reads a header by compiling it, which Python 3.11 does not survive in two threads: not in a reader's.
+        self._headers = [_npy_header(path) for path in self._paths] if self.codec == "npy" else None
+        self._found = {}
+        self._open = functools.lru_cache(OPEN)(lambda number: _OpenFile(self._paths[number]))
+
+    def __len__(self):
+        return int(self.first[-1])
+
+    def words(self, places, with_map=True):
+        """Yields whole pictures with their interleaved maps.
+
+        Args:
+            places: int64 array `(B,)`, places in the split.
+            with_map: Whether the map is wanted; without it, what the map's byte holds is not defined.
+
+        Yields:
+            uint32 array `(side, side)` for each place: a pixel's bytes are red, green, blue, saliency. It is good
+            until the next one is asked for.
+        """
+        words = np.empty((self.side, self.side), WORD)
+        for shard, fields, row in self._rows(places):
+            if self.codec == "jpeg":
+                yield _decoded(shard, fields, row, self.side, with_map)
+            else:
+                shard.read_into(words, fields["rgbs"][row, 0])
+                yield words
+
+    def maps(self, places):
+        """Yields whole maps, uint8 `(side, side)`, for places in the split."""
+        for shard, fields, row in self._rows(places):
+            if self.codec == "jpeg":
+                yield np.asarray(_picture(shard, fields["saliency"][row], self.side))
+            elif "rgbs" in fields:
+                yield shard.read_into(np.empty((self.side, self.side, 4), np.uint8), fields["rgbs"][row, 0])[..., 3]
+            else:
+                yield shard.read_into(np.empty((self.side, self.side), np.uint8), fields["saliency"][row, 0])
+
+    def labels(self, places):
+        """Labels, int64 `(B,)`, for places in the split."""
+        return np.array([fields["label"][row] for _, fields, row in self._rows(places)], np.int64)
+
+    def ids(self, places):
+        """Ids, a list of str, for places in the split."""
+        rows = ((shard, fields["id"][row]) for shard, fields, row in self._rows(places))
+        return [shard.read(*span).rstrip(b"\0").decode() for shard, span in rows]
+
+    def _rows(self, places):
+        """For each place: its shard, where that shard's fields lie, and the record's row in them."""
+        numbers = np.searchsorted(self.first, places, side="right") - 1
+        rows = np.asarray(places) - self.first[numbers]
+        shards = {number: (self._open(number), self._fields(number)) for number in np.unique(numbers).tolist()}
+        for number, row in zip(numbers.tolist(), rows.tolist(), strict=True):
+            yield *shards[number], row
+
+    def _fields(self, number):
+        if number not in self._found:
+            path = self._paths[number]
+            try:
+                if self._headers:
+                    found = _fields_of_npy(self._open(number), *self._headers[number])
+                else:
+                    with open(path, "rb") as file:
+                        found = _fields_of_tfrecord(file)
+                _check(found, self._shards[number].records, self.side, self.codec)
+            except FileNotFoundError:
+                raise _gone(path) from None
+            except (ValueError, KeyError, IndexError, TypeError, struct.error) as error:
+                raise error if isinstance(error, UserError) else _damaged(path, error) from None
+            self._found[number] = found
+        return self._found[number]
+
+
+class _OpenFile:
+    """A shard's bytes. They are read, not mapped: who touches a mapped page of a file that shrank is killed."""
+
+    def __init__(self, path):
+        try:
+            self._path, self._file = path, open(path, "rb", buffering=0)  # noqa: SIM115, lives as long as this object
+        except FileNotFoundError:
+            raise _gone(path) from None
+
+    def read_into(self, array, begin):
+        """Fills a contiguous array with the bytes from `begin` on, and returns it."""
+        if os.preadv(self._file.fileno(), [array], begin) != array.nbytes:
+            raise self._changed()
+        return array
+
+    def read(self, begin, end):
+        """The bytes from `begin` to `end`."""
+        data = os.pread(self._file.fileno(), end - begin, begin)
+        if len(data) != end - begin:
+            raise self._changed()
+        return data
+
+    def _changed(self):
+        return UserError(f"the shard {self._path} has changed while it was read; run data_prep.compact again.")
+
+
+def _gone(path):
+    return UserError(f"the shard {path} is gone; run data_prep.compact again.")
+
+
+def _damaged(path, error):
+    return UserError(f"the shard {path} is damaged ({type(error).__name__}: {error}); run data_prep.compact again.")
+
+
+def _npy_header(path):
+    """Shape, dtype and offset of the array in a npy file."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        return array.shape, array.dtype, array.offset
+    except FileNotFoundError:
+        raise _gone(path) from None
+    except ValueError as error:
+        raise _damaged(path, error) from None
+
+
+def _fields_of_npy(shard, shape, dtype, offset):
+    """Where the fields of a npy shard lie, as `_fields_of_tfrecord`."""
+    item = np.dtype((dtype, shape[1:]))
+    begins = offset + item.itemsize * np.arange(shape[0])
+    if dtype.names is None:
+        return {"saliency": np.stack([begins, begins + item.itemsize], axis=1)}
+    fields = {}
+    for name in ("rgbs", "id"):
+        kind, place = dtype.fields[name][:2]
+        fields[name] = np.stack([begins + place, begins + place + kind.itemsize], axis=1)
+    kind, place = dtype.fields["label"][:2]
+    labels = [shard.read_into(np.empty(1, kind), begin)[0] for begin in begins + place]
+    return {**fields, "label": np.array(labels, np.int64)}
+
+
+def _fields_of_tfrecord(file):
+    """Where the fields of a TFRecord file's examples lie.
+
+    Args:
+        file: The open file.
+
+    Returns:
+        For each bytes feature an int64 array `(records, 2)`, begin and end in the file; for `label` its values.
+
+    Raises:
+        ValueError: If these are no whole examples.
+    """
+    found, at = {}, 0
+    while head := file.read(12):  # the example's length, and a checksum of it
+        (length,) = struct.unpack("<Qxxxx", head)
+        example = file.read(min(length, MOST) + 4)  # and a checksum of the example
+        if len(example) != length + 4:
+            raise ValueError(f"the record at byte {at} is not whole")
+        for name, value in _features(example, 0, length):
+            found.setdefault(name, []).append(value if name == "label" else np.add(value, at + 12))
+        at += 16 + length
+    return {name: np.array(values, np.int64) for name, values in found.items()}
+
+
+def _features(data, begin, end):
+    """Names and values of the features of one `tf.train.Example`: a span for bytes, the number for an integer."""
+    ((_, *features),) = _messages(data, begin, end)
+    for _, *entry in _messages(data, *features):
+        (_, *name), (_, *feature) = _messages(data, *entry)
+        ((kind, *values),) = _messages(data, *feature)
+        ((_, *value),) = _messages(data, *values)
+        yield data[slice(*name)].decode(), _varint(data, value[0])[0] if kind == 3 else value
+
+
+def _messages(data, begin, end):
+    """Field number, begin and end of each length-delimited field of a protocol buffer message."""
+    while begin < end:
+        tag, begin = _varint(data, begin)
+        if tag & 7 != 2:
+            raise ValueError(f"a field of type {tag & 7} at byte {begin}")
+        length, begin = _varint(data, begin)
+        if begin + length > end:
+            raise ValueError(f"a field beyond its message at byte {begin}")
+        yield tag >> 3, begin, begin + length
+        begin += length
+
+
+def _varint(data, at):
+    """A protocol buffer's integer and the place after it."""
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+
+
+def _check(found, records, side, codec):
+    sizes = {"rgbs": 4 * side * side, "saliency": side * side} if codec != "jpeg" else {}
+    for name, values in found.items():
+        if len(values) != records:
+            raise ValueError(f"{len(values)} records with {name}, the manifest says {records}")
+        if name in sizes and np.any(values[:, 1] - values[:, 0] != sizes[name]):
+            raise ValueError(f"a record whose {name} is not {sizes[name]} bytes")
+
+
+def _decoded(shard, fields, row, side, with_map):
+    """Picture and map of a jpeg record as words `(side, side)`."""
+    picture = _picture(shard, fields["image"][row], side)
+    if with_map:
+        picture.putalpha(_picture(shard, fields["saliency"][row], side))
+    else:
+        picture = picture.convert("RGBA")
+    return np.asarray(picture).view(WORD)[..., 0]
+
+
+def _picture(shard, span, side):
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(shard.read(*span)), formats=["JPEG"])
+    picture.load()
+    if picture.size != (side, side):
+        raise UserError(f"a picture of {picture.size} where the manifest says {side} x {side}; compact the set again.")
+    return picture
