@@ -101,7 +101,7 @@ def pictures_shown(run, ids):
     for inputs, labels in reader.validation():
         wanted = [index for index in range(len(labels)) if order[start + index] in ids]
         for index in wanted:
-            pixels, saliency_map = inputs["image"][index].numpy(), inputs["saliency"][index].numpy()
+            pixels, saliency_map = inputs["image"][index], inputs["saliency"][index]
             found[order[start + index]] = [
                 photograph(pixels, "picture"),
                 photograph(heat(saliency_map), "saliency map"),
