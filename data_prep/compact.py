@@ -1,15 +1,17 @@
-"""python -m data_prep.compact SOURCE OUT [--saliency PREDICTOR] [--side S] [--codec raw|jpeg] [--shards N] ...
+"""python -m data_prep.compact SOURCE OUT [--saliency PREDICTOR] [--side S] [--codec raw|jpeg|npy] ...
 
 Turns pictures into a compact data set: pictures and their saliency maps side by side in shards that
 `saliency_keras.data` reads. SOURCE is a folder with `train/CLASS/*` and `val/CLASS/*` (a `classes.csv` with the
 columns class,name beside them gives the classes human names); `tfds:NAME`, a set of TensorFlow Datasets;
 `imagenet:DIR`, DIR having ILSVRC2012 as tars or folders; or `popout` for the built-in pictures. Prints how many
 pictures, how many bytes and how much room there is before it starts, and what was written and skipped at the end.
-Stopped and run again, it goes on where it was.
+Stopped and run again, it goes on where it was. Where SOURCE is a finished compact data set, its records are written
+anew in another --codec, pictures, maps and order as they are.
 """
 
 import argparse
 import csv
+from pathlib import Path
 
 from saliency_keras import console
 
@@ -24,6 +26,9 @@ def main(arguments=None):
         UserError: For whatever a user can mend.
     """
     options = _parse(arguments)
+    if (Path(options.source) / "manifest.json").is_file():
+        _convert(options)
+        return
     from data_prep.compaction import compact
     from data_prep.sources import open_source
 
@@ -31,12 +36,12 @@ def main(arguments=None):
         open_source(options.source),
         options.out,
         saliency=options.saliency or ["gbvs"],
-        side=options.side,
+        side=options.side or 144,
         codec=options.codec,
         shards=options.shards,
         workers=options.workers,
         limit=options.limit,
-        seed=options.seed,
+        seed=options.seed or 0,
     )
     for name, split in manifest.splits.items():
         print(f"{name}: {split.records:,} pictures of {len(split.per_class)} classes in {len(split.shards)} shards")
@@ -46,22 +51,39 @@ def main(arguments=None):
     print(f"the data set is in {manifest.folder}")
 
 
+def _convert(options):
+    from data_prep.convert import convert
+
+    fixed = ("saliency", "side", "shards", "limit", "seed")
+    if given := [f"--{name}" for name in fixed if getattr(options, name) is not None]:
+        raise console.UserError(
+            f"{options.source} is a compact data set: its records are as they are, only --codec can be chosen. "
+            f"Received: {', '.join(given)}"
+        )
+    manifest = convert(options.source, options.out, options.codec)
+    size = sum(path.stat().st_size for path in manifest.folder.iterdir())
+    records = sum(split.records for split in manifest.splits.values())
+    print(f"{records:,} records in codec {manifest.codec}, {size:,} bytes, are in {manifest.folder}")
+
+
 def _parse(arguments):
     parser = argparse.ArgumentParser(
         prog="python -m data_prep.compact",
         description="Turns pictures into a compact data set with their saliency maps.",
     )
-    parser.add_argument("source", help="folder with train/CLASS/* and val/CLASS/*, tfds:NAME, imagenet:DIR or popout")
+    parser.add_argument(
+        "source", help="folder with train/CLASS/* and val/CLASS/*, tfds:NAME, imagenet:DIR, popout, or a compact set"
+    )
     parser.add_argument("out", help="folder to make")
     parser.add_argument(
         "--saliency", action="append", metavar="PREDICTOR", help="saliency predictor; may be repeated (default: gbvs)"
     )
-    parser.add_argument("--side", type=int, default=144, help="stored width and height in pixels (default: 144)")
-    parser.add_argument("--codec", default="raw", help="raw or jpeg (default: raw)")
+    parser.add_argument("--side", type=int, help="stored width and height in pixels (default: 144)")
+    parser.add_argument("--codec", default="raw", help="raw, jpeg or npy (default: raw)")
     parser.add_argument("--shards", type=int, help="train shards (default: by size, 128 MiB at most each)")
     parser.add_argument("--workers", type=_positive, help="worker processes (default: one per core)")
     parser.add_argument("--limit", type=int, help="pictures to take of each split, a keyed sample (default: all)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the order on disk (default: 0)")
+    parser.add_argument("--seed", type=int, help="seed of the order on disk (default: 0)")
     return parser.parse_args(arguments)
 
 

@@ -67,7 +67,7 @@ def compact(source, out, saliency=("gbvs",), side=144, codec="raw", shards=None,
         saliency: Names of the maps: predictors, or maps the source has itself. The first is interleaved with the
             pictures. Maps of the source that are not named follow as further ones.
         side: Stored width and height, 16 to 256 pixels.
-        codec: `"raw"` or `"jpeg"`.
+        codec: `"raw"`, `"jpeg"` or `"npy"`.
         shards: Number of train shards, or `None` for what `shards.shard_count` says.
         workers: Number of worker processes (`None`: one per core), or 0 to work in this process.
         limit: Number of pictures to take of each split, a keyed sample, or `None` for all.
@@ -116,7 +116,7 @@ def make_plan(source, saliency=("gbvs",), side=144, codec="raw", shards=None, li
     if side not in SIDES:
         raise UserError(f"the side must be {SIDES[0]} to {SIDES[-1]} pixels; received {side}.")
     if codec not in CODECS:
-        raise UserError(f"the codec must be {' or '.join(CODECS)}; received {codec!r}.")
+        raise UserError(f"the codec must be {', '.join(CODECS[:-1])} or {CODECS[-1]}; received {codec!r}.")
     if limit is not None and limit < 1:
         raise UserError(f"the limit must be 1 or more pictures; received {limit}.")
     maps = (*saliency, *(name for name in source.own_maps if name not in saliency))
@@ -173,7 +173,12 @@ def _cores():
 
 
 def _versions():
-    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+    """Versions of the libraries; TensorFlow may be absent, codec `npy` does without."""
+    installed = {}
+    for name in LIBRARIES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            installed[name] = importlib.metadata.version(name)
+    return installed
 
 
 @contextlib.contextmanager
@@ -267,7 +272,7 @@ def _check_space(out, plan):
     if needed > free:
         each = plan.bytes / sum(len(task.pictures) for task in plan.tasks)
         jpeg = sharding.record_bytes(task.side, "jpeg") / sharding.record_bytes(task.side, "raw") * plan.bytes
-        instead = f"--codec jpeg (about {_size(jpeg)}), " if task.codec == "raw" else ""
+        instead = f"--codec jpeg (about {_size(jpeg)}), " if task.codec != "jpeg" else ""
         with contextlib.suppress(OSError):
             out.rmdir()
         raise UserError(

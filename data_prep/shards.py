@@ -8,7 +8,7 @@ Planning a whole set, the worker processes and the manifest are in `data_prep.co
 
 import contextlib
 import dataclasses
-import errno
+import functools
 import hashlib
 import itertools
 import json
@@ -18,9 +18,9 @@ import numpy as np
 
 from data_prep import prepare
 from saliency_keras.console import whole_file
-from saliency_keras.data.manifest import shard_name
+from saliency_keras.data.manifest import shard_name, shard_suffix
 from saliency_keras.data.pictures import UnreadablePicture
-from saliency_keras.data.records import encode_record, encode_side_record
+from saliency_keras.data.records import encode_record, encode_side_record, record_dtype, record_writer
 
 SHARD_BYTES = 128 * 2**20
 BATCH = 32
@@ -37,7 +37,7 @@ class Task:
         pictures: The shard's pictures in order.
         maps: Names of the maps, the interleaved one first.
         side: Stored width and height in pixels.
-        codec: `"raw"` or `"jpeg"`.
+        codec: `"raw"`, `"jpeg"` or `"npy"`.
         classes: Number of classes.
     """
 
@@ -53,7 +53,14 @@ class Task:
     @property
     def files(self):
         """Names of the shard and its side shards, one for each map."""
-        return [shard_name(self.split, self.number, self.of, name) for name in (None, *self.maps[1:])]
+        suffix = shard_suffix(self.codec)
+        return [shard_name(self.split, self.number, self.of, name, suffix) for name in (None, *self.maps[1:])]
+
+    @functools.cached_property
+    def dtypes(self):
+        """What a record is in each of those files, for codec `npy`."""
+        id_bytes = max(len(picture.id.encode()) for picture in self.pictures)
+        return [record_dtype(self.side, id_bytes)] + [("u1", (self.side, self.side))] * (len(self.maps) - 1)
 
     @property
     def results_file(self):
@@ -77,7 +84,7 @@ def keyed_order(pictures, seed):
 def record_bytes(side, codec):
     """About how many bytes one record takes, id and framing included."""
     # Quality 95 takes 0.60 bytes a pixel for picture and map together: 400 of Imagenette's photographs at 144 px.
-    return 150 + (4 * side * side if codec == "raw" else round(0.65 * side * side))
+    return 150 + (round(0.65 * side * side) if codec == "jpeg" else 4 * side * side)
 
 
 def shard_count(split, pictures, bytes_each):
@@ -116,14 +123,14 @@ def write_shard(task, folder, source, predictors, advance=lambda read, skipped: 
         The results, as `finished_results` reads them.
     """
     results = {"skipped": [], "per_class": [0] * task.classes, "rgb_sums": [0] * 3, "map_sums": [0] * len(task.maps)}
-    with _whole_records([folder / name for name in task.files]) as writers:
+    with whole_shards([folder / name for name in task.files], task.codec, task.dtypes) as writers:
         for start in range(0, len(task.pictures), BATCH):
             batch, skipped = _read_batch(task.pictures[start : start + BATCH], source)
             results["skipped"] += skipped
             if batch:
                 _write_batch(task, batch, predictors, writers, results)
             advance(len(batch), len(skipped))
-    results["shards"] = [_described(folder / name, sum(results["per_class"])) for name in task.files]
+    results["shards"] = [described(folder / name, sum(results["per_class"])) for name in task.files]
     if not sum(results["per_class"]):
         # A shard without records would be a trap for readers: it is left out, its number stays free.
         for name in task.files:
@@ -170,7 +177,7 @@ def _write_batch(task, batch, predictors, writers, results):
             prepare.stored_map(predicted[name][index] if name in predicted else own_maps[name], task.side)
             for name in task.maps
         ]
-        writers[0].write(encode_record(task.codec, image, maps[0], picture.label, picture.id))
+        writers[0].write(encode_record(task.codec, image, maps[0], picture.label, picture.id, task.dtypes[0]))
         for writer, one in zip(writers[1:], maps[1:], strict=True):
             writer.write(encode_side_record(task.codec, one))
         results["per_class"][picture.label] += 1
@@ -182,31 +189,27 @@ def _write_batch(task, batch, predictors, writers, results):
 
 
 @contextlib.contextmanager
-def _whole_records(paths):
-    """TFRecord files that appear under their names, all of them flushed to disk, only if the block ends well."""
-    import tensorflow as tf
-
+def whole_shards(paths, codec, dtypes):
+    """Writers of a shard and its side shards, which appear under their names, on disk, only if the block ends well."""
     # The process's number keeps a worker that outlives its killed parent for a moment out of its successor's file.
     temporaries = [path.with_name(f".{path.name}.{os.getpid()}.incomplete") for path in paths]
     try:
-        writers = [tf.io.TFRecordWriter(str(path)) for path in temporaries]
-        yield writers
-        for writer in writers:
-            writer.close()
+        with contextlib.ExitStack() as stack:
+            yield [
+                stack.enter_context(record_writer(path, codec, dtype))
+                for path, dtype in zip(temporaries, dtypes, strict=True)
+            ]
         for temporary, path in zip(temporaries, paths, strict=True):
             with open(temporary, "rb") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-    except tf.errors.OpError as error:
-        code = errno.ENOSPC if isinstance(error, tf.errors.ResourceExhaustedError) else errno.EIO
-        raise OSError(code, os.strerror(code), str(paths[0])) from None
     finally:
         for temporary in temporaries:
             with contextlib.suppress(FileNotFoundError):
                 temporary.unlink()
 
 
-def _described(path, records):
+def described(path, records):
     """A shard as the manifest names it."""
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -240,7 +240,7 @@ def test_two_pictures_of_one_id_are_refused_and_both_are_named(tree, tmp_path, m
     [
         ({"side": 257}, "16 to 256"),
         ({"side": 15}, "16 to 256"),
-        ({"codec": "png"}, "raw or jpeg"),
+        ({"codec": "png"}, "raw, jpeg or npy"),
         ({"saliency": ("look",)}, "no saliency predictor 'look'"),
         ({"saliency": ("center", "center")}, "once only"),
         ({"limit": 0}, "1 or more"),

@@ -1,0 +1,100 @@
+"""One compact data set into another codec: the same records, maps, shards and order.
+
+Pictures are not prepared again, so `raw` and `npy` hold the same pixels, byte for byte; into `jpeg` they are
+compressed once, and out of it they are what it kept. The new set is written beside its place and takes it when it is
+whole.
+"""
+
+import dataclasses
+import importlib.metadata
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.shards import described, whole_shards
+from saliency_keras.console import UserError, progress
+from saliency_keras.data.manifest import CODECS, Manifest, Shard, Split, shard_name, shard_suffix
+from saliency_keras.data.records import encode_record, encode_side_record, record_dtype
+from saliency_keras.data.shards import Records
+
+
+def convert(source, out, codec):
+    """Writes a compact data set anew in another codec.
+
+    Args:
+        source: Folder of a compact data set.
+        out: The folder to make; absent or empty.
+        codec: `"raw"`, `"jpeg"` or `"npy"`.
+
+    Returns:
+        The new set's `Manifest`. Its means are those of the source, which `jpeg` keeps to about a thousandth.
+
+    Raises:
+        UserError: If the source is damaged or has that codec already, or the folder is not free.
+        OSError: If the folder cannot be written; nothing stays of it then.
+    """
+    manifest, out = Manifest.load(source), Path(out)
+    if codec not in CODECS:
+        raise UserError(f"the codec must be {', '.join(CODECS[:-1])} or {CODECS[-1]}; received {codec!r}.")
+    if codec == manifest.codec:
+        raise UserError(f"{source} has the codec {codec} already; copy the folder.")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} is not empty; choose another folder.")
+    manifest.check_sums()
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}.incomplete")
+    unfinished.mkdir(parents=True)
+    try:
+        _write(manifest, unfinished, codec)
+        os.replace(unfinished, out)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return Manifest.load(out)
+
+
+def _write(manifest, folder, codec):
+    further = manifest.map_names[1:]
+    written = {split: [] for split in manifest.splits}
+    total = sum(split.records for split in manifest.splits.values())
+    with progress(total=total, label=f"to {codec}") as bar:
+        for split, content in manifest.splits.items():
+            pictures = Records(manifest, split)
+            maps = [Records(manifest, split, name) for name in further]
+            for number in range(len(content.shards)):
+                names = [
+                    shard_name(split, number, len(content.shards), name, shard_suffix(codec))
+                    for name in (None, *further)
+                ]
+                places = np.arange(pictures.first[number], pictures.first[number + 1])
+                _write_shard([folder / name for name in names], codec, pictures, maps, places, bar)
+                written[split].append([Shard(**described(folder / name, len(places))) for name in names])
+    columns = {split: list(zip(*rows, strict=True)) for split, rows in written.items()}
+    dataclasses.replace(
+        manifest,
+        codec=codec,
+        splits={split: Split(columns[split][0], content.per_class) for split, content in manifest.splits.items()},
+        maps=tuple(
+            dataclasses.replace(one, shards={split: columns[split][number] for split in columns} if number else {})
+            for number, one in enumerate(manifest.maps)
+        ),
+        libraries={**manifest.libraries, "numpy": importlib.metadata.version("numpy")},
+    ).save(folder)
+    if (skipped := manifest.folder / "skipped.csv").is_file():
+        shutil.copyfile(skipped, folder / "skipped.csv")
+
+
+def _write_shard(paths, codec, pictures, maps, places, bar):
+    """Writes the records of one shard and of its side shards."""
+    ids, side = pictures.ids(places), pictures.side
+    dtype = record_dtype(side, max(len(identifier.encode()) for identifier in ids))
+    described_as = [dtype] + [("u1", (side, side))] * len(maps)
+    with whole_shards(paths, codec, described_as) as (writer, *side_writers):
+        rows = zip(pictures.words(places), pictures.labels(places), ids, strict=True)
+        for words, label, identifier in rows:
+            rgbs = words.view(np.uint8).reshape(side, side, 4)
+            writer.write(encode_record(codec, rgbs[..., :3], rgbs[..., 3], label, identifier, dtype))
+            bar.update()
+        for side_writer, one in zip(side_writers, maps, strict=True):
+            for saliency in one.maps(places):
+                side_writer.write(encode_side_record(codec, saliency))

@@ -1,0 +1,119 @@
+"""One codec into another, seen through the arrays that were written first."""
+
+import csv
+import hashlib
+
+import numpy as np
+import pytest
+
+from data_prep import compact
+from data_prep.convert import convert
+from saliency_keras.console import UserError
+from saliency_keras.data.manifest import Manifest
+from saliency_keras.data.shards import Records
+from tests.small_sets import write_small_set
+
+
+def contents(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """A set in codec raw, with skipped.csv, and what was written."""
+    (tmp_path / "raw").mkdir()
+    manifest, written = write_small_set(tmp_path / "raw")
+    (tmp_path / "raw" / "skipped.csv").write_text("id,reason,split\ncat/9.png,the file is empty,train\n")
+    return manifest, written
+
+
+def test_npy_set_has_the_records_of_the_raw_one(raw, tmp_path):
+    manifest, written = raw
+    made = convert(manifest.folder, tmp_path / "npy", "npy")
+    assert (made.codec, made.classes, made.mean_rgb, made.map_names) == (
+        "npy", manifest.classes, manifest.mean_rgb, manifest.map_names)  # fmt: skip
+    made.check_sums()
+    for split, arrays in written.items():
+        pictures, others = Records(made, split), Records(made, split, "other")
+        places = np.arange(len(arrays["label"]))
+        pixels = np.stack(
+            [one.copy().view(np.uint8).reshape(36, 36, 4) for one in pictures.words(places)]
+        )
+        np.testing.assert_array_equal(pixels[..., :3], arrays["image"])
+        np.testing.assert_array_equal(pixels[..., 3], arrays["saliency"])
+        np.testing.assert_array_equal(np.stack(list(others.maps(places))), arrays["other"])
+        np.testing.assert_array_equal(pictures.labels(places), arrays["label"])
+        assert pictures.ids(places) == arrays["id"].tolist()
+    with open(tmp_path / "npy" / "skipped.csv", newline="") as file:
+        assert [row["id"] for row in csv.DictReader(file)] == ["cat/9.png"]
+
+
+def test_there_and_back_gives_the_same_bytes(raw, tmp_path):
+    convert(raw[0].folder, tmp_path / "npy", "npy")
+    convert(tmp_path / "npy", tmp_path / "back", "raw")
+    assert contents(tmp_path / "back") | {"manifest.json": 0} == contents(raw[0].folder) | {"manifest.json": 0}
+
+
+def test_jpeg_set_has_nearly_the_same_pixels(raw, tmp_path):
+    manifest, _ = raw
+    made = convert(manifest.folder, tmp_path / "jpeg", "jpeg")
+    places = np.arange(9)
+    (before, after) = (np.stack(list(Records(one, "val").maps(places))).astype(int) for one in (manifest, made))
+    assert 0 < np.abs(before - after).mean() < 3
+
+
+@pytest.mark.parametrize(
+    ("codec", "out", "sentence"),
+    [
+        ("gif", "new", "must be raw, jpeg or npy"),
+        ("raw", "new", "has the codec raw already"),
+        ("npy", "raw", "not empty"),
+    ],
+)
+def test_mistakes_are_told_and_nothing_is_written(raw, tmp_path, codec, out, sentence):
+    before = contents(raw[0].folder)
+    with pytest.raises(UserError, match=sentence):
+        convert(raw[0].folder, tmp_path / out, codec)
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
+    assert contents(raw[0].folder) == before
+
+
+def test_damaged_set_is_not_converted(raw, tmp_path):
+    path = raw[0].shard_files("train")[1]
+    content = path.read_bytes()
+    path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    with pytest.raises(UserError, match=f"{path.name} is damaged"):
+        convert(raw[0].folder, tmp_path / "npy", "npy")
+    assert [one.name for one in tmp_path.iterdir()] == ["raw"]
+
+
+def test_command_converts_and_refuses_what_only_pictures_can_give(raw, tmp_path, capsys):
+    compact.main([str(raw[0].folder), str(tmp_path / "npy"), "--codec", "npy"])
+    assert "33 records in codec npy" in capsys.readouterr().out
+    assert Manifest.load(tmp_path / "npy").codec == "npy"
+    with pytest.raises(UserError, match="only --codec can be chosen"):
+        compact.main([str(raw[0].folder), str(tmp_path / "small"), "--codec", "npy", "--side", "32"])
+
+
+def test_pictures_are_compacted_to_npy(tree, tmp_path):
+    for codec in ("raw", "npy"):
+        words = [
+            tree,
+            tmp_path / codec,
+            "--saliency",
+            "center",
+            "--saliency",
+            "uniform",
+            "--side",
+            32,
+            "--codec",
+            codec,
+        ]
+        compact.main([*map(str, words), "--workers", "1"])
+    raw, npy = (Manifest.load(tmp_path / codec) for codec in ("raw", "npy"))
+    places = np.arange(18)
+    for before, after in zip(Records(raw, "train").words(places), Records(npy, "train").words(places), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert Records(raw, "train").ids(places) == Records(npy, "train").ids(places)
+    assert (np.stack(list(Records(npy, "val", "uniform").maps(np.arange(9)))) == 255).all()
+    assert raw.mean_rgb == npy.mean_rgb

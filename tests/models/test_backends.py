@@ -1,0 +1,115 @@
+"""Networks and runs on JAX and PyTorch, with TensorFlow out of reach as on a machine that has none.
+
+Keras chooses its backend when it is imported, so everything runs in processes of its own.
+"""
+
+import csv
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.small_sets import write_small_set
+
+pytestmark = [pytest.mark.backend, pytest.mark.slow]
+ROOT = Path(__file__).parents[2]
+WITHOUT_TENSORFLOW = "import sys; sys.modules['tensorflow'] = None\n"
+NETWORKS = ("rgb", "rgb_mean", "rgbs", "rgb_1s2s", "rgbxs_1xs2xs_pretrained", "fanin1", "fanin2", "fanin3", "noconv2")
+
+ONE_STEP = """
+import keras, numpy as np, tempfile
+from saliency_keras.experiments import experiment
+from saliency_keras.metrics.classification import Top1, Top5
+from saliency_keras.models.build import build, uses_saliency
+random = np.random.default_rng(0)
+for name in sys.argv[1:]:
+    chosen = experiment(name).with_settings(["dense_units=16"])
+    model = build(chosen.network, chosen.arguments, 128, 3, (0.5, 0.5, 0.5, 0.5))
+    inputs = {"image": random.integers(0, 256, (4, 128, 128, 3), np.uint8)}
+    if uses_saliency(chosen.network, chosen.arguments):
+        inputs["saliency"] = random.integers(0, 256, (4, 128, 128, 1), np.uint8)
+    trained = keras.Model(model.input, model.output)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    trained.compile(keras.optimizers.SGD(0.01, 0.9), loss, [Top1(), Top5()])
+    before = [weight.copy() for weight in model.get_weights()]
+    assert np.isfinite(trained.train_on_batch(inputs, np.array([0, 1, 2, 0]))).all(), name
+    assert any((one != other).any() for one, other in zip(before, model.get_weights())), name
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(f"{folder}/model.keras")
+        loaded = keras.saving.load_model(f"{folder}/model.keras", compile=False, safe_mode=True)
+    np.testing.assert_array_equal(loaded.predict_on_batch(inputs), model.predict_on_batch(inputs))
+print(keras.backend.backend(), len(sys.argv) - 1)
+"""
+
+TRAIN = """
+from saliency_keras.console import run
+from saliency_keras.train import main
+run(main)
+"""
+
+TRAIN_AND_DIE = """
+import os
+from saliency_keras.training import fit
+save_state = fit.save_state
+def die(*arguments):
+    save_state(*arguments)
+    os._exit(9)
+fit.save_state = die
+from saliency_keras.train import main
+main()
+"""
+
+
+@pytest.fixture(params=["jax", "torch"])
+def backend(request):
+    if importlib.util.find_spec(request.param) is None:
+        pytest.skip(f"{request.param} is not installed")
+    return request.param
+
+
+def python(backend, script, *words):
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_TENSORFLOW + script, *map(str, words)],
+        cwd=ROOT, env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_networks_build_train_a_step_save_and_load(backend):
+    done = python(backend, ONE_STEP, *NETWORKS)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [backend, str(len(NETWORKS))]
+
+
+def test_run_without_tensorflow_killed_and_resumed_ends_bit_identical(backend, tmp_path):
+    (tmp_path / "set").mkdir()
+    write_small_set(tmp_path / "set", side=136, codec="npy", train=(20, 17), val=(11,), separable=True)
+    words = ["fanin3", "--data", tmp_path / "set", "--epochs", 2, "--batch", 16]
+    words += ["--set", "dense_units=16", "--set", "dropout=0.5", "--out"]
+    whole = python(backend, TRAIN, *words, tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    killed = python(backend, TRAIN_AND_DIE, *words, tmp_path / "killed")
+    assert killed.returncode == 9, killed.stderr
+    assert not (tmp_path / "killed" / "summary.json").exists()
+    resumed = python(backend, TRAIN, *words, tmp_path / "killed", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    compared = python(backend, COMPARE, tmp_path / "whole" / "model.keras", tmp_path / "killed" / "model.keras")
+    assert compared.stdout.strip() == "identical", compared.stderr
+    rows = []
+    for run in ("whole", "killed"):
+        with open(tmp_path / run / "history.csv", newline="") as file:
+            rows.append([{**row, "seconds": None} for row in csv.DictReader(file)])
+    assert len(rows[0]) == 2
+    assert rows[0] == rows[1]
+    config = json.loads((tmp_path / "whole" / "config.json").read_text())
+    assert (config["backend"], config["data"]["codec"]) == (backend, "npy")
+
+
+COMPARE = """
+import keras
+one, other = (keras.saving.load_model(path, compile=False).get_weights() for path in sys.argv[1:])
+print("identical" if len(one) == len(other) and all((a == b).all() for a, b in zip(one, other)) else "different")
+"""
