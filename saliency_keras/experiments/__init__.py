@@ -4,9 +4,9 @@ To add one, add an entry to its paper's file (or a file with `EXPERIMENTS`, and 
 """
 
 from saliency_keras.console import UserError
-from saliency_keras.experiments import thesis
+from saliency_keras.experiments import hallucination, thesis
 
-EXPERIMENTS = {one.name: one for paper in (thesis,) for one in paper.EXPERIMENTS}
+EXPERIMENTS = {one.name: one for paper in (thesis, hallucination) for one in paper.EXPERIMENTS}
 
 
 def experiment(name):

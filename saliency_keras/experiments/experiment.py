@@ -21,10 +21,17 @@ class Experiment:
         side: Width and height the network sees, in pixels.
         epochs: Passes over the training pictures.
         batch: Pictures in a batch.
-        learning_rate: The first one; SGD.
+        optimizer: `"sgd"` or `"adam"`.
+        learning_rate: The first one.
         momentum: SGD's momentum.
         drops: Epochs after which the learning rate is divided by ten.
         starts_from: The experiment whose run `--init` expects, or `""` for random weights.
+        weights: Without `--init`: weights of `keras.applications` to start from, `"imagenet"` or the path of a file;
+            `""` for random ones.
+        freeze: What keeps its weights: `"saliency_branch"`, `"all_but_saliency_branch"`, or `""` for nothing.
+        train_on: The split whose pictures are trained on. With `"val"`, a fifth of it is held out for validation.
+        few_shot: Training pictures per class, a number or `"K"` for all, by the protocol of `data.few_shot`; `""` for
+            the whole split.
         new_top: With `--init`: draw a new last layer instead of carrying it over.
         new_weights: With `--init`: what widened kernels and batch-normalisation vectors get for their new channel,
             `"uniform01"` (§3.4), `"glorot"` or `"zeros"`.
@@ -41,10 +48,15 @@ class Experiment:
     side: int = 128
     epochs: int = 90
     batch: int = 128
+    optimizer: str = "sgd"
     learning_rate: float = 0.01
     momentum: float = 0.9
     drops: tuple[int, ...] = (24, 45, 62)
     starts_from: str = ""
+    weights: str = ""
+    freeze: str = ""
+    train_on: str = "train"
+    few_shot: str = ""
     new_top: bool = False
     new_weights: str = "uniform01"
     popout: dict = dataclasses.field(default_factory=dict)
@@ -67,8 +79,7 @@ class Experiment:
 
         Args:
             settings: Strings such as `"batch=64"` or `"keep_pool2=true"`. A key is a field of the experiment or one of
-            its
-                network's arguments; the value is read as the type the key has (JSON for lists and `null`).
+                its network's arguments; the value is read as the type the key has (JSON for lists and `null`).
 
         Returns:
             The changed `Experiment`.
@@ -99,11 +110,22 @@ class Experiment:
             raise UserError(f"learning_rate must be positive. Received: learning_rate={self.learning_rate}")
         if not 0 <= self.momentum < 1:
             raise UserError(f"momentum must be at least 0 and below 1. Received: momentum={self.momentum}")
-        if self.new_weights not in NEW_WEIGHTS:
-            raise UserError(f"new_weights is one of {', '.join(NEW_WEIGHTS)}. Received: new_weights={self.new_weights}")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                names = ", ".join(choice or "empty" for choice in choices)
+                raise UserError(f"{name} is one of {names}. Received: {name}={getattr(self, name)}")
+        if self.few_shot not in ("", "K") and not (self.few_shot.isdecimal() and int(self.few_shot)):
+            raise UserError(f"few_shot is a number of pictures per class, K or empty. Received: {self.few_shot}")
+        if self.few_shot and self.train_on != "train":
+            raise UserError("the few-shot protocol trains on pictures of train; leave train_on as it is.")
 
 
-NEW_WEIGHTS = ("uniform01", "glorot", "zeros")
+CHOICES = {
+    "new_weights": ("uniform01", "glorot", "zeros"),
+    "optimizer": ("sgd", "adam"),
+    "freeze": ("", "saliency_branch", "all_but_saliency_branch"),
+    "train_on": ("train", "val"),
+}
 FREE_FIELDS = {field.name for field in dataclasses.fields(Experiment)} - {
     "name", "paper", "row", "published", "network", "arguments", "popout", "starts_from",
 }  # fmt: skip

@@ -56,4 +56,7 @@ EXPERIMENTS = (
     # Controls that the thesis left as future work (§4.4.3, ch. 6).
     _row("noconv2", "ch. 6: Fan-in3 without saliency", "noconv2", arguments={"pool5_to_one": False}),
     _row("noconv2_pooled", "the same, dense layers as in AlexNet", "noconv2", arguments={"pool5_to_one": True}),
+    # Ours: the picture in both branches, which keeps layers and parameters (but conv1's two more input channels).
+    *(_row(f"fanin{number}_doubled", f"control: Fan-in{number}, both branches RGB", f"fanin{number}",
+           arguments={"doubled": True}) for number in (1, 2, 3)),
 )  # fmt: skip

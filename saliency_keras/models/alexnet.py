@@ -51,6 +51,7 @@ class Layers:
 
     Attributes:
         weight_decay: Factor of Keras' `L2` on the kernels of convolutions and dense layers (§3.3.3).
+        batch_norm: Whether there is batch normalisation; the original AlexNet of the other papers has none.
         batch_norm_momentum: Momentum of the moving mean and variance.
         batch_norm_before_relu: `False` for convolution, ReLU, normalisation, pooling: the order in which maps
             meet the output of a ReLU (§4.5).
@@ -61,6 +62,7 @@ class Layers:
     """
 
     weight_decay: float = 5e-4
+    batch_norm: bool = True
     batch_norm_momentum: float = 0.9
     batch_norm_before_relu: bool = False
     conv2_padding: str = "valid"
@@ -68,15 +70,18 @@ class Layers:
     dense_units: int = 4096
     kernel_initializer: str = "glorot_uniform"
 
-    def convolution(self, x, name, filters, size, strides=1, padding="same"):
-        """A convolution without its ReLU."""
-        return layers.Conv2D(filters, size, strides, padding, name=name, **self._kernel())(x)
+    def convolution(self, x, name, filters, size, strides=1, padding="same", bias=0.0):
+        """A convolution without its ReLU; `bias` is what its biases start from."""
+        start = keras.initializers.Constant(bias)
+        return layers.Conv2D(filters, size, strides, padding, name=name, bias_initializer=start, **self._kernel())(x)
 
     def normalised(self, x, number, join=None, branch=""):
         """ReLU, the map where `join` brings it in, and batch normalisation, in the order asked for."""
-        norm = layers.BatchNormalization(momentum=self.batch_norm_momentum, name=f"bn{number}{branch}")
         relu = layers.ReLU(name=f"relu{number}{branch}")
-        join = join or (lambda features: features)
+        join = join or _unchanged
+        if not self.batch_norm:
+            return join(relu(x))
+        norm = layers.BatchNormalization(momentum=self.batch_norm_momentum, name=f"bn{number}{branch}")
         return join(relu(norm(x))) if self.batch_norm_before_relu else norm(join(relu(x)))
 
     def block1(self, x, join=None, branch=""):
@@ -91,10 +96,14 @@ class Layers:
 
     def blocks345(self, x):
         """conv3, conv4, conv5, each with its ReLU: `(h, w, c) -> (h, w, 256)`."""
-        for number, filters in (3, 384), (4, 384), (5, 256):
-            x = self.convolution(x, f"conv{number}", filters, 3)
-            x = layers.ReLU(name=f"relu{number}")(x)
+        for number in 3, 4, 5:
+            x = self.rectified(x, number)
         return x
+
+    def rectified(self, x, number, branch=""):
+        """conv3, conv4 or conv5 with its ReLU: `(h, w, c) -> (h, w, 384)`, 256 for conv5."""
+        x = self.convolution(x, f"conv{number}{branch}", {3: 384, 4: 384, 5: 256}[number], 3)
+        return layers.ReLU(name=f"relu{number}{branch}")(x)
 
     def classifier(self, x, classes):
         """fc1, fc2, fc3: `(h, w, c)` -> float32 logits `(classes,)`."""
@@ -110,6 +119,10 @@ class Layers:
             "kernel_initializer": self.kernel_initializer,
             "kernel_regularizer": keras.regularizers.L2(self.weight_decay) if self.weight_decay else None,
         }
+
+
+def _unchanged(x):
+    return x
 
 
 def pool(x, name):

@@ -8,6 +8,7 @@ from keras import layers
 from saliency_keras.console import UserError
 from saliency_keras.models.alexnet import Layers, alexnet
 from saliency_keras.models.fanin import fanin1, fanin2, fanin3, noconv2
+from saliency_keras.models.hallucination import modulated_alexnet, modulated_resnet
 
 NETWORKS = {
     "alexnet": alexnet,
@@ -15,11 +16,13 @@ NETWORKS = {
     "fanin2": fanin2,
     "fanin3": fanin3,
     "noconv2": noconv2,
+    "modulated_alexnet": modulated_alexnet,
+    "modulated_resnet": modulated_resnet,
 }
 
 
 def build(network, arguments, side, classes, mean=None):
-    """Builds a network of the thesis as a Functional model that takes plain pixels.
+    """Builds a network as a Functional model that takes plain pixels.
 
     Args:
         network: A name in `NETWORKS`.
@@ -54,7 +57,9 @@ def uses_saliency(network, arguments):
     """Whether the network has an input for the map."""
     if network == "alexnet":
         return bool(arguments.get("at_input") or arguments.get("at_convolutions"))
-    return network != "noconv2"
+    if network.startswith("modulated"):
+        return arguments.get("saliency_branch") == "map"
+    return network != "noconv2" and not arguments.get("doubled", False)
 
 
 def scaled(pixels, mean=None):

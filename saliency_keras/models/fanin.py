@@ -3,7 +3,8 @@
 Arazo Sánchez 2017, §3.6, Figs. 3.2 to 3.4. Both branches have AlexNet's layers with weights of their own, the map's
 with one input channel. They meet after pool2 (Fan-in1), after pool1 (Fan-in2), or after pool1 with conv2, bn2 and
 pool2 gone (Fan-in3). `noconv2` is Fan-in3 without its saliency branch, the control that the thesis left as future work
-(§4.4.3).
+(§4.4.3); a `doubled` network has a second branch for the picture in place of the map's, the control for the branch's
+layers and parameters.
 
 Sizes at the right are those at 128 px. The thesis says that Fan-in3 has fewer parameters than AlexNet; without pool2
 its fc1 sees 9216 values instead of 256, so it has 2.4 times as many (run the networks and read `summary.json`).
@@ -21,8 +22,9 @@ def multiply(rgb, saliency):
     return layers.Multiply(name="fanin")([rgb, saliency])
 
 
-def fanin1(image, saliency, classes, layer):
+def fanin1(image, saliency, classes, layer, doubled=False):
     """Fan-in1 (§3.6.1, Fig. 3.2): the branches meet after pool2. Logits `(classes,)`."""
+    saliency = image if doubled else saliency
     rgb = layer.block2(layer.block1(image))  #                                            4x4x256
     where = layer.block2(layer.block1(saliency, branch=SALIENCY), branch=SALIENCY)  #     4x4x256
     x = multiply(rgb, where)  #                                                           4x4x256
@@ -30,8 +32,9 @@ def fanin1(image, saliency, classes, layer):
     return layer.classifier(x, classes)
 
 
-def fanin2(image, saliency, classes, layer):
+def fanin2(image, saliency, classes, layer, doubled=False):
     """Fan-in2 (§3.6.2, Fig. 3.3): the branches meet after pool1. Logits `(classes,)`."""
+    saliency = image if doubled else saliency
     rgb = layer.block1(image)  #                          14x14x96
     where = layer.block1(saliency, branch=SALIENCY)  #    14x14x96
     x = layer.block2(multiply(rgb, where))  #              4x4x256
@@ -39,11 +42,12 @@ def fanin2(image, saliency, classes, layer):
     return layer.classifier(x, classes)
 
 
-def fanin3(image, saliency, classes, layer, keep_pool2=False):
+def fanin3(image, saliency, classes, layer, keep_pool2=False, doubled=False):
     """Fan-in3 (§3.6.3, Fig. 3.4): as Fan-in2, without conv2, bn2 and pool2. Logits `(classes,)`.
 
     `keep_pool2` keeps the pooling: the one reading under which the network is as small as the thesis says.
     """
+    saliency = image if doubled else saliency
     rgb = layer.block1(image)  #                          14x14x96
     where = layer.block1(saliency, branch=SALIENCY)  #    14x14x96
     x = multiply(rgb, where)  #                           14x14x96

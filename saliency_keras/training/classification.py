@@ -5,10 +5,14 @@ import keras
 import numpy as np
 
 from saliency_keras.console import UserError, whole_file
+from saliency_keras.data.few_shot import few_shot, hold_out
 from saliency_keras.data.reader import Reader
 from saliency_keras.metrics.classification import Top1, Top5, first_classes, rank_of_true_class
 from saliency_keras.models.build import build, uses_saliency
+from saliency_keras.models.hallucination import MAP_LAYER
 from saliency_keras.training.fit import Job
+
+HELD_OUT = 0.2  # of each class, where a run trains on the val split
 
 
 def classification_job(experiment, manifest, maps, seed):
@@ -29,20 +33,93 @@ def classification_job(experiment, manifest, maps, seed):
     if maps != "own" and not uses_saliency(experiment.network, experiment.arguments):
         raise UserError(f"{experiment.name} sees no map, so --maps {maps} would change nothing; leave it out.")
     shown = maps if uses_saliency(experiment.network, experiment.arguments) else None
-    train = Reader(manifest, "train", experiment.side, experiment.batch, shown, seed)
-    val = Reader(manifest, "val", experiment.side, experiment.batch, shown, seed)
+    parts = _parts(experiment, manifest, seed)
+
+    def reader(split, places):
+        return Reader(manifest, split, experiment.side, experiment.batch, shown, seed, subset=places)
+
+    train, val = reader(*parts["train"]), reader(*parts["validation"])
     mean = (*manifest.mean_rgb, train.mean_saliency) if experiment.subtract_mean else None
     model = build(experiment.network, experiment.arguments, experiment.side, len(manifest.classes), mean)
+
+    def finish(model, folder):
+        tested = val if parts["tested"][1] is parts["validation"][1] else reader(*parts["tested"])
+        ranks = write_predictions(model, tested, folder)
+        summary = {"pictures": {name: _size(manifest, *part) for name, part in parts.items()}}
+        for name in ("test", "unused"):
+            if name in parts and parts[name][1].size:
+                right = ranks[np.searchsorted(tested.places, parts[name][1])] < 1
+                summary[name] = {"pictures": int(right.size), "right": int(right.sum()), "top1": float(right.mean())}
+        if any(layer.name == MAP_LAYER for layer in model.layers):
+            summary["hallucinated_maps"] = describe_maps(model, val)
+        return summary
+
     return Job(
         model=model,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[Top1(), Top5()],
         best="val_top1",
         steps=train.steps,
+        pictures=train.steps * min(experiment.batch, train.records),
         training=train.training,
         validation=val.validation,
-        finish=lambda model, folder: write_predictions(model, val, folder),
+        finish=finish,
     )
+
+
+def _parts(experiment, manifest, seed):
+    """What is trained on, validated on after each epoch and tested at the end: `{part: (split, places or None)}`.
+
+    Of a few-shot run, all of val that it was not validated on is tested: the five test pictures of each class and the
+    unused ones.
+    """
+    if not experiment.few_shot and experiment.train_on == "train":
+        return {"train": ("train", None), "validation": ("val", None), "tested": ("val", None)}
+    labels = {
+        split: Reader(manifest, split, manifest.side, experiment.batch, None).ids_and_labels()[1]
+        for split in ("train", "val")
+    }
+    if experiment.train_on == "val":
+        kept, held = hold_out(labels["val"], HELD_OUT)
+        return {"train": ("val", kept), "validation": ("val", held), "tested": ("val", held)}
+    shots = experiment.few_shot if experiment.few_shot == "K" else int(experiment.few_shot)
+    drawn = few_shot(labels["train"], labels["val"], manifest.classes, shots, seed)
+    return {
+        "train": ("train", drawn.train),
+        "validation": ("val", drawn.validation),
+        "test": ("val", drawn.test),
+        "unused": ("val", drawn.unused),
+        "tested": ("val", np.union1d(drawn.test, drawn.unused)),
+    }
+
+
+def _size(manifest, split, places):
+    return manifest.splits[split].records if places is None else int(places.size)
+
+
+def describe_maps(model, reader):
+    """Describes the maps that a network hallucinates, so that a dead or constant branch is seen.
+
+    Args:
+        model: A network with the layer `saliency_map`.
+        reader: A `Reader` with its pictures.
+
+    Returns:
+        Dictionary: `pictures`; `all_zero`, the share of maps that are zero everywhere; `positive`, the share of
+        positions above zero; `mean`; `variance`, over the positions of a map, averaged over pictures;
+        `variance_between_pictures`, over pictures at a position, averaged over positions: 0 where all maps are alike.
+    """
+    part = keras.Model(model.input, model.get_layer(MAP_LAYER).output)
+    batches = [np.asarray(part.predict_on_batch(inputs), np.float64) for inputs, _ in reader.validation()]
+    maps = np.concatenate(batches)[..., 0]
+    return {
+        "pictures": len(maps),
+        "all_zero": float((maps.max(axis=(1, 2)) <= 0).mean()),
+        "positive": float((maps > 0).mean()),
+        "mean": float(maps.mean()),
+        "variance": float(maps.var(axis=(1, 2)).mean()),
+        "variance_between_pictures": float(maps.var(axis=0).mean()),
+    }
 
 
 def write_predictions(model, reader, folder):
@@ -52,15 +129,20 @@ def write_predictions(model, reader, folder):
         model: The trained model.
         reader: The validation split's `Reader`.
         folder: The run folder.
+
+    Returns:
+        The ranks of the true class, int32 `(pictures,)`, 0 where the model is right.
     """
     scores = np.concatenate([np.asarray(model.predict_on_batch(inputs)) for inputs, _ in reader.validation()])
     ids, labels = reader.ids_and_labels()
+    ranks = rank_of_true_class(scores, labels)
     with whole_file(folder / "predictions.h5", "w+b") as file, h5py.File(file, "w") as out:
         out["id"] = np.array(ids, dtype=h5py.string_dtype())
         out["label"] = labels.astype("int32")
-        out["rank"] = rank_of_true_class(scores, labels)
+        out["rank"] = ranks
         out["top5"] = first_classes(scores, 5)
         out["scores"] = scores.astype("float16")
         out.attrs["classes"] = np.array(reader.manifest.classes, dtype=h5py.string_dtype())
         out.attrs["split"] = reader.split
         out.attrs["data"] = reader.manifest.digest()
+    return ranks

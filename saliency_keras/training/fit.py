@@ -1,8 +1,9 @@
 """The training loop: epochs into a run folder, resumable at any moment.
 
 What is trained is a `Job`; `classification.py` and its neighbours make one. The order is: resume, then init from, then
-scratch. After each epoch the state is written first, and `history.csv` and `curves.png` follow from it, so that a kill
-between the two leaves no odd row.
+scratch. After an epoch the state is written, and `history.csv` and `curves.png` follow from it, so that a kill between
+the two leaves no odd row. Where an epoch takes less time than writing all that, several epochs share one state; a
+resumed run repeats those after its last.
 """
 
 import csv
@@ -22,6 +23,8 @@ from saliency_keras.figures.style import save
 from saliency_keras.training.runs import read_history
 from saliency_keras.training.state import load_state, save_state
 
+PATIENCE = 3  # times that a state must have taken to write before the next one: writing takes a quarter of the time
+
 
 @dataclasses.dataclass
 class Job:
@@ -33,9 +36,11 @@ class Job:
         metrics: Keras metrics.
         best: Column of the history that says which epoch is the best, such as `"val_top1"`; larger is better.
         steps: Batches in an epoch.
+        pictures: Pictures in an epoch.
         training: Function of a first and a last epoch that gives the batches of both and all between.
         validation: Function without arguments that gives the validation batches.
-        finish: Function of the trained model and the run folder that writes what its kind of run has besides.
+        finish: Function of the trained model and the run folder that writes what its kind of run has besides and
+            returns what it adds to the summary.
     """
 
     model: keras.Model
@@ -43,6 +48,7 @@ class Job:
     metrics: list
     best: str
     steps: int
+    pictures: int
     training: Callable
     validation: Callable
     finish: Callable
@@ -65,7 +71,7 @@ def fit(job, experiment, folder):
     folder = Path(folder)
     model = keras.Model(job.model.input, job.model.output)  # compiled; the job's own stays free of what a file lacks
     model.compile(
-        keras.optimizers.SGD(experiment.learning_rate, experiment.momentum),
+        _optimizer(experiment),
         loss=job.loss,
         metrics=job.metrics,
         jit_compile=_compiles(),
@@ -85,6 +91,12 @@ def fit(job, experiment, folder):
             verbose=0,
         )
     return history
+
+
+def _optimizer(experiment):
+    if experiment.optimizer == "adam":
+        return keras.optimizers.Adam(experiment.learning_rate)
+    return keras.optimizers.SGD(experiment.learning_rate, experiment.momentum)
 
 
 def save_model(model, path):
@@ -126,6 +138,7 @@ class _Recorder(keras.callbacks.Callback):
 
     def __init__(self, job, experiment, folder, history):
         super().__init__()
+        self.best_weights, self.saved, self.saving = None, -math.inf, 0.0
         self.job, self.experiment, self.folder, self.history = job, experiment, folder, history
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -150,11 +163,24 @@ class _Recorder(keras.callbacks.Callback):
         best = max((past[self.job.best] for past in self.history), default=-math.inf)
         self.history.append(row)
         if row[self.job.best] > best:
-            save_model(self.job.model, self.folder / "best.keras")
-        save_state(self.folder / "state", self.model, self.history)
-        write_history(self.folder, self.history)
+            self.best_weights = self.job.model.get_weights()
+        if self.epoch == self.experiment.epochs or time.perf_counter() - self.saved > PATIENCE * self.saving:
+            self._save()
         figures = "  ".join(f"{name} {row[name]:.4f}" for name in logs)
         print(f"epoch {self.epoch}/{self.experiment.epochs}  {figures}  {row['seconds']:.0f} s", flush=True)
+
+    def _save(self):
+        started = time.perf_counter()
+        if self.best_weights is not None:
+            current = self.job.model.get_weights()
+            self.job.model.set_weights(self.best_weights)
+            save_model(self.job.model, self.folder / "best.keras")
+            self.job.model.set_weights(current)
+            self.best_weights = None
+        save_state(self.folder / "state", self.model, self.history)
+        write_history(self.folder, self.history)
+        self.saved = time.perf_counter()
+        self.saving = self.saved - started
 
     def _stop_if_not_finite(self, step):
         """Keras' loss is the mean of the epoch so far: once not finite, it stays so."""

@@ -1,8 +1,13 @@
-"""Weights carried over from one network to another that differs by a channel or a top layer (thesis §3.4)."""
+"""Weights carried over from one network to another that differs by a channel or a top layer, and weights that stay.
+
+The thesis widens pre-trained kernels (§3.4); Figueroa-Flores et al. 2020 take a saliency branch from another run and
+keep parts of the network frozen (§III-D).
+"""
 
 import numpy as np
 
 from saliency_keras.console import UserError
+from saliency_keras.models.fanin import SALIENCY
 
 
 def carry_weights(source, model, new_weights="uniform01", new_top=False, seed=0):
@@ -52,6 +57,31 @@ def carry_weights(source, model, new_weights="uniform01", new_top=False, seed=0)
         for variable in layer.weights:
             variable.assign(filled[variable.path])
     return [layer.name for layer in shared]
+
+
+def freeze(model, which):
+    """Freezes layers: they take no gradient, and batch normalisation uses and keeps its moving statistics.
+
+    Args:
+        model: A built Keras model.
+        which: `"saliency_branch"`, `"all_but_saliency_branch"` or `""`.
+
+    Returns:
+        Names of the frozen layers that have weights.
+
+    Raises:
+        UserError: If nothing or everything with weights would be frozen where something should be.
+    """
+    if not which:
+        return []
+    weighted = [layer for layer in model.layers if layer.weights]
+    branch = [layer for layer in weighted if layer.name.endswith(SALIENCY)]
+    if not branch:
+        raise UserError(f"{model.name} has no saliency branch, so freeze={which} has no meaning; leave it out.")
+    frozen = branch if which == "saliency_branch" else [layer for layer in weighted if layer not in branch]
+    for layer in frozen:
+        layer.trainable = False
+    return [layer.name for layer in frozen]
 
 
 def _channel_axis(shape):

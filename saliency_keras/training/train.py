@@ -1,6 +1,7 @@
 """One run, from an experiment to a finished run folder.
 
-config.json       the whole experiment, data manifest's digest, seed, versions, device, command line
+config.json       the whole experiment, data manifest's digest, seed, versions, device, command line, layers that are
+                  frozen and layers whose weights were carried over
 history.csv       one row an epoch
 curves.png        Top-1, Top-5, loss and learning rate
 model.keras       the last epoch; best.keras beside it is the best epoch on the validation pictures
@@ -24,13 +25,16 @@ import numpy as np
 import saliency_keras
 from saliency_keras.console import UserError, whole_file
 from saliency_keras.data.manifest import Manifest
+from saliency_keras.experiments.experiment import Experiment
 from saliency_keras.models.count import multiply_adds, parameters
+from saliency_keras.models.hallucination import pretrained_resnet
 from saliency_keras.training.classification import classification_job
 from saliency_keras.training.fit import fit, save_model
 from saliency_keras.training.state import drop_state
-from saliency_keras.training.surgery import carry_weights
+from saliency_keras.training.surgery import carry_weights, freeze
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+DEAD = 0.5  # share of all-zero maps above which a run says so
 MUST_AGREE = ("experiment", "maps", "seed", "precision", "init", "backend")  # between a run and its resumption
 
 
@@ -70,18 +74,69 @@ def train(experiment, data, out, maps="own", seed=0, precision="float32", init=N
     manifest.check_sums()
     _be_reproducible(seed, precision)
     job = classification_job(experiment, manifest, maps, seed)
-    if init:
-        source = load_run_model(init)
-        carry_weights(source, job.model, experiment.new_weights, experiment.new_top, seed)
+    config["carried"] = _initial_weights(experiment, job.model, init, seed)
+    config["frozen"] = freeze(job.model, experiment.freeze)
+    _check_frozen(experiment, config)
     if not resume:
         out.mkdir(parents=True, exist_ok=True)
         _write_json(out / "config.json", config)
     try:
         history = fit(job, experiment, out)
-        return _finish(job, experiment, manifest, history, out)
+        return _finish(job, experiment, history, out)
     except Exception as error:
         _explain_reading(error, manifest)
         raise
+
+
+def _initial_weights(experiment, model, init, seed):
+    """Carries weights over from a run or from `keras.applications`; returns the names of the layers that got some."""
+    if init:
+        source, of = load_run_model(init), _experiment_of(init)
+    elif experiment.weights:
+        source, of = _pretrained(experiment), ""
+    else:
+        return []
+    carried = carry_weights(source, model, experiment.new_weights, experiment.new_top, seed)
+    lacking = [layer.name for layer in model.layers if layer.weights and layer.name not in carried]
+    lacking = lacking[:-1] if experiment.new_top else lacking
+    if lacking and experiment.starts_from not in ("", of):
+        raise UserError(
+            f"{init} is a run of {of} and lacks {', '.join(lacking)}; {experiment.name} starts from a run of "
+            f"{experiment.starts_from}."
+        )
+    return carried
+
+
+def _pretrained(experiment):
+    backbone, weights = experiment.arguments.get("backbone"), experiment.weights
+    if backbone is None:
+        raise UserError(
+            f"weights={weights} is for networks of keras.applications; give {experiment.name} a run: --init."
+        )
+    if weights != "imagenet" and not Path(weights).is_file():
+        raise UserError(f"there is no weights file {weights}.")
+    try:
+        return pretrained_resnet(backbone, weights)
+    except (ValueError, OSError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"the weights {weights} cannot be loaded into {backbone}: {reason}") from None
+
+
+def _experiment_of(run):
+    try:
+        return json.loads((Path(run) / "config.json").read_text(encoding="utf-8"))["experiment"]["name"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{run} is no whole run: its config.json cannot be read.") from None
+
+
+def _check_frozen(experiment, config):
+    """Refuses frozen layers with random weights: nothing could ever be learned through them."""
+    random = [name for name in config["frozen"] if name not in config["carried"]]
+    if random:
+        raise UserError(
+            f"{experiment.name} freezes {random[0]}{' and others' if len(random) > 1 else ''}, which would keep random "
+            f"weights; give --init a run that has them{f' ({experiment.starts_from})' * bool(experiment.starts_from)}."
+        )
 
 
 def load_run_model(folder):
@@ -149,6 +204,7 @@ def _accelerators():
 def _check_same(config, out):
     try:
         earlier = json.loads((out / "config.json").read_text(encoding="utf-8"))
+        earlier["experiment"] = {**_defaults(), **earlier["experiment"]}
         differing = [name for name in MUST_AGREE if earlier[name] != config[name]]
         if earlier["data"]["digest"] != config["data"]["digest"]:
             differing.append("data")
@@ -156,6 +212,12 @@ def _check_same(config, out):
         raise UserError(f"{out / 'config.json'} is damaged; start the run anew in another --out.") from None
     if differing:
         raise UserError(f"the run in {out} was started with another {', '.join(differing)}; resume it with the same.")
+
+
+def _defaults():
+    """Default values of an experiment's fields: what a run of an earlier version did without saying so."""
+    fields = dataclasses.fields(Experiment)
+    return {one.name: one.default for one in fields if one.default not in (dataclasses.MISSING, ())}
 
 
 def _be_reproducible(seed, precision):
@@ -167,9 +229,9 @@ def _be_reproducible(seed, precision):
         tf.config.experimental.enable_op_determinism()
 
 
-def _finish(job, experiment, manifest, history, out):
+def _finish(job, experiment, history, out):
     save_model(job.model, out / "model.keras")
-    job.finish(job.model, out)
+    found = job.finish(job.model, out)
     best = max(history, key=lambda row: row[job.best])
     epoch_seconds = statistics.median(row["seconds"] for row in history)
     summary = {
@@ -180,10 +242,13 @@ def _finish(job, experiment, manifest, history, out):
         "parameters": parameters(job.model),
         "multiply_adds": multiply_adds(job.model),
         "seconds": round(sum(row["seconds"] for row in history), 1),
-        "images_per_second": round(
-            job.steps * min(experiment.batch, manifest.splits["train"].records) / epoch_seconds, 1
-        ),
+        "images_per_second": round(job.pictures / epoch_seconds, 1),
+        "frozen": [layer.name for layer in job.model.layers if layer.weights and not layer.trainable],
+        **found,
     }
+    maps = summary.get("hallucinated_maps", {})
+    if maps.get("all_zero", 0) > DEAD or maps.get("variance", 1) == 0:
+        print(f"the saliency branch is dead or constant: {maps['all_zero']:.0%} of its maps are zero everywhere")
     _write_json(out / "summary.json", summary)
     drop_state(out / "state")
     return summary

@@ -1,0 +1,187 @@
+"""The two steps of hallucinated saliency as two runs: what stays frozen, what is carried over, what is refused."""
+
+import json
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from saliency_keras.console import UserError
+from saliency_keras.experiments import EXPERIMENTS
+from tests.small_sets import write_small_set
+
+SMALL = ["--set", "side=128", "--set", "dense_units=8", "--batch", "8", "--epochs", "1"]
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """A large set of two classes, and a target set of three."""
+    folders = {}
+    for name, classes in {"large": 2, "target": 3}.items():
+        folders[name] = tmp_path_factory.mktemp(name)
+        write_small_set(folders[name], side=132, classes=classes, train=(9, 9), val=(12 * classes + 1,))
+    return folders
+
+
+def train(name, *words):
+    from saliency_keras.train import main
+
+    main([name, *SMALL, *map(str, words)])
+    keras.backend.clear_session()
+
+
+@pytest.fixture(scope="module")
+def runs(sets, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    train("pretrain_alexnet", "--data", sets["large"], "--out", folder / "pretrained")
+    train("hallucination_step1_alexnet", "--data", sets["large"], "--out", folder / "step1",
+          "--init", folder / "pretrained", "--set", "learning_rate=0.001")  # fmt: skip
+    return folder
+
+
+def summary(run):
+    return json.loads((run / "summary.json").read_text())
+
+
+def weights(run):
+    model = keras.saving.load_model(run / "model.keras", compile=False)
+    return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+
+
+def same(first, second):
+    return all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+def test_step_1_trains_the_branch_and_moves_nothing_else_by_a_bit(runs):
+    before, after = weights(runs / "pretrained"), weights(runs / "step1")
+    assert set(after) - set(before) == {f"{name}_saliency" for name in ("conv1", "conv2", "conv3", "conv4", "score")}
+    assert all(same(before[name], after[name]) for name in before)
+    assert np.any(after["score_saliency"][1] != np.float32(0.1))
+
+
+def test_what_is_frozen_stands_in_config_and_summary(runs):
+    config, found = json.loads((runs / "step1" / "config.json").read_text()), summary(runs / "step1")
+    base = {"conv1", "conv2", "conv3", "conv4", "conv5", "fc1", "fc2", "fc3"}
+    assert set(config["frozen"]) == set(found["frozen"]) == base == set(config["carried"])
+    branch = sum(count for name, count in found["parameters"]["layers"].items() if name.endswith("_saliency"))
+    assert found["parameters"]["trainable"] == branch
+    assert summary(runs / "pretrained")["frozen"] == []
+
+
+def test_step_1_trains_on_the_val_split_and_holds_a_part_of_it_out(runs):
+    assert summary(runs / "step1")["pictures"] == {"train": 20, "validation": 5, "tested": 5}
+    with h5py.File(runs / "step1" / "predictions.h5") as file:
+        assert len(file["id"]) == 5
+        assert all("/val" in name for name in file["id"].asstr()[:])
+
+
+def test_summary_describes_the_hallucinated_maps(runs):
+    found = summary(runs / "step1")["hallucinated_maps"]
+    assert found["pictures"] == 5
+    assert found["mean"] > 0
+    assert found["variance"] > 0
+    assert (found["all_zero"], found["positive"]) == (0, 1)  # born alive: the bias starts from 0.1
+    assert "hallucinated_maps" not in summary(runs / "pretrained")
+
+
+def test_approach_a_keeps_the_branch_to_the_bit_and_trains_the_rest_with_a_new_top(sets, runs, tmp_path):
+    train("approach_a_alexnet", "--data", sets["target"], "--out", tmp_path / "a", "--init", runs / "step1")
+    before, after = weights(runs / "step1"), weights(tmp_path / "a")
+    assert all(same(before[name], after[name]) for name in before if name.endswith("_saliency"))
+    assert not any(same(before[name], after[name]) for name in ("conv1", "conv5", "fc1"))
+    assert after["fc3"][0].shape == (8, 3)
+
+
+def test_approach_b_trains_everything_and_few_shot_tests_what_it_did_not_see(sets, runs, tmp_path):
+    train("approach_b_alexnet", "--data", sets["target"], "--out", tmp_path / "b", "--init", runs / "step1",
+          "--set", "few_shot=2")  # fmt: skip
+    before, after = weights(runs / "step1"), weights(tmp_path / "b")
+    assert not any(same(before[name], after[name]) for name in before if name != "fc3")
+    found = summary(tmp_path / "b")
+    assert found["pictures"] == {"train": 6, "validation": 15, "test": 15, "unused": 7, "tested": 22}
+    assert found["test"]["pictures"] == 15
+    with h5py.File(tmp_path / "b" / "predictions.h5") as file:
+        assert len(file["rank"]) == 22
+        assert found["test"]["right"] + found["unused"]["right"] == (file["rank"][:] == 0).sum()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["approach_a_alexnet"], "train hallucination_step1_alexnet first"),
+        (["approach_a_alexnet", "--init", "pretrained"], "lacks conv1_saliency.*hallucination_step1_alexnet"),
+        (["approach_b_alexnet", "--init", "pretrained"], "lacks conv1_saliency.*hallucination_step1_alexnet"),
+        (["approach_a_alexnet", "--init", "step1", "--set", "saliency_branch=map"], "'conv1_saliency' does not fit"),
+        (["hallucination_step1_alexnet", "--init", "step1"], "'fc3' does not fit"),
+        (["hallucination_step1_resnet", "--set", "weights="], "freezes conv1_conv .* random weights"),
+        (["baseline_rgb_resnet", "--set", "weights=nowhere.h5"], "no weights file nowhere.h5"),
+        (["approach_b_alexnet", "--init", "step1", "--set", "few_shot=7"], "6 pictures in train, and 7"),
+        (["approach_b_alexnet", "--init", "step1", "--set", "few_shot=0"], "Received: 0"),
+        (["approach_b_alexnet", "--init", "step1", "--set", "train_on=test"], "train_on is one of train, val"),
+        (["rgb", "--set", "freeze=saliency_branch"], "has no saliency branch"),
+        (["rgb", "--set", "optimizer=lion"], "optimizer is one of sgd, adam"),
+        (["rgb", "--set", "weights=imagenet"], "give rgb a run"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence_and_writes_nothing(sets, runs, tmp_path, words, says):
+    from saliency_keras.train import main
+
+    known = {"pretrained": runs / "pretrained", "step1": runs / "step1"}
+    words = [str(known.get(word, word)) for word in words]
+    small = [word for pair in zip(SMALL[::2], SMALL[1::2], strict=True) for word in pair]
+    if "resnet" in words[0]:
+        small = ["--epochs", "1", "--set", "side=64", "--set", "backbone=ResNet50"]
+    with pytest.raises(UserError, match=says):
+        main([words[0], *small, *words[1:], "--data", str(sets["target"]), "--out", str(tmp_path / "run")])
+    assert not (tmp_path / "run").exists()
+
+
+def test_every_method_of_the_paper_is_there_on_both_base_networks():
+    methods = ("baseline_rgb", "scratch_sal", "smic", "approach_a", "approach_b", "hallucination_step1")
+    assert {f"{one}_{base}" for one in methods for base in ("alexnet", "resnet")} <= set(EXPERIMENTS)
+    one = EXPERIMENTS["approach_a_alexnet"]
+    assert (one.epochs, one.learning_rate, one.side, one.arguments["weight_decay"]) == (70, 1e-4, 227, 5e-3)
+
+
+@pytest.mark.slow
+def test_resnet_starts_from_a_weights_file_with_a_new_top(sets, tmp_path):
+    from saliency_keras.train import main
+
+    file = tmp_path / "resnet.weights.h5"
+    source = keras.applications.ResNet50(weights=None)
+    source.save_weights(file)
+    main(["baseline_rgb_resnet", "--data", str(sets["target"]), "--out", str(tmp_path / "run"), "--epochs", "1",
+          "--batch", "9", "--set", "backbone=ResNet50", "--set", f"weights={file}", "--set", "side=64",
+          "--set", "learning_rate=1e-30", "--set", "weight_decay=0.0"])  # fmt: skip
+    after = weights(tmp_path / "run")
+    for name in ("conv1_conv", "conv3_block2_2_conv", "conv5_block3_3_conv"):
+        assert np.array_equal(after[name][0], source.get_layer(name).get_weights()[0])
+    assert after["predictions"][0].shape == (2048, 3)
+
+
+def test_run_that_was_stopped_between_two_states_repeats_the_epochs_after_the_first(sets, tmp_path, monkeypatch):
+    from saliency_keras.train import main
+    from saliency_keras.training import fit
+
+    words = ["pretrain_alexnet", *SMALL[:-1], "4", "--data", str(sets["large"]), "--out"]
+    monkeypatch.setattr(fit, "PATIENCE", 1e9)
+    write, written = fit.save_state, []
+
+    def stop_at_the_second(folder, model, history):
+        if written:
+            raise KeyboardInterrupt
+        written.append(len(history))
+        write(folder, model, history)
+
+    monkeypatch.setattr(fit, "save_state", stop_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        main([*words, str(tmp_path / "stopped")])
+    monkeypatch.setattr(fit, "save_state", write)
+    assert written == [1]
+    assert len((tmp_path / "stopped" / "history.csv").read_text().splitlines()) == 2
+    main([*words, str(tmp_path / "stopped"), "--resume"])
+    main([*words, str(tmp_path / "whole")])
+    for name in ("model.keras", "best.keras"):
+        loaded = [keras.saving.load_model(tmp_path / run / name).get_weights() for run in ("stopped", "whole")]
+        assert same(*loaded)
