@@ -1,0 +1,176 @@
+"""python -m data_prep.verify OUT [--sheet FILE]
+
+Checks a compact data set from end to end: the checksum of every shard; then every record, decoded as networks get it:
+its size, that its id is there once in its split, that its label is a class; that side shards have as many maps as the
+shards they belong to (a side record has no id: that it is the right one rests on the checksum); and that counts per
+class and means are those of the manifest. Prints what it checked and draws a contact sheet, the first pictures of both
+splits (a random draw, since the order on disk is shuffled) with all their maps. Ends with exit code 2 and one sentence
+at the first thing that does not fit.
+"""
+
+import argparse
+import itertools
+from pathlib import Path
+
+from saliency_keras.console import UserError, progress, run
+
+# JPEG changes means a little; raw pixels are those the manifest's means were added up from.
+MEAN_TOLERANCE = {"raw": 1e-6, "npy": 1e-6, "jpeg": 0.02}
+SHOWN = 12
+
+
+def main(arguments=None):
+    """Parses the command line, checks the set, prints what was checked and draws the contact sheet.
+
+    Args:
+        arguments: The command line's words, or `None` for the program's own.
+
+    Raises:
+        UserError: At the first thing that does not fit.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m data_prep.verify",
+        description="Checks every checksum and every record of a compact data set and draws a contact sheet.",
+    )
+    parser.add_argument("out", metavar="OUT", type=Path, help="folder of the compact data set")
+    sheet_help = "where to draw pictures with their maps, .png, .pdf or .svg (default: contact_sheet.png)"
+    parser.add_argument("--sheet", metavar="FILE", type=Path, default=Path("contact_sheet.png"), help=sheet_help)
+    options = parser.parse_args(arguments)
+
+    from saliency_keras.data.manifest import Manifest
+    from saliency_keras.figures import style
+
+    style.check_suffix(options.sheet)
+    if options.out.resolve() in options.sheet.resolve().parents:
+        raise UserError(f"{options.sheet} lies in the data set; draw the contact sheet (--sheet FILE) elsewhere.")
+    manifest = Manifest.load(options.out)
+    manifest.check_sums()
+    check_records(manifest)
+    for name, split in manifest.splits.items():
+        size = sum(path.stat().st_size for path in manifest.shard_files(name)) / 1e6
+        print(f"{name}: {split.records:,} pictures of {sum(n > 0 for n in split.per_class)} classes, ", end="")
+        print(f"{len(split.shards)} shards, {size:,.1f} MB")
+    first, *further = manifest.map_names
+    print(f"maps: {first} (interleaved)" + "".join(f", {name} (side shards)" for name in further))
+    print("checksums, records, ids, labels, counts per class and means are as the manifest says")
+    style.save(contact_sheet(manifest), options.sheet)
+    print(f"contact sheet: {options.sheet}")
+
+
+def check_records(manifest):
+    """Decodes every record of a set and compares what is there with the manifest.
+
+    Args:
+        manifest: The loaded `Manifest`.
+
+    Raises:
+        UserError: At the first record, count or mean that does not fit.
+    """
+    values = 255 * manifest.splits["train"].records * manifest.side**2
+    with progress(total=sum(split.records for split in manifest.splits.values()), label="reading") as bar:
+        for split in manifest.splits:
+            rgb_sums, map_sum = _check_pictures(manifest, split, bar)
+            map_sums = [map_sum, *(_check_side_maps(manifest, split, one) for one in manifest.maps[1:])]
+            if split == "train":
+                _check_mean(manifest, "the mean RGB", manifest.mean_rgb, rgb_sums / values)
+                for one, total in zip(manifest.maps, map_sums, strict=True):
+                    _check_mean(manifest, f"the mean of the map {one.name}", one.mean, total / values)
+
+
+def _check_pictures(manifest, split, bar):
+    """Checks the records of a split's shards; returns the sums of red, green and blue, and of the maps."""
+    import numpy as np
+
+    from saliency_keras.data.shards import Records
+
+    described, stored = manifest.splits[split], Records(manifest, split)
+    per_class = np.zeros(len(manifest.classes), np.int64)
+    sums, places = np.zeros(4, np.int64), {}
+    for shard, of_shard in zip(described.shards, _places_by_shard(stored), strict=True):
+        path = manifest.folder / shard.file
+        for identifier, label in zip(stored.ids(of_shard), stored.labels(of_shard), strict=True):
+            if identifier in places:
+                raise UserError(f"the shard {path} is damaged: the id {identifier!r} is in {places[identifier]} too.")
+            if not 0 <= label < len(manifest.classes):
+                raise UserError(
+                    f"the shard {path} is damaged: {identifier!r} has the label {label}, which is no class."
+                )
+            places[identifier] = shard.file
+            per_class[label] += 1
+        for words in stored.words(of_shard):
+            sums += words.view(np.uint8).reshape(-1, 4).sum(0, dtype=np.int64)
+            bar.update()
+    for name, said, there in zip(manifest.classes, described.per_class, per_class, strict=True):
+        if said != there:
+            raise UserError(
+                f"the manifest of {manifest.folder} says {said} {split} pictures of the class {name!r}, "
+                f"the shards have {there}; run data_prep.compact again."
+            )
+    return sums[:3], sums[3]
+
+
+def _check_side_maps(manifest, split, one):
+    """Checks the records of a split's side shards of one map; returns the sum of the maps."""
+    import numpy as np
+
+    from saliency_keras.data.shards import Records
+
+    stored = Records(manifest, split, one.name)
+    return sum(int(saliency.sum(dtype=np.int64)) for saliency in stored.maps(np.arange(len(stored))))
+
+
+def _places_by_shard(stored):
+    """Places of the records of each shard: memory is bounded by a shard, not by the set."""
+    import numpy as np
+
+    return [np.arange(first, end) for first, end in itertools.pairwise(stored.first)]
+
+
+def _check_mean(manifest, what, said, there):
+    import numpy as np
+
+    # "Not close" instead of "far": a mean that is no number is refused too.
+    if not (np.abs(np.subtract(said, there)) <= MEAN_TOLERANCE[manifest.codec]).all():
+        raise UserError(
+            f"the manifest of {manifest.folder} says that {what} over train is {_rounded(said)}, "
+            f"the records have {_rounded(there)}; run data_prep.compact again."
+        )
+
+
+def _rounded(values):
+    import numpy as np
+
+    return ", ".join(f"{value:.6f}" for value in np.atleast_1d(values))
+
+
+def contact_sheet(manifest):
+    """The first pictures of both splits, each beside all of its maps.
+
+    Args:
+        manifest: The loaded `Manifest`.
+
+    Returns:
+        A `matplotlib.figure.Figure`: with one map several pictures in a row, with more one picture in a row.
+    """
+    import numpy as np
+
+    from saliency_keras.data.shards import Records
+    from saliency_keras.figures import overlay
+
+    each = max(1, SHOWN // (2 * len(manifest.maps)))
+    pictures, maps, captions = [], [], []
+    for split in manifest.splits:
+        stored = Records(manifest, split)
+        shown = np.arange(min(each, len(stored)))
+        columns = [list(Records(manifest, split, name).maps(shown)) for name in manifest.map_names]
+        rows = zip(stored.words(shown), stored.labels(shown), stored.ids(shown), *columns, strict=True)
+        for words, label, identifier, *of_picture in rows:
+            for name, saliency in zip(manifest.map_names, of_picture, strict=True):
+                pictures.append(words.view(np.uint8).reshape(stored.side, stored.side, 4)[..., :3].copy())
+                maps.append(saliency)
+                captions.append(f"{name}: {manifest.classes[label]} ({split}, {identifier})")
+    return overlay.contact_sheet(pictures, maps, captions, len(manifest.maps) if len(manifest.maps) > 1 else 3)
+
+
+if __name__ == "__main__":
+    run(main)
