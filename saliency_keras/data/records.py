@@ -13,6 +13,8 @@ import os
 
 import numpy as np
 
+from saliency_keras.console import UserError
+
 JPEG_QUALITY = 95
 
 
@@ -35,13 +37,19 @@ def record_writer(path, codec, dtype=None):
 
     Raises:
         OSError: If the file cannot be written.
+        UserError: If the codec needs TensorFlow and there is none.
     """
     if codec == "npy":
         with open(path, "wb") as file:
             yield (writer := _NpyWriter(file, np.dtype(dtype)))
             writer.finish()
         return
-    import tensorflow as tf
+    try:
+        import tensorflow as tf
+    except ModuleNotFoundError:
+        raise UserError(
+            f"codec {codec} is written by TensorFlow, which is not installed; --codec npy needs none."
+        ) from None
 
     try:
         with tf.io.TFRecordWriter(str(path)) as writer:
