@@ -1,0 +1,231 @@
+"""The papers' tables and figures as data: which runs make one, what is compared with what, what was published.
+
+`training/reproduction.py` trains the runs, `figures/reproduction.py` writes tables and draws figures. Published
+accuracies of single rows are those of the experiments; what a table prints beyond them is here. To add a table, add an
+entry to `TABLES`.
+"""
+
+import dataclasses
+
+from saliency_keras.console import UserError
+from saliency_keras.experiments.hallucination import METHODS
+
+CONTROL_MAPS = ("uniform", "center", "shuffled", "shuffled_in_class", "own")
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One row of a table: an experiment, trained once for each repeat.
+
+    Attributes:
+        experiment: Name of the experiment.
+        maps: Which maps the network is shown, as `train --maps`.
+        baseline: Name of the row that it is compared with.
+        init: Name of the row whose run it starts from.
+        settings: `KEY=VALUE` settings.
+        published_gain: Published difference to the baseline at Top-1, 0 to 1, where it does not follow from the
+            published accuracies.
+        large: Whether it is trained on the large set instead of the target set.
+        preparation: Whether it only prepares others: trained once, no row of its own.
+        called: What it is called, where that does not follow from the other fields.
+    """
+
+    experiment: str
+    maps: str = "own"
+    baseline: str = ""
+    init: str = ""
+    settings: tuple[str, ...] = ()
+    published_gain: float | None = None
+    large: bool = False
+    preparation: bool = False
+    called: str = ""
+
+    @property
+    def name(self):
+        """What the row and its run folders are called: `fanin3`, `fanin3-shuffled`, `rgb-side227`."""
+        changed = "".join("-" + setting.replace("=", "") for setting in self.settings)
+        return self.called or self.experiment + (f"-{self.maps}" if self.maps != "own" else "") + changed
+
+
+@dataclasses.dataclass(frozen=True)
+class PaperTable:
+    """A table or a figure of a paper.
+
+    Attributes:
+        title: What it is and where it is printed.
+        kind: How it is written: `"accuracy"`, `"classes"` (most improved classes), `"attribution"` (what a gain is
+            due to), `"few_shot"` or `"fixations"`.
+        rows: Its `Row`s, in the order of training: an interrupted reproduction has the first ones.
+        figures: From a figure's file name to the names of the rows whose curves it shows.
+        beside: Further published rows: from a name to `{column: percent}`.
+        repeats: Runs of each row unless told otherwise.
+        note: A sentence under the table.
+    """
+
+    title: str
+    kind: str
+    rows: tuple[Row, ...]
+    figures: dict = dataclasses.field(default_factory=dict)
+    beside: dict = dataclasses.field(default_factory=dict)
+    repeats: int = 1
+    note: str = ""
+
+    def row(self, name):
+        """The row of that name."""
+        return next(row for row in self.rows if row.name == name)
+
+
+def _thesis_rows(*rgb_rows, mean=True):
+    mean_rows = (Row("rgb_mean"), Row("rgbs", baseline="rgb_mean"), Row("rgb_1s2s", baseline="rgb_mean"))
+    return (*(Row(name, baseline="" if name == "rgb" else "rgb") for name in rgb_rows), *(mean_rows if mean else ()))
+
+
+FULL_SIZE = ("side=227",)
+FULL_SIZE_ROWS = (
+    Row("rgb", settings=FULL_SIZE),
+    Row("fanin1", settings=FULL_SIZE, baseline="rgb-side227", published_gain=0.0135),
+    Row("rgbs", settings=FULL_SIZE, baseline="rgb-side227"),
+)
+PRETRAINED = ("rgb_1s2s", "rgbs", "rgbs_1s2s", "rgb_1xs2xs", "rgbxs", "rgbxs_1xs2xs")
+PRETRAINED_ROWS = tuple(f"{name}_pretrained" for name in PRETRAINED)
+
+# Table 4.2: the three classes that gained most, "accuracy improvement (%)" of an unstated kind.
+MOST_IMPROVED = {
+    "rgbs": (("French bulldog", 26), ("Spatula", 25), ("Crane", 23)),
+    "rgb_1s2s": (("Spatula", 100), ("Shield, buckler", 23), ("Crane", 21)),
+    "fanin1": (("Black-and-tan coonhound", 36), ("Spatula", 33), ("Streetcar", 25)),
+    "fanin2": (("Can opener", 30), ("Hair spray", 22), ("Gar, garfish", 22)),
+    "fanin3": (("Cradle", 46), ("French bulldog", 43), ("Space shuttle", 43)),
+    "rgbs-side227": (("Chiffonier, commode", 22), ("Chain", 20), ("Thimble", 19)),
+    "fanin1-side227": (("Ox", 25), ("Head cabbage", 23), ("Red-backed sandpiper", 21)),
+}
+
+# Of each strategy: its baseline, and the network of equal layers that sees no map.
+STRATEGIES = {
+    "fanin3": ("rgb", "fanin3_doubled"),
+    "fanin1": ("rgb", "fanin1_doubled"),
+    "fanin2": ("rgb", "fanin2_doubled"),
+    "rgbs": ("rgb_mean", "rgb_mean"),
+    "rgb_1s2s": ("rgb_mean", "rgb_mean"),
+}
+
+
+def _controls():
+    rows = [
+        Row("fanin3", baseline="rgb"),
+        Row("noconv2", baseline="rgb"),
+        Row("noconv2_pooled", baseline="rgb"),
+        Row("fanin3", maps="shuffled", baseline="rgb"),
+        Row("rgb"),
+    ]
+    for strategy, (baseline, twin) in STRATEGIES.items():
+        rows += [Row(strategy, maps, baseline) for maps in reversed(CONTROL_MAPS)]
+        rows += [Row(twin, baseline=baseline if twin != baseline else "")]
+    return tuple(dict.fromkeys(rows))
+
+
+def _hallucination(base, *, step1_only=False):
+    """Preparation on the large set, and the five methods on the target."""
+    first = {"alexnet": "pretrain_alexnet", "resnet": "baseline_rgb_resnet"}[base]
+    called = f"{first}-large" if first.startswith("baseline") else ""
+    begin, step1 = Row(first, large=True, preparation=True, called=called), f"hallucination_step1_{base}"
+    rows = (begin, Row(step1, init=begin.name, large=True, preparation=True))
+    if step1_only:
+        return rows
+    taught = ("approach_a", "approach_b")
+    return rows + tuple(
+        Row(
+            f"{method}_{base}",
+            baseline="" if method == "baseline_rgb" else f"baseline_rgb_{base}",
+            init=step1 if method in taught else begin.name,
+        )
+        for method in METHODS
+    )
+
+
+FAN_INS = ("fanin1", "fanin2", "fanin3")
+CONCATENATED = {"figure-4.3.png": ("rgb_mean", "rgbs"), "figure-4.4.png": ("rgb_mean", "rgb_1s2s")}
+TABLES = {
+    "thesis-4.1": PaperTable(
+        "Thesis, Table 4.1: concatenation and Fan-in from scratch, 128 px",
+        "accuracy",
+        _thesis_rows("fanin3", "rgb", "fanin1", "fanin2"),
+        {
+            **CONCATENATED,
+            "figure-4.5.png": ("rgb_mean", "rgbs", "rgb_1s2s"),
+            "figure-4.7.png": ("rgb", "fanin1"),
+            "figure-4.9.png": ("rgb", "fanin2"),
+            "figure-4.11.png": ("rgb", "fanin3"),
+            "figure-4.12.png": ("rgb", *FAN_INS),
+        },
+        note="Fan-in3 lacks the second convolution and its pooling, so its first dense layer is 36 times as wide; "
+        "`controls` tells what that does without any saliency.",
+    ),
+    "thesis-4.2": PaperTable(
+        "Thesis, Table 4.2: classes that gain most, 128 px", "classes", _thesis_rows("rgb", *FAN_INS)
+    ),
+    "thesis-pretrained": PaperTable(
+        "Thesis, Fig. 4.2: maps put into a trained network, 30 epochs",
+        "accuracy",
+        (
+            Row("rgb", preparation=True),
+            *(
+                Row(name, init="rgb", baseline="" if name == PRETRAINED_ROWS[0] else PRETRAINED_ROWS[0])
+                for name in PRETRAINED_ROWS
+            ),
+        ),
+        {"figure-4.2.png": PRETRAINED_ROWS},
+        note="Published are only the curves, and the order: RGB-1S-2S best, then RGBS, then RGBS-1S-2S, and "
+        "concatenation before multiplication throughout. Gains are told against the best.",
+    ),
+    "thesis-mean": PaperTable(
+        "Thesis, Fig. 4.14: with and without mean subtraction",
+        "accuracy",
+        _thesis_rows("rgb", "fanin1"),
+        {"figure-4.14.png": ("rgb_mean", "rgbs", "rgb_1s2s", "rgb", "fanin1")},
+        note="Subtracted: rgb_mean, rgbs, rgb_1s2s. Not subtracted: rgb, fanin1.",
+    ),
+    "thesis-227": PaperTable(
+        "Thesis, Figs. 4.15 and 4.16: full size, 227 px",
+        "accuracy",
+        FULL_SIZE_ROWS,
+        {"figure-4.15.png": ("rgb-side227", "rgbs-side227"), "figure-4.16.png": ("rgb-side227", "fanin1-side227")},
+        note="No accuracy is printed at 227 px, only Fan-in1's gain of 1.35 points (§4.6). `rgbs` is mean subtracted.",
+    ),
+    "thesis-4.2-227": PaperTable(
+        "Thesis, Table 4.2: classes that gain most, 227 px", "classes", FULL_SIZE_ROWS
+    ),
+    "controls": PaperTable(
+        "What the gain of each strategy is due to",
+        "attribution",
+        _controls(),
+        {"curves.png": ("rgb", "noconv2", "fanin3")},
+    ),
+    "hallucination-1": PaperTable(
+        "Hallucination, Table I: accuracy by training pictures per class, AlexNet",
+        "few_shot",
+        _hallucination("alexnet"),
+        repeats=5,
+    ),
+    "hallucination-1-resnet": PaperTable(
+        "Hallucination, Table I's protocol on a ResNet", "few_shot", _hallucination("resnet"), repeats=5
+    ),
+    "hallucination-2": PaperTable(
+        "Hallucination, Table II: standard splits, ResNet", "accuracy", _hallucination("resnet")
+    ),
+    "hallucination-2-alexnet": PaperTable(
+        "Hallucination, Table II's protocol on AlexNet", "accuracy", _hallucination("alexnet")
+    ),
+    "hallucination-3": PaperTable(
+        "Hallucination, Table III: the map of step 1 against fixations",
+        "fixations",
+        _hallucination("alexnet", step1_only=True),
+    ),
+}  # fmt: skip
+
+
+def table(name):
+    """The `PaperTable` of that name; a `UserError` that lists the names if there is none."""
+    if name not in TABLES:
+        raise UserError(f"there is no table {name!r}; choose one of {', '.join(TABLES)}.")
+    return TABLES[name]

@@ -1,0 +1,83 @@
+"""Every row of a paper's table, theirs beside ours.
+
+    python -m saliency_keras.reproduce TABLE --data DIR [--out DIR] [--epochs N] [--repeats R] [--only NAME,…]
+           [--set KEY=VALUE] [--large DIR] [--shots 1,5,K] [--fixations DIR] [--precision bfloat16]
+    python -m saliency_keras.reproduce --list
+
+Trains what the table needs into OUT/runs, one run after another, and says which one is running and how many are left;
+stopped at any moment and started again with the same words, it goes on where it was. Prints the table and writes it to
+OUT/TABLE/table.md and table.csv, with intervals, and the paper's figures beside them. Tables made in one OUT share
+their runs. The hallucination tables begin on a large set: `--large`.
+"""
+
+import argparse
+from pathlib import Path
+
+from saliency_keras import console
+from saliency_keras.console import UserError
+from saliency_keras.experiments.tables import TABLES, table
+
+SHOTS = "1,2,3,5,10,15,20,25,30,K"
+
+
+def main(arguments=None):
+    """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
+    options = _parse(arguments)
+    if options.list:
+        for name, one in TABLES.items():
+            print(f"{name:25}{one.title}")
+        return
+    chosen = table(options.table)
+    if chosen.kind == "fixations" and options.fixations is None:
+        raise UserError(f"{options.table} scores maps against where people looked; give a set: --fixations DIR.")
+
+    from saliency_keras.figures.paper_tables import write_table
+    from saliency_keras.training.reproduction import Choices, carry_out, plan
+
+    only, shots = (tuple(filter(None, text.split(","))) for text in (options.only, options.shots))
+    large = options.large or (options.data if chosen.kind == "fixations" else None)
+    choices = Choices(
+        options.data, options.out, large, options.epochs, options.repeats, shots, only, tuple(options.set),
+        options.precision,
+    )  # fmt: skip
+    runs = plan(chosen, choices)
+    finished = sum(run.finished for run in runs)
+    print(f"{options.table}: {len(runs)} runs, {finished} finished, {len(runs) - finished} left", flush=True)
+    carry_out(runs, options.precision, keep_models=chosen.kind != "few_shot")
+    folder = options.out / options.table
+    print(write_table(chosen, runs, folder, options.fixations))
+    print(f"written: {', '.join(str(path) for path in sorted(folder.iterdir()))}")
+
+
+def _parse(arguments):
+    what = "Every row of a paper's table, theirs beside ours."
+    parser = argparse.ArgumentParser(prog="python -m saliency_keras.reproduce", description=what)
+    add = parser.add_argument
+    add("table", nargs="?", metavar="TABLE", help="name of a table; --list shows them")
+    add("--list", action="store_true", help="print every table and figure that can be made")
+    add("--data", metavar="DIR", type=Path, help="compact data set")
+    add("--out", metavar="DIR", type=Path, default=Path("reproduction"), help="where runs and tables go (%(default)s)")
+    add("--epochs", metavar="N", type=int, help="epochs of the rows; runs they start from are shortened in proportion")
+    add("--repeats", metavar="R", type=int, help="runs of each row, seeds 0, 1, … (default: the table's own)")
+    add("--only", metavar="NAMES", default="", help="confine it to these experiments and what they are compared with")
+    setting = "change a field of all experiments that have it, or of one: EXPERIMENT:KEY=VALUE; repeatable"
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
+    add("--large", metavar="DIR", type=Path, help="compact set that hallucination tables begin on")
+    add("--shots", metavar="K,…", default=SHOTS, help="few-shot: training pictures per class (default: %(default)s)")
+    add("--fixations", metavar="DIR", type=Path, help="fixation set that hallucination-3 scores on")
+    add("--precision", choices=["float32", "bfloat16"], default="float32", help="default: %(default)s")
+    options = parser.parse_args(arguments)
+    if not options.list and not options.table:
+        parser.error("say which table to make; --list shows them")
+    if options.table and not options.list:
+        table(options.table)
+        if options.data is None:
+            raise UserError(f"{options.table} wants a compact data set: --data DIR.")
+    for name in "epochs", "repeats":
+        if getattr(options, name) is not None and getattr(options, name) < 1:
+            raise UserError(f"--{name} must be at least 1. Received: {getattr(options, name)}")
+    return options
+
+
+if __name__ == "__main__":
+    console.run(main)

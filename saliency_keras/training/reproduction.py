@@ -1,0 +1,178 @@
+"""All runs of a paper's table, one after another, from whatever an earlier attempt left.
+
+A reproduction folder holds `runs/NAME`, shared by all tables that are made there: a run that another table has trained
+is not trained again. A finished run is passed over, an unfinished one resumed, so that a reproduction can be stopped
+and started at any moment. What a table consists of is `experiments/tables.py`; writing it is `figures/reproduction.py`.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from saliency_keras.console import UserError
+from saliency_keras.experiments import experiment
+from saliency_keras.experiments.experiment import FREE_FIELDS
+from saliency_keras.experiments.tables import Row
+
+SHOTS = ("1", "2", "3", "5", "10", "15", "20", "25", "30", "K")
+
+
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """What the user chooses about a reproduction.
+
+    Attributes:
+        data: Compact set of the table's rows.
+        out: The reproduction folder.
+        large: Compact set of the rows that are trained on a large one, or `None`.
+        epochs: Epochs of the rows, or `None` for the paper's; preparations are shortened in proportion.
+        repeats: Runs of each row, by seed 0, 1, …, or `None` for the table's own.
+        shots: Training pictures per class, for few-shot tables: numbers as strings, or `"K"`.
+        only: Names of the experiments to confine the table to, with what they need; empty for all.
+        settings: `KEY=VALUE` settings for every experiment that has the key, or `EXPERIMENT:KEY=VALUE` for one.
+        precision: `"float32"` or `"bfloat16"`.
+    """
+
+    data: Path
+    out: Path
+    large: Path | None = None
+    epochs: int | None = None
+    repeats: int | None = None
+    shots: tuple[str, ...] = SHOTS
+    only: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    precision: str = "float32"
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedRun:
+    """One run of a reproduction.
+
+    Attributes:
+        row: The `Row` it belongs to.
+        experiment: The `Experiment`, final.
+        data: Its compact set.
+        folder: Its run folder.
+        seed: Its seed.
+        init: Folder of the run it starts from, or `None`.
+        shots: Training pictures per class, or `""`.
+    """
+
+    row: Row
+    experiment: object
+    data: Path
+    folder: Path
+    seed: int
+    init: Path | None = None
+    shots: str = ""
+
+    @property
+    def finished(self):
+        """Whether the run folder says so."""
+        return (self.folder / "summary.json").is_file()
+
+    def __str__(self):
+        maps = "" if self.row.maps == "own" else f", {self.row.maps} maps"
+        shots = f", {self.shots} pictures per class" if self.shots else ""
+        return f"{self.row.experiment}{maps}{shots}, seed {self.seed}, {self.experiment.epochs} epochs"
+
+
+def plan(table, choices):
+    """Lists the runs of a table, in the order of training.
+
+    Args:
+        table: A `PaperTable`.
+        choices: The `Choices`.
+
+    Returns:
+        A list of `PlannedRun`s.
+
+    Raises:
+        UserError: If a choice does not fit the table.
+    """
+    rows = _chosen_rows(table, choices.only)
+    if choices.large is None and any(row.large for row in rows):
+        raise UserError("this table begins on a large set of pictures; give one: --large DIR.")
+    for setting in choices.settings:
+        name, colon, _ = setting.partition(":")
+        fits = [
+            row for row in rows if row.experiment == name or (not colon and _knows(experiment(row.experiment), setting))
+        ]
+        if not fits:
+            raise UserError(f"--set {setting!r} fits no experiment of this table.")
+    for shots in choices.shots:
+        if shots not in SHOTS:
+            raise UserError(f"pictures per class are of {', '.join(SHOTS)}. Received: {shots}")
+    repeats = choices.repeats or table.repeats
+    runs = [_run(table, row, 0, "", choices) for row in rows if row.preparation]
+    measured = [row for row in rows if not row.preparation]
+    for seed in range(repeats):
+        for shots in choices.shots if table.kind == "few_shot" else ("",):
+            runs += [_run(table, row, seed, shots, choices) for row in measured]
+    return runs
+
+
+def carry_out(runs, precision="float32", keep_models=True):
+    """Trains whatever is not finished.
+
+    Args:
+        runs: `PlannedRun`s, those that others start from first.
+        precision: `"float32"` or `"bfloat16"`.
+        keep_models: Whether finished runs keep their networks; preparations always do.
+
+    Raises:
+        UserError: If a run cannot be trained, or was begun with other choices.
+    """
+    import keras
+
+    from saliency_keras.training.train import train
+
+    for number, run in enumerate(runs, 1):
+        if run.finished and run.row.preparation:
+            continue
+        left = sum(not other.finished for other in runs[number:])
+        if not run.finished:
+            print(f"[{number}/{len(runs)}] {run}; {left} runs left after it", flush=True)
+        train(
+            run.experiment, run.data, run.folder, run.row.maps, run.seed, precision, run.init,
+            resume=(run.folder / "config.json").is_file(),
+        )  # fmt: skip
+        if not (keep_models or run.row.preparation):
+            for name in "model.keras", "best.keras":
+                (run.folder / name).unlink(missing_ok=True)
+        keras.backend.clear_session()
+
+
+def _chosen_rows(table, only):
+    """The rows asked for, with the rows they start from and are compared with."""
+    names = {row.experiment for row in table.rows}
+    unknown = [name for name in only if name not in names]
+    if unknown:
+        raise UserError(f"this table has no row {unknown[0]!r}; it has {', '.join(sorted(names))}.")
+    if not only:
+        return table.rows
+    wanted = {row.name for row in table.rows if row.experiment in only}
+    while True:
+        more = {other for row in table.rows if row.name in wanted for other in (row.init, row.baseline) if other}
+        if more <= wanted:
+            return tuple(row for row in table.rows if row.name in wanted)
+        wanted |= more
+
+
+def _run(table, row, seed, shots, choices):
+    chosen = experiment(row.experiment)
+    if choices.epochs is not None:
+        measured = [one for one in table.rows if not one.preparation] or table.rows
+        length = experiment(measured[0].experiment).epochs
+        chosen = chosen.with_epochs(max(1, round(chosen.epochs * choices.epochs / length)))
+    shared = [setting for setting in choices.settings if ":" not in setting and _knows(chosen, setting)]
+    own = [setting.partition(":")[2] for setting in choices.settings if setting.startswith(f"{row.experiment}:")]
+    chosen = chosen.with_settings([*row.settings, *shared, *own, *([f"few_shot={shots}"] if shots else [])])
+    init = choices.out / "runs" / row.init if row.init else None
+    name = row.name + (f"-k{shots}" if shots else "") + (f"-seed{seed}" if seed else "")
+    data = choices.large if row.large else choices.data
+    return PlannedRun(row, chosen, data, choices.out / "runs" / name, seed, init, shots)
+
+
+def _knows(one, setting):
+    key = setting.partition("=")[0]
+    return key in FREE_FIELDS or key in one.arguments

@@ -1,0 +1,103 @@
+"""Table I and II of the hallucination paper from run folders, with the paper's figures where they can be trusted."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from saliency_keras.experiments.hallucination import METHODS, TABLE_I, TABLE_III
+from saliency_keras.figures import few_shot
+from saliency_keras.training.runs import Run
+from tests.runs_fixture import write_run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Three repeats of two methods at two numbers of pictures; the repeats are of different pictures."""
+    folder, found = tmp_path_factory.mktemp("runs"), {}
+    for method, skill in (("baseline_rgb", 1.0), ("approach_a", 2.0)):
+        for shots in ("1", "K"):
+            found[method, shots] = []
+            for seed in range(3):
+                name = f"{method}_alexnet-k{shots}-seed{seed}"
+                run = Run.load(write_run(folder / name, f"{method}_alexnet", seed=seed, skill=skill, pictures=140))
+                extra = {"test": {"pictures": 35, "right": 20 + seed, "top1": (20 + seed) / 35}}
+                if method == "approach_a":
+                    extra["hallucinated_maps"] = {"all_zero": 0.25, "variance": 0.5}
+                found[method, shots].append(dataclasses.replace(run, summary={**run.summary, **extra}))
+    return found
+
+
+def test_rows_have_both_accuracies_and_the_paired_gain(runs):
+    _, _, names, rows = few_shot.few_shot_table(runs, "Flowers")
+    assert [(row[0], row[1]) for row in rows] == [
+        ("1", "baseline_rgb"), ("K", "baseline_rgb"), ("1", "approach_a"), ("K", "approach_a"),
+    ]  # fmt: skip
+    row = dict(zip(names, rows[2], strict=True))
+    assert row["top1"] == pytest.approx(21 / 35, abs=1e-6)
+    gains = [
+        one.predictions.correct().mean() - other.predictions.correct().mean()
+        for one, other in zip(runs["approach_a", "1"], runs["baseline_rgb", "1"], strict=True)
+    ]
+    assert row["gain"] == pytest.approx(np.mean(gains), abs=1e-6)
+    assert row["published"] == pytest.approx(0.369)
+    assert (row["all_zero"], row["map_variance"], row["repeats"]) == (0.25, 0.5, 3)
+    assert dict(zip(names, rows[0], strict=True))["gain"] is None
+
+
+def test_cells_of_birds_that_are_a_copy_are_not_shown():
+    assert few_shot.published("Birds", "baseline_rgb", "10") == 37.8
+    assert few_shot.published("Birds", "baseline_rgb", "15") is None
+    assert few_shot.published("Birds", "baseline_rgb", "K") is None
+    assert few_shot.published("Birds", "smic", "15") == 44.3
+
+
+def test_averages_of_table_i_are_those_the_paper_prints_where_it_adds_up():
+    averages = {"SMIC": 72.7, "Approach A": 72.0, "Approach B": 72.6, "Baseline-RGB + scratch SAL": 70.0}
+    for method, average in averages.items():
+        assert np.mean(TABLE_I["Flowers"][method]) == pytest.approx(average, abs=0.051)
+    assert np.mean(TABLE_I["Flowers"]["Baseline-RGB"]) == pytest.approx(68.49)  # printed 68.3
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [("compact/flowers-17", "Flowers"), ("CUB-10", "Birds"), ("cars-196", "Cars"), ("cards", None), ("popout", None)],
+)
+def test_published_set_is_told_by_the_folder_s_name(folder, expected):
+    assert few_shot.published_set(folder) == expected
+
+
+@pytest.mark.parametrize("like", ["Flowers", None])
+def test_figure_has_a_line_a_method_and_axes_with_units(runs, like):
+    figure = few_shot.few_shot_figure(runs, like)
+    (ax,) = figure.axes
+    assert len(ax.containers) == 2
+    assert ax.get_xlabel() == "training pictures per class"
+    assert "%" in ax.get_ylabel()
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "K"]
+
+
+def test_standard_split_has_the_other_systems_published_rows_after_ours(runs):
+    alone = {method: repeats[:1] for (method, shots), repeats in runs.items() if shots == "K"}
+    header, rows, _, csv_rows = few_shot.standard_rows(alone, "Birds")
+    assert header[-1] == "published, Birds"
+    by_name = {row[0]: row for row in rows}
+    assert by_name[METHODS["approach_a"]][-1] == 84.8
+    assert by_name["MA-CNN"][1] is None
+    assert by_name["MA-CNN"][-1] == 86.5
+    assert "Ge-Yu" not in by_name  # no figure for birds
+    assert len(csv_rows) == len(rows)
+
+
+def test_table_iii_pairs_our_predictors_with_the_paper_s():
+    from saliency_keras.metrics.fixations import METRICS
+    from saliency_keras.metrics.scoring import Protocol, Scores
+
+    values = np.arange(16, dtype=float).reshape(2, 8)
+    scores = Scores("osie", ("a", "b"), {"step1": values, "gbvs": values + 1, "human": values}, Protocol(), ())
+    header, rows, _, _ = few_shot.fixations_table(scores, "step1")
+    by_name = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
+    assert by_name["step1"]["AUC-Judd"] == f"{values[:, METRICS.index('AUC-Judd')].mean():.3f}"
+    assert by_name["step1"]["AUC, Toronto"] == f"{TABLE_III['Toronto']['Our Approach (Step I)'][0]:.3f}"
+    assert by_name["gbvs"]["sAUC, SID4VAM"] == "0.628"
+    assert by_name["SalGAN"]["KL"] is None

@@ -1,0 +1,96 @@
+"""Tables of papers from run folders: parts add up, intervals are told for what they are, published stands beside."""
+
+import numpy as np
+import pytest
+
+from saliency_keras.experiments.tables import TABLES, PaperTable, Row
+from saliency_keras.figures import reproduction
+from saliency_keras.figures.reproduction import Results, accuracy, difference
+from saliency_keras.metrics.comparison import t_quantile, wilson_interval
+from saliency_keras.training.runs import Run
+from tests.runs_fixture import write_run
+
+
+@pytest.fixture(scope="module")
+def controls(tmp_path_factory):
+    """A run of every row of the controls, each a bit better than the last."""
+    folder, table = tmp_path_factory.mktemp("runs"), TABLES["controls"]
+    runs = {}
+    for place, row in enumerate(table.rows):
+        skill = 0.5 + 0.1 * place
+        runs[row.name] = [
+            Run.load(write_run(folder / row.name, row.experiment, maps=row.maps, skill=skill, seed=place % 3))
+        ]
+    return Results(table, runs)
+
+
+def test_parts_of_a_gain_add_up_to_the_whole(controls):
+    found = reproduction.attribution(controls)
+    for strategy in ("fanin3", "fanin1", "rgbs"):
+        lines = {what: figure.value for one, what, _, _, figure in found if one == strategy}
+        parts = sum(lines[what] for what, _, _ in reproduction.PARTS)
+        assert parts == pytest.approx(lines["the whole gain"], abs=1e-12)
+        own, baseline = strategy, "rgb_mean" if strategy == "rgbs" else "rgb"
+        tops = [controls.runs[name][0].predictions.correct().mean() for name in (own, baseline)]
+        assert lines["the whole gain"] == pytest.approx(tops[0] - tops[1], abs=1e-12)
+
+
+def test_fan_in_3_is_also_compared_with_its_twins_without_saliency(controls):
+    pairs = {(one, other) for strategy, _, one, other, _ in reproduction.attribution(controls) if strategy == "fanin3"}
+    assert {("noconv2", "rgb"), ("noconv2_pooled", "rgb"), ("fanin3", "noconv2"), ("fanin3", "fanin3_doubled")} <= pairs
+
+
+def test_attribution_is_written_with_a_figure(controls, tmp_path):
+    text = reproduction.write(controls.table, controls, tmp_path, ["Data set made up."])
+    assert text.startswith("# What the gain of each strategy is due to\n")
+    assert "Data set made up." in text
+    assert {path.name for path in tmp_path.iterdir()} == {"table.md", "table.csv", "attribution.png", "curves.png"}
+    assert (tmp_path / "attribution.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_interval_is_wilson_s_for_one_run_over_pictures_for_two_and_over_seeds_for_three():
+    draw = np.random.default_rng(0)
+    runs = [draw.random(200) < 0.6 for _ in range(3)]
+    one = accuracy(runs[:1])
+    assert (one.low, one.high) == wilson_interval(int(runs[0].sum()), 200)
+    two = accuracy(runs[:2])
+    spread = np.mean(runs[:2], axis=0).std() / np.sqrt(200)
+    assert two.high - two.low == pytest.approx(2 * 1.96 * spread, rel=0.05)
+    three = accuracy(runs)
+    means = [run.mean() for run in runs]
+    half = t_quantile(0.95, 2) * np.std(means, ddof=1) / np.sqrt(3)
+    assert (three.low, three.high) == pytest.approx((np.mean(means) - half, np.mean(means) + half))
+
+
+def test_difference_is_paired_picture_by_picture():
+    before = np.arange(100) < 50
+    better = before | (np.arange(100) >= 95)  # five pictures gained, none lost: much narrower than two samples' error
+    found = difference([better], [before])
+    assert found.value == pytest.approx(0.05)
+    assert 0 < found.low < 0.05 < found.high <= 0.1
+
+
+def test_gain_of_full_size_is_the_one_the_text_prints_not_the_difference_at_128_px(tmp_path):
+    table = TABLES["thesis-227"]
+    runs = {}
+    for row in table.rows:
+        published = {"top1": 0.4, "top5": 0.6}
+        runs[row.name] = [Run.load(write_run(tmp_path / row.name, row.experiment, published=published))]
+    header, _, names, rows = reproduction.accuracy_table(Results(table, runs))
+    gains = {row[0]: row[names.index("published_gain")] for row in rows}
+    assert gains == {"rgb-side227": None, "fanin1-side227": 0.0135, "rgbs-side227": None}
+    assert len(header) == 15
+
+
+def test_epochs_to_the_baseline_count_from_1(tmp_path):
+    table = PaperTable("made", "accuracy", (Row("rgb"), Row("fanin3", baseline="rgb")))
+    runs = {
+        "rgb": [Run.load(write_run(tmp_path / "rgb", "rgb", skill=0.5))],
+        "fanin3": [Run.load(write_run(tmp_path / "fanin3", "fanin3", skill=3.0))],
+    }
+    _, _, names, rows = reproduction.accuracy_table(Results(table, runs))
+    reached = rows[1][names.index("epochs_to_baseline")]
+    history = runs["fanin3"][0].history["val_top1"]
+    target = runs["rgb"][0].history["val_top1"][-1]
+    assert history[reached - 1] >= target
+    assert reached == 1 or history[reached - 2] < target

@@ -1,0 +1,242 @@
+"""Tables of the papers: resumable, runs shared, theirs beside ours, one sentence for every mistake."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from saliency_keras.console import UserError
+from saliency_keras.experiments import EXPERIMENTS
+from saliency_keras.experiments.tables import MOST_IMPROVED, STRATEGIES, TABLES
+from saliency_keras.reproduce import main
+from saliency_keras.training.reproduction import Choices, plan
+from tests.small_sets import write_small_set
+
+TINY = ["--epochs", "2", "--set", "dense_units=4", "--set", "batch=16"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("flowers-tiny")
+    write_small_set(folder, side=128, classes=2, train=(16,), val=(23,), separable=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reproduced(data, tmp_path_factory):
+    """Table 4.1's first row and its baseline, and what was printed."""
+    out = tmp_path_factory.mktemp("out")
+    main(["thesis-4.1", "--data", str(data), "--out", str(out), "--only", "fanin2", *TINY])
+    return out
+
+
+def rows_of(path):
+    with open(path, newline="") as file:
+        return {row["row"]: row for row in csv.DictReader(file)}
+
+
+def test_every_row_is_an_experiment_and_comes_after_the_run_it_starts_from():
+    for table in TABLES.values():
+        names = [row.name for row in table.rows]
+        assert len(set(names)) == len(names)
+        for place, row in enumerate(table.rows):
+            assert row.experiment in EXPERIMENTS
+            assert not row.init or row.init in names[:place]
+            assert not row.baseline or row.baseline in names
+        assert all(name in names for wanted in table.figures.values() for name in wanted)
+
+
+def test_controls_begin_with_the_runs_that_answer_the_first_question():
+    names = [row.name for row in TABLES["controls"].rows]
+    assert names[:5] == ["fanin3", "noconv2", "noconv2_pooled", "fanin3-shuffled", "rgb"]
+    for strategy in STRATEGIES:
+        maps = {"", "-shuffled", "-shuffled_in_class", "-center", "-uniform"}
+        assert {strategy + one for one in maps} <= set(names)
+
+
+def test_published_classes_are_those_of_table_4_2():
+    assert [percent for _, percent in MOST_IMPROVED["fanin3"]] == [46, 43, 43]
+    assert sum(len(classes) for classes in MOST_IMPROVED.values()) == 21
+
+
+def test_table_has_theirs_beside_ours_with_the_gain_over_the_right_baseline(reproduced):
+    rows = rows_of(reproduced / "thesis-4.1" / "table.csv")
+    assert list(rows) == ["rgb", "fanin2"]
+    assert (rows["rgb"]["published_top1"], rows["fanin2"]["published_top1"]) == ("0.366", "0.366")
+    assert float(rows["fanin2"]["published_gain"]) == 0
+    for name, row in rows.items():
+        summary = json.loads((reproduced / "runs" / name / "summary.json").read_text())
+        assert float(row["top1"]) == pytest.approx(summary["last"]["val_top1"], abs=1e-6)
+        assert int(row["parameters"]) == summary["parameters"]["total"]
+        assert float(row["top1_low"]) <= float(row["top1"]) <= float(row["top1_high"])
+    gain = float(rows["fanin2"]["top1"]) - float(rows["rgb"]["top1"])
+    assert float(rows["fanin2"]["gain"]) == pytest.approx(gain, abs=1e-5)
+    text = (reproduced / "thesis-4.1" / "table.md").read_text()
+    assert " 36.60 |" in text
+    assert "95 % interval" in text
+    assert (reproduced / "thesis-4.1" / "figure-4.9.png").stat().st_size > 5000
+    assert not (reproduced / "thesis-4.1" / "figure-4.5.png").exists()
+
+
+def test_second_attempt_trains_nothing_and_another_table_takes_the_runs_over(data, reproduced, capsys):
+    stamps = {path: path.stat().st_mtime_ns for path in reproduced.glob("runs/*/*")}
+    main(["thesis-4.2", "--data", str(data), "--out", str(reproduced), "--only", "fanin2", *TINY])
+    printed = capsys.readouterr().out
+    assert "2 runs, 2 finished, 0 left" in printed
+    assert "epoch" not in printed.splitlines()[1]
+    assert stamps == {path: path.stat().st_mtime_ns for path in reproduced.glob("runs/*/*")}
+    with open(reproduced / "thesis-4.2" / "table.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["published class"] for row in rows][:2] == ["Can opener", "Hair spray"]
+    assert all(row["of"] in ("12", "11") for row in rows)
+
+
+def test_other_choices_for_the_same_folder_are_refused(data, reproduced):
+    with pytest.raises(UserError, match="another experiment"):
+        main(
+            [
+                "thesis-4.1",
+                "--data",
+                str(data),
+                "--out",
+                str(reproduced),
+                "--only",
+                "fanin2",
+                "--epochs",
+                "3",
+                *TINY[2:],
+            ]
+        )
+
+
+def test_repeats_are_seeds_and_their_interval_is_over_seeds_from_three_on():
+    runs = plan(TABLES["thesis-4.1"], Choices(Path("data"), Path("out"), repeats=3, only=("fanin3",)))
+    names = ["fanin3", "rgb", "fanin3-seed1", "rgb-seed1", "fanin3-seed2", "rgb-seed2"]
+    assert [run.folder.name for run in runs] == names
+    assert [run.seed for run in runs] == [0, 0, 1, 1, 2, 2]
+
+
+def test_preparations_are_shortened_in_proportion_to_the_rows():
+    runs = plan(TABLES["thesis-pretrained"], Choices(Path("data"), Path("out"), epochs=10))
+    assert [(run.row.name, run.experiment.epochs) for run in runs[:2]] == [("rgb", 30), ("rgb_1s2s_pretrained", 10)]
+    assert runs[1].init == Path("out/runs/rgb")
+
+
+def test_setting_may_be_for_one_experiment_alone():
+    settings = ("learning_rate=0.5", "pretrain_alexnet:learning_rate=0.25")
+    choices = Choices(Path("data"), Path("out"), Path("large"), shots=("1",), repeats=1, settings=settings)
+    rates = {run.row.experiment: run.experiment.learning_rate for run in plan(TABLES["hallucination-1"], choices)}
+    assert rates["pretrain_alexnet"] == 0.25
+    assert rates["approach_a_alexnet"] == 0.5
+
+
+def test_few_shot_plan_is_methods_times_shots_times_repeats_after_two_preparations():
+    choices = Choices(Path("data"), Path("out"), Path("large"), repeats=2, shots=("1", "K"))
+    runs = plan(TABLES["hallucination-1"], choices)
+    assert len(runs) == 2 + 5 * 2 * 2
+    assert [run.row.experiment for run in runs[:2]] == ["pretrain_alexnet", "hallucination_step1_alexnet"]
+    assert all(run.data == Path("large" if run.row.preparation else "data") for run in runs)
+    last = runs[-1]
+    assert (last.experiment.few_shot, last.seed, last.folder.name) == ("K", 1, "approach_b_alexnet-kK-seed1")
+    assert last.init == Path("out/runs/hallucination_step1_alexnet")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["thesis-9"], "there is no table 'thesis-9'; choose one of thesis-4.1"),
+        (["thesis-4.1"], "wants a compact data set"),
+        (["thesis-4.1", "--data", "nowhere"], "nowhere"),
+        (["thesis-4.1", "--data", "x", "--epochs", "0"], "at least 1"),
+        (["thesis-4.1", "--data", "x", "--only", "fanin4"], "no row 'fanin4'"),
+        (["thesis-4.1", "--data", "x", "--set", "few=1"], "fits no experiment"),
+        (["hallucination-1", "--data", "x"], "--large DIR"),
+        (["hallucination-1", "--data", "x", "--large", "y", "--shots", "4"], "Received: 4"),
+        (["hallucination-3", "--data", "x"], "--fixations DIR"),
+    ],
+)
+def test_mistake_is_one_sentence(words, says, tmp_path):
+    with pytest.raises(UserError, match=says):
+        main([*words, "--out", str(tmp_path / "out")])
+
+
+def test_list_names_every_table(capsys):
+    main(["--list"])
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in TABLES)
+
+
+@pytest.mark.slow
+def test_killed_reproduction_goes_on_where_it_was(data, tmp_path):
+    words = [sys.executable, "-m", "saliency_keras.reproduce", "thesis-4.1", "--only", "rgbs", *TINY]
+    words += ["--data", str(data), "--out", str(tmp_path)]
+    root = Path(__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    process = subprocess.Popen(words, cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while not (tmp_path / "runs/rgb_mean/summary.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    stamp = (tmp_path / "runs/rgb_mean/model.keras").stat().st_mtime_ns
+    done = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "[2/2] rgbs, seed 0, 2 epochs; 0 runs left after it" in done.stdout
+    assert (tmp_path / "runs/rgb_mean/model.keras").stat().st_mtime_ns == stamp
+    assert list(rows_of(tmp_path / "thesis-4.1" / "table.csv")) == ["rgb_mean", "rgbs"]
+
+
+HALLUCINATION = ["--epochs", "1", *TINY[2:], "--set", "side=100", "--repeats", "1", "--shots", "1"]
+
+
+@pytest.fixture(scope="module")
+def hallucinated(data, tmp_path_factory):
+    """Table I with one picture per class, once."""
+    large, out = tmp_path_factory.mktemp("large"), tmp_path_factory.mktemp("hallucination")
+    write_small_set(large, side=112, classes=2, train=(16,), val=(20,), seed=1, separable=True)
+    words = ["--data", str(data), "--large", str(large), "--out", str(out), *HALLUCINATION]
+    main(["hallucination-1", *words])
+    return large, out
+
+
+@pytest.mark.slow
+def test_table_i_has_every_method_with_the_paper_s_figure_and_a_plot(hallucinated):
+    _, out = hallucinated
+    with open(out / "hallucination-1" / "table.csv", newline="") as file:
+        rows = {row["method"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["baseline_rgb", "scratch_sal", "smic", "approach_a", "approach_b"]
+    assert float(rows["smic"]["published"]) == 0.376  # the folder is named after flowers
+    assert rows["approach_a"]["map_variance"]
+    assert rows["baseline_rgb"]["map_variance"] == rows["baseline_rgb"]["gain"] == ""
+    assert (out / "hallucination-1" / "accuracy.png").exists()
+    kept = {path.parent.name for path in out.glob("runs/*/model.keras")}
+    assert kept == {"pretrain_alexnet", "hallucination_step1_alexnet"}
+
+
+@pytest.mark.slow
+def test_table_iii_scores_the_map_of_step_1_of_the_same_folder(hallucinated, tmp_path):
+    import numpy as np
+    from PIL import Image
+
+    large, out = hallucinated
+    draw = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    lines = ["image,subject,x,y"]
+    for index in range(3):
+        Image.fromarray(draw.integers(0, 256, (72, 96, 3), np.uint8)).save(tmp_path / "images" / f"{index}.png")
+        lines += [f"{index}.png,{who},{draw.integers(96)},{draw.integers(72)}" for who in "abcd"]
+    (tmp_path / "fixations.csv").write_text("\n".join(lines) + "\n")
+    words = ["--data", str(large), "--out", str(out), "--fixations", str(tmp_path), *HALLUCINATION[:-4]]
+    main(["hallucination-3", *words])
+    with open(out / "hallucination-3" / "table.csv", newline="") as file:
+        rows = {row["predictor"]: row for row in csv.DictReader(file)}
+    assert 0 < float(rows["hallucination_step1_alexnet"]["AUC-Judd"]) < 1
+    assert rows["hallucination_step1_alexnet"]["sAUC, SID4VAM"] == "0.627"
+    assert rows["SalGAN"]["AUC-Judd"] == ""
+    assert (out / "hallucination-3" / "maps.png").exists()
