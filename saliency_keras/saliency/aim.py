@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from saliency_keras.saliency.filtering import blur, enlarge, fitted_size, small_planes
+from saliency_keras.saliency.per_picture import PerPicture
 
 WORKING_SIDE = 128
 
 
-class AIM:
+class AIM(PerPicture):
     """Self-information of independent components.
 
     Args:
@@ -35,23 +36,8 @@ class AIM:
     def __init__(self, bins=128, sigma_density=2.0, sigma_blur=0.04):
         self.parameters = {"bins": bins, "sigma_density": sigma_density, "sigma_blur": sigma_blur}
 
-    def __call__(self, images):
-        """Maps of a batch.
-
-        Args:
-            images: uint8 array `(pictures, height, width, 3)`, RGB.
-
-        Returns:
-            float32 array `(pictures, height, width)`, the blurred self-information in nats less its least value in
-            the picture. A picture without any contrast gets ones. The map of a picture is the same to the last
-            bit in every batch.
-        """
-        maps = np.empty(images.shape[:3], np.float32)
-        for image, one in zip(images, maps, strict=True):
-            one[...] = self._map(image)
-        return maps
-
-    def _map(self, image):
+    def map_of(self, image):
+        """The map of one picture. The blurred self-information in nats, less its least value in the picture."""
         height, width = image.shape[:2]
         small = fitted_size(height, width, WORKING_SIDE)
         responses = component_responses(small_planes(image, *small))

@@ -19,12 +19,13 @@ import functools
 import numpy as np
 
 from saliency_keras.saliency.filtering import enlarge, fitted_size, gabor_energy, resize, small_planes
+from saliency_keras.saliency.per_picture import PerPicture
 
 # A channel whose values differ by less than a quarter grey level is flat: what is left is rounding.
 FLAT = 1e-3
 
 
-class GBVS:
+class GBVS(PerPicture):
     """Graph-based visual saliency.
 
     Args:
@@ -57,22 +58,8 @@ class GBVS:
             "sigma_blur": sigma_blur,
         }
 
-    def __call__(self, images):
-        """Maps of a batch.
-
-        Args:
-            images: uint8 array `(pictures, height, width, 3)`, RGB.
-
-        Returns:
-            float32 array `(pictures, height, width)`, not negative, mean 1 before the final blur. A picture without
-            any contrast gets ones. The map of a picture is the same to the last bit in every batch.
-        """
-        maps = np.empty(images.shape[:3], np.float32)
-        for image, one in zip(images, maps, strict=True):
-            one[...] = self._map(image)
-        return maps
-
-    def _map(self, image):
+    def map_of(self, image):
+        """The map of one picture. Mean 1 before the final blur."""
         height, width = image.shape[:2]
         small = fitted_size(height, width, self.parameters["map_side"])
         total = np.zeros(small, np.float32)

@@ -18,6 +18,7 @@ import functools
 import numpy as np
 
 from saliency_keras.saliency.filtering import enlarge, fitted_size, gabor_energy, resize, small_planes
+from saliency_keras.saliency.per_picture import PerPicture
 
 CENTRES = (2, 3, 4)
 DELTAS = (3, 4)
@@ -26,7 +27,7 @@ COLOURS, INTENSITY, ORIENTATIONS = slice(0, 2), slice(2, 3), slice(3, 7)
 FLAT = 1e-3
 
 
-class Itti:
+class Itti(PerPicture):
     """Saliency by centre and surround.
 
     Args:
@@ -47,22 +48,7 @@ class Itti:
             "sigma_blur": sigma_blur,
         }
 
-    def __call__(self, images):
-        """Maps of a batch.
-
-        Args:
-            images: uint8 array `(pictures, height, width, 3)`, RGB.
-
-        Returns:
-            float32 array `(pictures, height, width)`, not negative. A picture without any contrast gets ones. The map
-            of a picture is the same to the last bit in every batch.
-        """
-        maps = np.empty(images.shape[:3], np.float32)
-        for image, one in zip(images, maps, strict=True):
-            one[...] = self._map(image)
-        return maps
-
-    def _map(self, image):
+    def map_of(self, image):
         height, width = image.shape[:2]
         pyramid = self._pyramid(image)
         small = pyramid[4].shape[1:]

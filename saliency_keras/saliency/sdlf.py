@@ -17,13 +17,14 @@ import math
 import numpy as np
 
 from saliency_keras.saliency.filtering import blur, enlarge, fitted_size, gabor_responses, resize, small_planes
+from saliency_keras.saliency.per_picture import PerPicture
 
 # Least and greatest exponent: a density with tails so heavy that its moments lose meaning, and the Gaussian.
 EXPONENTS = (0.05, 1.0)
 FLAT = 1e-3
 
 
-class SDLF:
+class SDLF(PerPicture):
     """Saliency of distinctive local features.
 
     Args:
@@ -48,22 +49,8 @@ class SDLF:
             "sigma_blur": sigma_blur,
         }
 
-    def __call__(self, images):
-        """Maps of a batch.
-
-        Args:
-            images: uint8 array `(pictures, height, width, 3)`, RGB.
-
-        Returns:
-            float32 array `(pictures, height, width)`, not negative, greatest before the blur 1. A picture without any
-            contrast gets ones. The map of a picture is the same to the last bit in every batch.
-        """
-        maps = np.empty(images.shape[:3], np.float32)
-        for image, one in zip(images, maps, strict=True):
-            one[...] = self._map(image)
-        return maps
-
-    def _map(self, image):
+    def map_of(self, image):
+        """The map of one picture. Greatest before the blur 1."""
         height, width = image.shape[:2]
         small = fitted_size(height, width, self.parameters["working_side"])
         features = self._features(small_planes(image, *small))
