@@ -26,6 +26,7 @@ def _parser():
     parser.add_argument("--maps", default="own", help=f"saliency shown to the network: {MAPS} (default: own)")
     parser.add_argument("--init", metavar="RUN", help="run folder whose weights to start from")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="default: float32")
+    parser.add_argument("--augment", choices=["host", "device"], default="host", help="where to crop (default: host)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; repeatable")
     return parser
@@ -62,7 +63,8 @@ def main(arguments=None):
 
     from saliency_keras.training.train import train
 
-    summary = train(chosen, data, out, options.maps, options.seed, options.precision, options.init, options.resume)
+    settings = options.maps, options.seed, options.precision, options.init, options.resume, options.augment
+    summary = train(chosen, data, out, *settings)
     last, best = summary["last"], summary["best"]
     print(
         f"{chosen.name}: Top-1 {last['val_top1']:.2%}, Top-5 {last['val_top5']:.2%} after {summary['epochs']} epochs "

@@ -5,6 +5,7 @@ import keras
 import numpy as np
 
 from saliency_keras.console import UserError, whole_file
+from saliency_keras.data.device import crops
 from saliency_keras.data.few_shot import few_shot, hold_out
 from saliency_keras.data.reader import Reader
 from saliency_keras.metrics.classification import Top1, Top5, first_classes, rank_of_true_class
@@ -15,7 +16,7 @@ from saliency_keras.training.fit import Job
 HELD_OUT = 0.2  # of each class, where a run trains on the val split
 
 
-def classification_job(experiment, manifest, maps, seed):
+def classification_job(experiment, manifest, maps, seed, augment="host"):
     """Prepares the training of a classifier.
 
     Args:
@@ -23,6 +24,7 @@ def classification_job(experiment, manifest, maps, seed):
         manifest: The compact set's `Manifest`.
         maps: Which maps the network is shown, as `--maps`.
         seed: Seed of order, crops and flips.
+        augment: Where pictures are cropped and flipped, `"host"` or `"device"`; the pixels are the same.
 
     Returns:
         A `Job`.
@@ -35,10 +37,11 @@ def classification_job(experiment, manifest, maps, seed):
     shown = maps if uses_saliency(experiment.network, experiment.arguments) else None
     parts = _parts(experiment, manifest, seed)
 
-    def reader(split, places):
-        return Reader(manifest, split, experiment.side, experiment.batch, shown, seed, subset=places)
+    def reader(split, places, augment="host"):
+        size = experiment.side, experiment.batch
+        return Reader(manifest, split, *size, shown, seed, subset=places, augment=augment)
 
-    train, val = reader(*parts["train"]), reader(*parts["validation"])
+    train, val = reader(*parts["train"], augment), reader(*parts["validation"])
     mean = (*manifest.mean_rgb, train.mean_saliency) if experiment.subtract_mean else None
     model = build(experiment.network, experiment.arguments, experiment.side, len(manifest.classes), mean)
 
@@ -62,9 +65,20 @@ def classification_job(experiment, manifest, maps, seed):
         steps=train.steps,
         pictures=train.steps * min(experiment.batch, train.records),
         training=train.training,
-        validation=val.validation,
+        validation=val.validation if augment == "host" else reader(*parts["validation"], augment).validation,
         finish=finish,
+        fed=None if augment == "host" else _behind_crops(model, manifest.side, experiment.side),
     )
+
+
+def _behind_crops(model, stored, side):
+    """The model fed with whole pictures and where to crop them, as the reader gives them with `augment="device"`."""
+    inputs = {
+        "words": keras.Input((stored, stored), dtype="int32", name="words"),
+        "box": keras.Input((3,), dtype="int32", name="box"),
+    }
+    cropped = dict(zip(("image", "saliency"), crops(inputs["words"], inputs["box"], side), strict=True))
+    return keras.Model(inputs, model({name: cropped[name] for name in model.input}))
 
 
 def _parts(experiment, manifest, seed):

@@ -41,6 +41,7 @@ class Job:
         validation: Function without arguments that gives the validation batches.
         finish: Function of the trained model and the run folder that writes what its kind of run has besides and
             returns what it adds to the summary.
+        fed: `model` behind the crops that it makes on the device, where the batches are whole pictures.
     """
 
     model: keras.Model
@@ -52,6 +53,7 @@ class Job:
     training: Callable
     validation: Callable
     finish: Callable
+    fed: keras.Model | None = None
 
 
 def fit(job, experiment, folder):
@@ -69,7 +71,8 @@ def fit(job, experiment, folder):
         UserError: If the loss is not finite; the sentence names epoch and step.
     """
     folder = Path(folder)
-    model = keras.Model(job.model.input, job.model.output)  # compiled; the job's own stays free of what a file lacks
+    fed = job.fed or job.model
+    model = keras.Model(fed.input, fed.output)  # compiled; the job's own stays free of what a file lacks
     model.compile(
         _optimizer(experiment),
         loss=job.loss,

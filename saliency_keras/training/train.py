@@ -38,7 +38,7 @@ DEAD = 0.5  # share of all-zero maps above which a run says so
 MUST_AGREE = ("experiment", "maps", "seed", "precision", "init", "backend")  # between a run and its resumption
 
 
-def train(experiment, data, out, maps="own", seed=0, precision="float32", init=None, resume=False):
+def train(experiment, data, out, maps="own", seed=0, precision="float32", init=None, resume=False, augment="host"):
     """Trains an experiment into a run folder.
 
     Args:
@@ -51,6 +51,7 @@ def train(experiment, data, out, maps="own", seed=0, precision="float32", init=N
         precision: `"float32"`, or `"bfloat16"` for half the bytes in activations; weights stay float32.
         init: Run folder whose weights to start from, or `None`.
         resume: Whether to go on with the run in `out`.
+        augment: Where pictures are cropped and flipped, `"host"` or `"device"`; the pixels are the same.
 
     Returns:
         The run's summary, as in `summary.json`.
@@ -66,14 +67,14 @@ def train(experiment, data, out, maps="own", seed=0, precision="float32", init=N
         )
     _check_out(out, resume)
     manifest = Manifest.load(data)
-    config = _config(experiment, manifest, maps, seed, precision, init)
+    config = _config(experiment, manifest, maps, seed, precision, init, augment)
     if resume:
         _check_same(config, out)
         if (out / "summary.json").is_file():
             return json.loads((out / "summary.json").read_text(encoding="utf-8"))
     manifest.check_sums()
     _be_reproducible(seed, precision)
-    job = classification_job(experiment, manifest, maps, seed)
+    job = classification_job(experiment, manifest, maps, seed, augment)
     config["carried"] = _initial_weights(experiment, job.model, init, seed)
     config["frozen"] = freeze(job.model, experiment.freeze)
     _check_frozen(experiment, config)
@@ -169,7 +170,7 @@ def _check_out(out, resume):
         raise UserError(f"{out} is not empty; go on with its run by --resume, or choose another --out.")
 
 
-def _config(experiment, manifest, maps, seed, precision, init):
+def _config(experiment, manifest, maps, seed, precision, init, augment):
     libraries = ["keras", "numpy", "h5py", keras.backend.backend()]
     return {
         "experiment": json.loads(json.dumps(dataclasses.asdict(experiment))),
@@ -185,6 +186,7 @@ def _config(experiment, manifest, maps, seed, precision, init):
         "maps": maps,
         "seed": seed,
         "precision": precision,
+        "augment": augment,
         "init": str(init) if init else None,
         "backend": keras.backend.backend(),
         "versions": {
