@@ -56,7 +56,8 @@ class PaperTable:
         kind: How it is written: `"accuracy"`, `"classes"` (most improved classes), `"attribution"` (what a gain is
             due to), `"few_shot"` or `"fixations"`.
         rows: Its `Row`s, in the order of training: an interrupted reproduction has the first ones.
-        figures: From a figure's file name to the names of the rows whose curves it shows.
+        figures: From a figure's file name to the names of the rows whose curves it shows; of a single row, also in
+            training.
         beside: Further published rows: from a name to `{column: percent}`.
         repeats: Runs of each row unless told otherwise.
         note: A sentence under the table.
@@ -144,19 +145,24 @@ def _hallucination(base, *, step1_only=False):
 
 
 FAN_INS = ("fanin1", "fanin2", "fanin3")
-CONCATENATED = {"figure-4.3.png": ("rgb_mean", "rgbs"), "figure-4.4.png": ("rgb_mean", "rgb_1s2s")}
 TABLES = {
     "thesis-4.1": PaperTable(
         "Thesis, Table 4.1: concatenation and Fan-in from scratch, 128 px",
         "accuracy",
         _thesis_rows("fanin3", "rgb", "fanin1", "fanin2"),
         {
-            **CONCATENATED,
+            "figure-4.1-128px.png": ("rgb",),
+            "figure-4.3.png": ("rgbs",),
+            "figure-4.4.png": ("rgb_1s2s",),
             "figure-4.5.png": ("rgb_mean", "rgbs", "rgb_1s2s"),
+            "figure-4.6.png": ("fanin1",),
             "figure-4.7.png": ("rgb", "fanin1"),
+            "figure-4.8.png": ("fanin2",),
             "figure-4.9.png": ("rgb", "fanin2"),
+            "figure-4.10.png": ("fanin3",),
             "figure-4.11.png": ("rgb", "fanin3"),
-            "figure-4.12.png": ("rgb", *FAN_INS),
+            "figure-4.12.png": FAN_INS,
+            "figure-4.13.png": ("rgb", *FAN_INS),
         },
         note="Fan-in3 lacks the second convolution and its pooling, so its first dense layer is 36 times as wide; "
         "`controls` tells what that does without any saliency.",
@@ -189,7 +195,12 @@ TABLES = {
         "Thesis, Figs. 4.15 and 4.16: full size, 227 px",
         "accuracy",
         FULL_SIZE_ROWS,
-        {"figure-4.15.png": ("rgb-side227", "rgbs-side227"), "figure-4.16.png": ("rgb-side227", "fanin1-side227")},
+        {
+            "figure-4.1-227px.png": ("rgb-side227",),
+            "figure-4.15-rgbs.png": ("rgbs-side227",),
+            "figure-4.15-fanin1.png": ("fanin1-side227",),
+            "figure-4.16.png": ("rgb-side227", "rgbs-side227", "fanin1-side227"),
+        },
         note="No accuracy is printed at 227 px, only Fan-in1's gain of 1.35 points (§4.6). `rgbs` is mean subtracted.",
     ),
     "thesis-4.2-227": PaperTable(

@@ -46,6 +46,7 @@ def _fixations(table, planned, folder, fixations):
 
     run = next(one for one in planned if one.row.experiment.startswith("hallucination_step1"))
     own = predictor(str(run.folder))
+    own.name = "step 1"
     sources = [own, *(predictor(name) for name in ("gbvs", "itti", "aim", "sdlf", "center"))]
     fixation_set, protocol = read_fixation_set(fixations), Protocol()
     scores = score_set(fixation_set, sources, protocol)

@@ -15,7 +15,7 @@ from saliency_keras.console import whole_file
 from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.experiments.tables import CONTROL_MAPS, MOST_IMPROVED, STRATEGIES
 from saliency_keras.figures import style
-from saliency_keras.figures.curves import comparison_figure
+from saliency_keras.figures.curves import comparison_figure, run_figure
 from saliency_keras.figures.table import markdown_table, percent, points, write_csv
 from saliency_keras.metrics.comparison import (
     bootstrap_interval,
@@ -270,9 +270,10 @@ def write(table, results, folder, head):
     header, rows, csv_header, csv_rows = kinds[table.kind](results)
     figures = {}
     for name, wanted in table.figures.items():
-        there = [one for one in wanted if one in results.runs]
-        if there:
-            figures[name] = comparison_figure([results.runs[one][0] for one in there], there)
+        if all(one in results.runs for one in wanted):
+            first = [results.runs[one][0] for one in wanted]
+            alone = len(first) == 1
+            figures[name] = run_figure(first[0].config, first[0].history) if alone else comparison_figure(first, wanted)
     if table.kind == "attribution" and rows:
         figures["attribution.png"] = attribution_figure(results)
     return write_files(folder, table, head, (header, rows), (csv_header, csv_rows), figures)
