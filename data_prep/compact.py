@@ -1,12 +1,20 @@
-"""python -m data_prep.compact SOURCE OUT [--saliency PREDICTOR] [--side S] [--codec raw|jpeg|npy] ...
+"""python -m data_prep.compact SOURCE OUT [--saliency PREDICTOR] [--maps NAME=DIR] [--side S] [--codec raw|jpeg|npy] ...
 
 Turns pictures into a compact data set: pictures and their saliency maps side by side in shards that
 `saliency_keras.data` reads. SOURCE is a folder with `train/CLASS/*` and `val/CLASS/*` (a `classes.csv` with the
 columns class,name beside them gives the classes human names); `tfds:NAME`, a set of TensorFlow Datasets;
 `imagenet:DIR`, DIR having ILSVRC2012 as tars or folders; or `popout` for the built-in pictures. Prints how many
 pictures, how many bytes and how much room there is before it starts, and what was written and skipped at the end.
-Stopped and run again, it goes on where it was. Where SOURCE is a finished compact data set, its records are written
-anew in another --codec, pictures, maps and order as they are.
+Stopped and run again, it goes on where it was.
+
+Maps computed elsewhere come with --maps NAME=DIR: one grey picture for each picture of SOURCE, brighter where people
+look, of its relative stem (`photos/train/cat/7.jpg` has `DIR/train/cat/7.png`; other sources go by the picture's id)
+and of its aspect. --saliency and --maps may be repeated and mixed: the maps are kept in the order given, the first one
+interleaved with the pictures, which is what training uses unless told otherwise; gbvs is predicted only where neither
+is given. A map that is missing, cannot be read or has another aspect stops the run with a sentence.
+
+Where SOURCE is a finished compact data set, its records are written anew in another --codec, pictures, maps and order
+as they are.
 """
 
 import argparse
@@ -32,10 +40,16 @@ def main(arguments=None):
     from data_prep.compaction import compact
     from data_prep.sources import open_source
 
+    source = open_source(options.source)
+    chosen = options.saliency or ["gbvs"]
+    if folders := dict(one for one in chosen if isinstance(one, tuple)):
+        from data_prep.map_folders import SourceWithMaps
+
+        source = SourceWithMaps(source, folders)
     manifest = compact(
-        open_source(options.source),
+        source,
         options.out,
-        saliency=options.saliency or ["gbvs"],
+        saliency=[one[0] if isinstance(one, tuple) else one for one in chosen],
         side=options.side or 144,
         codec=options.codec,
         shards=options.shards,
@@ -54,8 +68,8 @@ def main(arguments=None):
 def _convert(options):
     from data_prep.convert import convert
 
-    fixed = ("saliency", "side", "shards", "limit", "seed")
-    if given := [f"--{name}" for name in fixed if getattr(options, name) is not None]:
+    fixed = {"saliency": "--saliency or --maps"} | {name: f"--{name}" for name in ("side", "shards", "limit", "seed")}
+    if given := [words for name, words in fixed.items() if getattr(options, name) is not None]:
         raise console.UserError(
             f"{options.source} is a compact data set: its records are as they are, only --codec can be chosen. "
             f"Received: {', '.join(given)}"
@@ -78,6 +92,14 @@ def _parse(arguments):
     parser.add_argument(
         "--saliency", action="append", metavar="PREDICTOR", help="saliency predictor; may be repeated (default: gbvs)"
     )
+    parser.add_argument(
+        "--maps",
+        dest="saliency",
+        type=_named_folder,
+        action="append",
+        metavar="NAME=DIR",
+        help="maps computed elsewhere, DIR/train/CLASS/STEM.png for each picture; may be repeated",
+    )
     parser.add_argument("--side", type=int, help="stored width and height in pixels (default: 144)")
     parser.add_argument("--codec", default="raw", help="raw, jpeg or npy (default: raw)")
     parser.add_argument("--shards", type=int, help="train shards (default: by size, 128 MiB at most each)")
@@ -85,6 +107,13 @@ def _parse(arguments):
     parser.add_argument("--limit", type=int, help="pictures to take of each split, a keyed sample (default: all)")
     parser.add_argument("--seed", type=int, help="seed of the order on disk (default: 0)")
     return parser.parse_args(arguments)
+
+
+def _named_folder(text):
+    name, _, folder = text.partition("=")
+    if not name or not folder:
+        raise argparse.ArgumentTypeError(f"must be NAME=DIR; received {text}")
+    return name, folder
 
 
 def _positive(text):

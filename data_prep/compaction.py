@@ -6,25 +6,23 @@ unfinished, one with a manifest is finished, and a run that finds its own plan g
 How a shard is written is in `data_prep.shards`, what happens to a picture in `data_prep.prepare`.
 """
 
-import concurrent.futures
 import contextlib
 import csv
 import dataclasses
 import fcntl
+import functools
 import hashlib
 import importlib.metadata
 import json
-import multiprocessing
 import os
 import shutil
-import signal
-import threading
 import time
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from data_prep import shards as sharding
-from saliency_keras.console import UserError, progress, quiet_tensorflow, whole_file
+from data_prep.sources import UnusableMap
+from data_prep.workers import cores, in_workers
+from saliency_keras.console import UserError, progress, whole_file
 from saliency_keras.data.manifest import CODECS, SPLITS, Manifest, SaliencyMap, Shard, Split
 from saliency_keras.saliency import predictor
 
@@ -90,8 +88,12 @@ def compact(source, out, saliency=("gbvs",), side=144, codec="raw", shards=None,
         _check_space(out, plan)
         with whole_file(out / PLAN, "w", encoding="utf-8") as file:
             json.dump({"plan": plan.digest, "libraries": _versions()}, file)
-        workers = _cores() if workers is None else workers
-        results = _write_shards(plan, out, workers)
+        try:
+            results = _write_shards(plan, out, cores() if workers is None else workers)
+        except UnusableMap:
+            # Mended maps are other maps: nothing that is here could be part of their set.
+            shutil.rmtree(out)
+            raise
         return _finish(out, plan, results)
 
 
@@ -119,10 +121,13 @@ def make_plan(source, saliency=("gbvs",), side=144, codec="raw", shards=None, li
         raise UserError(f"the codec must be {', '.join(CODECS[:-1])} or {CODECS[-1]}; received {codec!r}.")
     if limit is not None and limit < 1:
         raise UserError(f"the limit must be 1 or more pictures; received {limit}.")
-    maps = (*saliency, *(name for name in source.own_maps if name not in saliency))
+    # A run folder makes a map of the folder's name: a path could not be part of a shard's name.
+    predicted = {word: predictor(word) for word in saliency if word not in source.own_maps}
+    named = [predicted[word].name if word in predicted else word for word in saliency]
+    maps = (*named, *(name for name in source.own_maps if name not in named))
     if len(set(maps)) < len(maps):
         raise UserError(f"each saliency map can be there once only; received {', '.join(saliency)}.")
-    predictors = {name: predictor(name) for name in maps if name not in source.own_maps}
+    predictors = {one.name: one for one in predicted.values()}
     content = hashlib.sha256()
     tasks = []
     for split in SPLITS:
@@ -144,7 +149,7 @@ def make_plan(source, saliency=("gbvs",), side=144, codec="raw", shards=None, li
     per_picture = sharding.record_bytes(side, codec) + (len(maps) - 1) * sharding.record_bytes(side, codec) // 4
     facts = [
         *(source.description, source.classes, side, codec, seed, limit, [task.files for task in tasks]),
-        [[name, _described(predictors.get(name))] for name in maps],
+        [[name, described_predictor(predictors.get(name))] for name in maps],
     ]
     content.update(json.dumps(facts, sort_keys=True).encode())
     return Plan(tuple(tasks), source, predictors, seed, content.hexdigest(), pictures * per_picture)
@@ -160,16 +165,11 @@ def _check_ids(pictures, split):
         places[picture.id] = picture.place
 
 
-def _described(maker):
+def described_predictor(maker):
     """A predictor as plan and manifest name it; a map without one is the source's own."""
     if maker is None:
         return {"name": "source"}
     return {"name": maker.name, "version": maker.version, "parameters": maker.parameters}
-
-
-def _cores():
-    """Number of cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _versions():
@@ -188,13 +188,20 @@ def _claimed(out, plan):
         raise UserError(f"{out} is a file; OUT is the folder to make.")
     _check_ours(out, plan)
     out.mkdir(parents=True, exist_ok=True)
+    with exclusive(out):
+        _check_ours(out, plan)
+        yield
+
+
+@contextlib.contextmanager
+def exclusive(out):
+    """Keeps other runs that write out of a folder until the block ends."""
     handle = os.open(out, os.O_RDONLY)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"another run is writing {out} just now; wait for it or choose another folder.") from None
-        _check_ours(out, plan)
         yield
     finally:
         os.close(handle)
@@ -237,8 +244,9 @@ def _finished(out, plan):
         manifest = Manifest.load(out)
     except UserError as error:
         print(f"{error} Making the set again.")
-        for name in ("manifest.json", "skipped.csv", *(name for task in plan.tasks for name in task.files)):
-            (out / name).unlink(missing_ok=True)
+        # All shards, not only the plan's: maps that were added later go with the pictures they belong to.
+        for path in (out / "manifest.json", out / "skipped.csv", *out.glob("*-of-*")):
+            path.unlink(missing_ok=True)
         return None
     # Killed between the manifest and the clearing up: only the latter is left to do.
     _clear_up(out, plan)
@@ -266,22 +274,22 @@ def _check_space(out, plan):
     counts = " + ".join(f"{plan.pictures(split):,} {split}" for split in SPLITS)
     print(
         f"{counts} pictures of {len(plan.source.classes)} classes at {task.side} px, {task.codec}, "
-        f"{', '.join(task.maps)}: about {_size(plan.bytes)} in {len(plan.tasks)} shards; {_size(free)} free.",
+        f"{', '.join(task.maps)}: about {size_text(plan.bytes)} in {len(plan.tasks)} shards; {size_text(free)} free.",
         flush=True,
     )
     if needed > free:
         each = plan.bytes / sum(len(task.pictures) for task in plan.tasks)
         jpeg = sharding.record_bytes(task.side, "jpeg") / sharding.record_bytes(task.side, "raw") * plan.bytes
-        instead = f"--codec jpeg (about {_size(jpeg)}), " if task.codec != "jpeg" else ""
+        instead = f"--codec jpeg (about {size_text(jpeg)}), " if task.codec != "jpeg" else ""
         with contextlib.suppress(OSError):
             out.rmdir()
         raise UserError(
-            f"about {_size(needed)} are needed and {_size(free)} are free in {out}: use {instead}a smaller --side, "
-            f"or --limit (about {int(free / each):,} pictures fit)."
+            f"about {size_text(needed)} are needed and {size_text(free)} are free in {out}: "
+            f"use {instead}a smaller --side, or --limit (about {int(free / each):,} pictures fit)."
         )
 
 
-def _size(number):
+def size_text(number):
     """Bytes in decimal units, as disks are sold."""
     for unit in ("bytes", "kB", "MB"):
         if number < 1000:
@@ -305,88 +313,15 @@ def _write_shards(plan, out, workers):
                     task, out, plan.source, plan.predictors, lambda read, skipped: bar.update(read + skipped)
                 )
         elif todo:
-            results |= _in_workers(plan, out, todo, min(workers, len(todo)), bar)
+            work = functools.partial(sharding.write_shard, folder=out, source=plan.source, predictors=plan.predictors)
+            try:
+                results |= in_workers(work, todo, workers, bar)
+            except BaseException:
+                _remove_leftovers(out)
+                raise
     seconds = time.monotonic() - started
     print(f"{pictures:,} pictures in {seconds:.0f} s, {pictures / max(seconds, 1e-9):.0f} pictures/s")
     return list(results.values())
-
-
-def _in_workers(plan, out, todo, workers, bar):
-    """Writes shards in worker processes, one shard at a time each; returns their results by number of the task."""
-    context = multiprocessing.get_context("spawn")
-    # One cell a shard, written by one worker only: no lock that a killed worker could take along.
-    read, skipped = (context.RawArray("q", len(plan.tasks)) for _ in range(2))
-    others = multiprocessing.active_children()
-    results = {}
-    # Several workers with several threads each would only get in each other's way, and sums could differ in order.
-    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    with (
-        _environment(**one_thread),
-        concurrent.futures.ProcessPoolExecutor(
-            workers, context, _start_worker, (out, plan.source, plan.predictors, read, skipped)
-        ) as pool,
-    ):
-        waiting = {pool.submit(_work, task, number): number for number, task in todo.items()}
-        try:
-            while waiting:
-                done, _ = concurrent.futures.wait(waiting, 0.5, concurrent.futures.FIRST_COMPLETED)
-                for future in done:
-                    results[waiting.pop(future)] = future.result()
-                bar.update(sum(read) + sum(skipped) - bar.n)
-                if any(skipped):
-                    bar.set_postfix(skipped=sum(skipped))
-        except BaseException as error:
-            for child in set(multiprocessing.active_children()) - set(others):
-                child.terminate()
-                child.join()
-            _remove_leftovers(out)
-            if isinstance(error, BrokenProcessPool):
-                raise UserError(
-                    "a worker process was killed (too little memory?); finished shards are kept: run the same command "
-                    "again, with fewer --workers if need be."
-                ) from None
-            raise
-    return results
-
-
-@contextlib.contextmanager
-def _environment(**variables):
-    """Sets environment variables for the processes that are started inside the block."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-_worker = {}
-
-
-def _start_worker(out, source, predictors, read, skipped):
-    """Keeps what all tasks share, and ends the worker when the parent process is gone, however it went."""
-    # Ctrl-C reaches the whole group; the parent ends its workers itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker.update(out=out, source=source, predictors=predictors, read=read, skipped=skipped)
-
-    def follow_parent():
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=follow_parent, daemon=True).start()
-    quiet_tensorflow()
-
-
-def _work(task, number):
-    def advance(read, skipped):
-        _worker["read"][number] += read
-        _worker["skipped"][number] += skipped
-
-    return sharding.write_shard(task, _worker["out"], _worker["source"], _worker["predictors"], advance)
 
 
 def _finish(out, plan, results):
@@ -448,7 +383,7 @@ def _manifest(plan, results):
     maps = tuple(
         SaliencyMap(
             name,
-            _described(plan.predictors.get(name)),
+            described_predictor(plan.predictors.get(name)),
             sum(result["map_sums"][number] for result in train) / pixels,
             side_shards.get(name, {}),
         )

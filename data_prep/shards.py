@@ -13,12 +13,15 @@ import hashlib
 import itertools
 import json
 import os
+import re
 
 import numpy as np
 
 from data_prep import prepare
-from saliency_keras.console import whole_file
+from data_prep.sources import UnusableMap
+from saliency_keras.console import UserError, whole_file
 from saliency_keras.data.manifest import shard_name, shard_suffix
+from saliency_keras.data.maps import SWAPS
 from saliency_keras.data.pictures import UnreadablePicture
 from saliency_keras.data.records import encode_record, encode_side_record, record_dtype, record_writer
 
@@ -81,6 +84,14 @@ def keyed_order(pictures, seed):
     return sorted(pictures, key=lambda picture: hashlib.sha256(f"{seed}/{picture.id}".encode()).digest())
 
 
+def check_map_name(name):
+    """Refuses a name for a map that could not be part of a shard's name, or would hide a choice of `--maps`."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name) or name in SWAPS:
+        raise UserError(
+            f"a map's name has letters, digits, - and _, and is none of {', '.join(SWAPS)}; received {name!r}."
+        )
+
+
 def record_bytes(side, codec):
     """About how many bytes one record takes, id and framing included."""
     # Quality 95 takes 0.60 bytes a pixel for picture and map together: 400 of Imagenette's photographs at 144 px.
@@ -121,15 +132,24 @@ def write_shard(task, folder, source, predictors, advance=lambda read, skipped: 
 
     Returns:
         The results, as `finished_results` reads them.
+
+    Raises:
+        UnusableMap: If maps of the source's own are no maps of their pictures; nothing is written then.
     """
     results = {"skipped": [], "per_class": [0] * task.classes, "rgb_sums": [0] * 3, "map_sums": [0] * len(task.maps)}
+    unusable = []
     with whole_shards([folder / name for name in task.files], task.codec, task.dtypes) as writers:
         for start in range(0, len(task.pictures), BATCH):
-            batch, skipped = _read_batch(task.pictures[start : start + BATCH], source)
+            batch, skipped = _read_batch(task.pictures[start : start + BATCH], source, unusable)
             results["skipped"] += skipped
-            if batch:
+            if batch and not unusable:
                 _write_batch(task, batch, predictors, writers, results)
             advance(len(batch), len(skipped))
+        if unusable:
+            raise UnusableMap(
+                f"the maps of {len(unusable):,} of the {len(task.pictures):,} pictures of {task.files[0]} cannot be "
+                f"used; the first: {unusable[0]}"
+            )
     results["shards"] = [described(folder / name, sum(results["per_class"])) for name in task.files]
     if not sum(results["per_class"]):
         # A shard without records would be a trap for readers: it is left out, its number stays free.
@@ -154,14 +174,20 @@ def finished_results(task, folder):
     return results
 
 
-def _read_batch(pictures, source):
-    """Squares of the pictures that can be read, `(picture, pixels, own maps)`, and `[id, reason]` of the others."""
+def _read_batch(pictures, source, unusable):
+    """Squares of the pictures that can be read, `(picture, pixels, own maps)`, and `[id, reason]` of the others.
+
+    What is wrong with a map of the source's own is added to the list `unusable`.
+    """
     batch, skipped = [], []
     for picture in pictures:
         try:
             pixels, own_maps = source.read(picture)
         except UnreadablePicture as error:
             skipped.append([picture.id, error.reason])
+            continue
+        except UnusableMap as error:
+            unusable.append(str(error))
             continue
         batch.append((picture, prepare.square(pixels), {name: prepare.square(one) for name, one in own_maps.items()}))
     return batch, skipped

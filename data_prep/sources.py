@@ -6,6 +6,7 @@ A source lists its pictures without decoding them and reads one when asked to. I
 - `classes`: class names, a label being an index into them;
 - `pictures(split)`: a list of `Picture`, in any order;
 - `read(picture)`: the pixels, uint8 `(height, width, 3)`, and a dict of the maps that the source itself has;
+  `UnreadablePicture` for a picture that is none, `UnusableMap` for a map that is none;
 - `own_maps`: names of those maps.
 
 A source is sent to the worker processes, so it holds names and places, no open files. The image folder is here, the
@@ -19,6 +20,10 @@ from typing import NamedTuple
 
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import SPLITS
+
+
+class UnusableMap(UserError):
+    """A map a source has itself that is no map of its picture."""
 
 
 class Picture(NamedTuple):

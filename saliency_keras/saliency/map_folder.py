@@ -71,20 +71,36 @@ class MapFolder:
         """
         from PIL import Image
 
-        path = self._paths[Path(image).stem]
-        try:
-            with Image.open(path) as picture:
-                levels = _grey_levels(picture, path)
-        except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-            if isinstance(error, UserError):
-                raise
-            raise UnreadablePicture(path, str(error).rstrip(".")) from None
+        levels = read_map(self._paths[Path(image).stem])
         width, height = self._sizes[image]
         if levels.shape == (height, width):
             return levels
         self.resized += 1
         resized = Image.fromarray(levels.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)
         return np.asarray(resized, np.float64)
+
+
+def read_map(path):
+    """Reads a map's file.
+
+    Args:
+        path: Path of a grey picture.
+
+    Returns:
+        float64 array `(height, width)`: the grey levels as stored (0 to 255 for 8 bits, to 65535 for 16).
+
+    Raises:
+        UserError: If the map cannot be read, or is a colour picture.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            return _grey_levels(picture, path)
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UnreadablePicture(path, str(error).rstrip(".")) from None
 
 
 def _grey_levels(picture, path):
