@@ -6,38 +6,37 @@ that learns from fixations holds out the same ones. It goes by pictures, with al
 
 import dataclasses
 import hashlib
+from pathlib import Path
 
 import numpy as np
 
-HELD_OUT_SHARE = 0.2
+EVERY = 5
 
 
-def is_held_out(image, share=HELD_OUT_SHARE):
-    """Whether the picture of that name is held out from learning.
+def is_held_out(image):
+    """Whether the picture of that name is held out from learning: about every fifth is.
 
     Args:
-        image: File name of the picture, without folder.
-        share: Share of all names that are, 0 to 1.
+        image: File name of the picture, without folder; its suffix does not matter.
 
     Returns:
         A bool, the same on every machine.
     """
-    number = int.from_bytes(hashlib.sha256(f"held out: {image}".encode()).digest()[:8], "big")
-    return number < share * 2**64
+    digest = hashlib.sha256(Path(image).stem.encode()).hexdigest()
+    return int(digest[:8], 16) % EVERY == 0
 
 
-def split(fixation_set, share=HELD_OUT_SHARE):
+def split(fixation_set):
     """Splits a fixation set.
 
     Args:
         fixation_set: `FixationSet`.
-        share: Share of names held out.
 
     Returns:
         Two `FixationSet`s: to learn from, and held out.
     """
-    held_out = [image for image in fixation_set.images if is_held_out(image, share)]
-    learned = [image for image in fixation_set.images if not is_held_out(image, share)]
+    held_out = [image for image in fixation_set.images if is_held_out(image)]
+    learned = [image for image in fixation_set.images if not is_held_out(image)]
     return subset(fixation_set, learned), subset(fixation_set, held_out)
 
 

@@ -1,0 +1,83 @@
+"""Training the head: it finds what the fixated places have in common, from features on disk."""
+
+import keras
+import numpy as np
+import pytest
+
+from saliency_keras.console import UserError
+from saliency_keras.data.fixations import FixationSet
+from saliency_keras.metrics.maps import FixationPoints
+from saliency_keras.saliency import learn_readout
+from saliency_keras.saliency.readout import LEVELS
+
+PICTURES = 24
+
+
+@pytest.fixture
+def spots(tmp_path):
+    """A set whose fixations are all where the first channel of the finest level is 1, and features to go with it."""
+    generator = np.random.default_rng(0)
+    images = tuple(f"{number}.png" for number in range(PICTURES))
+    rows, columns = generator.integers(1, 7, PICTURES), generator.integers(1, 11, PICTURES)
+    for image, row, column in zip(images, rows, columns, strict=True):
+        levels = [generator.normal(0, 0.1, (8 // 2**n, 12 // 2**n, 4)).astype("float16") for n in range(len(LEVELS))]
+        levels[0][row, column, 0] = 1
+        for mirrored in False, True:
+            paths = learn_readout.feature_files(tmp_path, image, mirrored)
+            for path, features in zip(paths, levels, strict=True):
+                np.save(path, features[:, ::-1] if mirrored else features)
+    looked_at = FixationSet(
+        folder=tmp_path,
+        images=images,
+        sizes=((96, 64),) * PICTURES,
+        x=np.repeat(8.0 * columns + 4, 3),
+        y=np.repeat(8.0 * rows + 4, 3),
+        subjects=np.tile(["anna", "ben", "cleo"], PICTURES),
+        starts=np.arange(0, 3 * PICTURES + 1, 3),
+        outside=0,
+        pixels_per_degree=None,
+    )
+    return looked_at, tmp_path, np.stack([rows, columns], axis=1)
+
+
+@pytest.mark.slow
+def test_the_head_learns_where_the_fixations_are(spots, capsys):
+    looked_at, cache, places = spots
+    head = learn_readout.learn(looked_at, cache, epochs=30)
+    losses = [float(line.split()[3]) for line in capsys.readouterr().out.splitlines()]
+    assert len(losses) == 30
+    assert losses[-1] < 0.5 * losses[0]
+    levels = [
+        np.stack([np.load(learn_readout.feature_files(cache, image, False)[n]) for image in looked_at.images])
+        for n in range(len(LEVELS))
+    ]
+    logits = np.asarray(head([level.astype("float32") for level in levels]))[..., 0]
+    peaks = np.stack(np.unravel_index(logits.reshape(PICTURES, -1).argmax(1), logits.shape[1:]), axis=1)
+    assert (abs(peaks - places) <= 1).all()
+
+
+def test_fixations_are_counted_in_the_cell_they_fall_into():
+    points = FixationPoints([0, 15, 16, 15.4], [0, 7, 8, 7], 32, 16)
+    counts = learn_readout.fixation_counts(points, (2, 2))[..., 0]
+    np.testing.assert_array_equal(counts, [[3, 0], [0, 1]])
+
+
+def test_features_that_are_there_are_not_computed_again(spots, monkeypatch):
+    looked_at, cache, _ = spots
+    monkeypatch.setattr(keras.applications, "ResNet50", None)
+    learn_readout.cache_features(looked_at, cache)
+
+
+def test_a_set_too_small_to_hold_pictures_out_is_refused(tmp_path):
+    from PIL import Image
+
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "images" / "one.png")
+    (tmp_path / "fixations.csv").write_text("image,subject,x,y\none.png,anna,3,3\n")
+    with pytest.raises(UserError, match="too few pictures"):
+        learn_readout.main([str(tmp_path), "--out", str(tmp_path / "head.npz")])
+
+
+def test_epochs_must_be_positive():
+    with pytest.raises(UserError, match="epochs=0"):
+        learn_readout.main(["folder", "--epochs", "0"])
