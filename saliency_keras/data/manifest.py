@@ -167,7 +167,7 @@ class Manifest:
             )
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path} is not valid JSON: {error}.") from None
         if not isinstance(fields, dict) or fields.get("format") != FORMAT:
             raise UserError(f"{path} is not the manifest of a compact data set.")
@@ -178,7 +178,7 @@ class Manifest:
             )
         try:
             manifest = cls._from_fields(fields, folder)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UserError(f"{path} is damaged: {type(error).__name__} at {error}.") from None
         manifest.check_sizes()
         return manifest

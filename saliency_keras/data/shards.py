@@ -9,6 +9,7 @@ import functools
 import io
 import os
 import struct
+import tokenize
 
 import numpy as np
 
@@ -16,6 +17,10 @@ from saliency_keras.console import UserError
 
 OPEN = 32  # files open at a time: a large set has more shards than a process may open
 MOST = 1 << 26  # bytes; no record is longer, so a length beyond is damage
+# What Pillow meets damaged files with.
+PILLOW_ERRORS = (
+    OSError, SyntaxError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, struct.error
+)  # fmt: skip
 WORD = np.dtype("<u4")  # one pixel of picture and map: red, green, blue, saliency
 
 
@@ -36,6 +41,9 @@ class Records:
         self.first = np.cumsum([0, *(shard.records for shard in self._shards)])  # place of each shard's first record
         # numpy reads a header by compiling it, which Python 3.11 does not survive in two threads: not in a reader's.
         self._headers = [_npy_header(path) for path in self._paths] if self.codec == "npy" else None
+        interleaved = map_name in (None, manifest.map_names[0])
+        pixels = {"image", "saliency"} if self.codec == "jpeg" else {"rgbs"}
+        self._names = {*pixels, "label", "id"} if interleaved else {"saliency"}
         self._found = {}
         self._open = functools.lru_cache(OPEN)(lambda number: _OpenFile(self._paths[number]))
 
@@ -65,7 +73,7 @@ class Records:
         """Yields whole maps, uint8 `(side, side)`, for places in the split."""
         for shard, fields, row in self._rows(places):
             if self.codec == "jpeg":
-                yield np.asarray(_picture(shard, fields["saliency"][row], self.side))
+                yield np.asarray(_picture(shard, fields["saliency"][row], self.side, "L"))
             elif "rgbs" in fields:
                 yield shard.read_into(np.empty((self.side, self.side, 4), np.uint8), fields["rgbs"][row, 0])[..., 3]
             else:
@@ -78,7 +86,13 @@ class Records:
     def ids(self, places):
         """Ids, a list of str, for places in the split."""
         rows = ((shard, fields["id"][row]) for shard, fields, row in self._rows(places))
-        return [shard.read(*span).rstrip(b"\0").decode() for shard, span in rows]
+        ids = []
+        for shard, span in rows:
+            try:
+                ids.append(shard.read(*span).rstrip(b"\0").decode())
+            except UnicodeDecodeError as error:
+                raise _damaged(shard.path, error) from None
+        return ids
 
     def _rows(self, places):
         """For each place: its shard, where that shard's fields lie, and the record's row in them."""
@@ -97,10 +111,10 @@ class Records:
                 else:
                     with open(path, "rb") as file:
                         found = _fields_of_tfrecord(file)
-                _check(found, self._shards[number].records, self.side, self.codec)
+                _check(found, self._names, self._shards[number].records, self.side, self.codec)
             except FileNotFoundError:
                 raise _gone(path) from None
-            except (ValueError, KeyError, IndexError, TypeError, struct.error) as error:
+            except (ValueError, KeyError, IndexError, TypeError, OverflowError, struct.error) as error:
                 raise error if isinstance(error, UserError) else _damaged(path, error) from None
             self._found[number] = found
         return self._found[number]
@@ -111,7 +125,7 @@ class _OpenFile:
 
     def __init__(self, path):
         try:
-            self._path, self._file = path, open(path, "rb", buffering=0)  # noqa: SIM115, lives as long as this object
+            self.path, self._file = path, open(path, "rb", buffering=0)  # noqa: SIM115, lives as long as this object
         except FileNotFoundError:
             raise _gone(path) from None
 
@@ -129,7 +143,7 @@ class _OpenFile:
         return data
 
     def _changed(self):
-        return UserError(f"the shard {self._path} has changed while it was read; run data_prep.compact again.")
+        return UserError(f"the shard {self.path} has changed while it was read; run data_prep.compact again.")
 
 
 def _gone(path):
@@ -143,11 +157,11 @@ def _damaged(path, error):
 def _npy_header(path):
     """Shape, dtype and offset of the array in a npy file."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.lib.format.open_memmap(path, mode="r")  # it takes no pickle and no archive, as np.load would
         return array.shape, array.dtype, array.offset
     except FileNotFoundError:
         raise _gone(path) from None
-    except ValueError as error:
+    except (ValueError, EOFError, TypeError, LookupError, OverflowError, SyntaxError, tokenize.TokenError) as error:
         raise _damaged(path, error) from None
 
 
@@ -217,6 +231,8 @@ def _varint(data, at):
     """A protocol buffer's integer and the place after it."""
     value = shift = 0
     while True:
+        if shift > 63:
+            raise ValueError(f"an integer without an end at byte {at}")
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
@@ -225,30 +241,38 @@ def _varint(data, at):
         shift += 7
 
 
-def _check(found, records, side, codec):
+def _check(found, names, records, side, codec):
+    if set(found) != names:
+        raise ValueError(f"records with {', '.join(sorted(found)) or 'nothing'} instead of {', '.join(sorted(names))}")
     sizes = {"rgbs": 4 * side * side, "saliency": side * side} if codec != "jpeg" else {}
     for name, values in found.items():
         if len(values) != records:
             raise ValueError(f"{len(values)} records with {name}, the manifest says {records}")
+        if values.shape[1:] != (() if name == "label" else (2,)):
+            raise ValueError(f"a record whose {name} is of another kind")
         if name in sizes and np.any(values[:, 1] - values[:, 0] != sizes[name]):
             raise ValueError(f"a record whose {name} is not {sizes[name]} bytes")
 
 
 def _decoded(shard, fields, row, side, with_map):
     """Picture and map of a jpeg record as words `(side, side)`."""
-    picture = _picture(shard, fields["image"][row], side)
+    picture = _picture(shard, fields["image"][row], side, "RGB")
     if with_map:
-        picture.putalpha(_picture(shard, fields["saliency"][row], side))
+        picture.putalpha(_picture(shard, fields["saliency"][row], side, "L"))
     else:
         picture = picture.convert("RGBA")
     return np.asarray(picture).view(WORD)[..., 0]
 
 
-def _picture(shard, span, side):
+def _picture(shard, span, side, mode):
     from PIL import Image
 
-    picture = Image.open(io.BytesIO(shard.read(*span)), formats=["JPEG"])
-    picture.load()
-    if picture.size != (side, side):
-        raise UserError(f"a picture of {picture.size} where the manifest says {side} x {side}; compact the set again.")
+    content = shard.read(*span)
+    try:
+        picture = Image.open(io.BytesIO(content), formats=["JPEG"])
+        picture.load()
+        if (picture.size, picture.mode) != ((side, side), mode):
+            raise ValueError(f"a picture of {picture.size}, {picture.mode}, where {side} x {side}, {mode} should be")
+    except (Image.DecompressionBombError, *PILLOW_ERRORS) as error:
+        raise _damaged(shard.path, error) from None
     return picture

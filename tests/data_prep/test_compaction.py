@@ -103,7 +103,7 @@ def test_bytes_do_not_depend_on_the_number_of_workers(make_tree, tmp_path):
     tree = make_tree(tmp_path / "pictures", train=40)
     (tree / "train" / "cat" / "007.png").write_bytes(b"")
     for workers in (0, 1, 2):
-        compact(tree, tmp_path / f"set{workers}", workers=workers, shards=5)
+        compact(tree, tmp_path / f"set{workers}", workers=workers, shards=5, codec="npy")
     assert contents(tmp_path / "set0") == contents(tmp_path / "set1") == contents(tmp_path / "set2")
 
 

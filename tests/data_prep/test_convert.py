@@ -36,9 +36,7 @@ def test_npy_set_has_the_records_of_the_raw_one(raw, tmp_path):
     for split, arrays in written.items():
         pictures, others = Records(made, split), Records(made, split, "other")
         places = np.arange(len(arrays["label"]))
-        pixels = np.stack(
-            [one.copy().view(np.uint8).reshape(36, 36, 4) for one in pictures.words(places)]
-        )
+        pixels = np.stack([one.copy().view(np.uint8).reshape(36, 36, 4) for one in pictures.words(places)])
         np.testing.assert_array_equal(pixels[..., :3], arrays["image"])
         np.testing.assert_array_equal(pixels[..., 3], arrays["saliency"])
         np.testing.assert_array_equal(np.stack(list(others.maps(places))), arrays["other"])
