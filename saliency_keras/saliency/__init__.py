@@ -12,6 +12,7 @@ PREDICTORS = {
     "itti": "saliency_keras.saliency.itti:Itti",
     "aim": "saliency_keras.saliency.aim:AIM",
     "sdlf": "saliency_keras.saliency.sdlf:SDLF",
+    "readout": "saliency_keras.saliency.readout:Readout",
     "center": "saliency_keras.saliency.controls:Center",
     "uniform": "saliency_keras.saliency.controls:Uniform",
 }

@@ -145,3 +145,9 @@ def test_a_map_does_not_depend_on_its_batch(shared_data, weights):
     together = predictor(pictures)
     for picture, one in zip(pictures, together, strict=True):
         np.testing.assert_allclose(predictor(picture[None])[0], one, atol=1e-4)
+
+
+def test_it_is_had_by_its_name_before_any_weights_are_fetched():
+    from saliency_keras.saliency import predictor
+
+    assert isinstance(predictor("readout"), Readout)
