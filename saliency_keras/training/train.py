@@ -223,6 +223,8 @@ def _defaults():
 
 
 def _be_reproducible(seed, precision):
+    # Names count up within a process; a state knows variables by name, whatever was built before them.
+    keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(PRECISIONS[precision])
     if keras.backend.backend() == "tensorflow":

@@ -43,9 +43,9 @@ def spots(tmp_path):
 @pytest.mark.slow
 def test_the_head_learns_where_the_fixations_are(spots, capsys):
     looked_at, cache, places = spots
-    head = learn_readout.learn(looked_at, cache, epochs=30)
+    head = learn_readout.learn(looked_at, cache, epochs=100)
     losses = [float(line.split()[3]) for line in capsys.readouterr().out.splitlines()]
-    assert len(losses) == 30
+    assert len(losses) == 100
     assert losses[-1] < 0.5 * losses[0]
     levels = [
         np.stack([np.load(learn_readout.feature_files(cache, image, False)[n]) for image in looked_at.images])
