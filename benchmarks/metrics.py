@@ -109,6 +109,7 @@ def theirs(pysaliency, fixations, maps, densities, baselines):
 
 
 def main(arguments=None):
+    """Parses, measures, prints."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--pictures", type=int, default=100)
     parser.add_argument("--convention", choices=("standard", "mit"), default="standard")

@@ -58,6 +58,7 @@ class _QuietImport:
     """Import hook that serves one import of `tensorflow`, with standard error closed meanwhile."""
 
     def find_spec(self, name, path=None, target=None):
+        """The spec of `tensorflow` with a loader that is quiet; `None`, which is "not mine", for any other name."""
         if name != "tensorflow":
             return None
         sys.meta_path.remove(self)

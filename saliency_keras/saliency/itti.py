@@ -49,6 +49,7 @@ class Itti(PerPicture):
         }
 
     def map_of(self, image):
+        """The map of one picture: the mean of the three conspicuity maps, blurred."""
         height, width = image.shape[:2]
         pyramid = self._pyramid(image)
         small = pyramid[4].shape[1:]
