@@ -9,7 +9,9 @@ import argparse
 from pathlib import Path
 
 from saliency_keras.console import UserError, run
+from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import EXPERIMENTS, experiment
+from saliency_keras.training.start import check_start
 
 MAPS = "own, shuffled, shuffled_in_class, center, uniform, or the name of a further map of the set"
 
@@ -61,6 +63,9 @@ def main(arguments=None):
     chosen = chosen.with_settings(options.set)
     out = Path(options.out) if options.out else default_out(chosen.name, options.maps, options.seed)
 
+    check_start(chosen, out, options.init, options.resume)
+    Manifest.load(data)  # so is a set that does not fit, at once
+
     from saliency_keras.training.train import train
 
     settings = options.maps, options.seed, options.precision, options.init, options.resume, options.augment
@@ -82,7 +87,7 @@ def default_out(name, maps, seed):
 def _print_experiments():
     for one in EXPERIMENTS.values():
         published = ", ".join(f"{metric} {value:.2%}" for metric, value in one.published.items()) or "no figure printed"
-        print(f"{one.name:26}{one.paper}, {one.row}: {published}; {one.side} px, {one.epochs} epochs")
+        print(f"{one.name:34}{one.paper}, {one.row}: {published}; {one.side} px, {one.epochs} epochs")
 
 
 if __name__ == "__main__":

@@ -124,9 +124,13 @@ class Manifest:
         with whole_file(Path(folder) / "manifest.json", "w", encoding="utf-8") as file:
             file.write(self.to_json())
 
-    def digest(self):
-        """sha256 of the manifest's text: it names the data set, shards and all, in a run's `config.json`."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+    def digest(self, map_name=None):
+        """Names the data that a run used: sha256 over pictures, interleaved map and, where one is given, a further map.
+
+        Other further maps do not count, so that adding one leaves the runs on the set as they are.
+        """
+        used = tuple(one for one in self.maps if one is self.maps[0] or one.name == map_name)
+        return hashlib.sha256(dataclasses.replace(self, maps=used).to_json().encode()).hexdigest()
 
     def check_sums(self):
         """Refuses a set one of whose shards has another sha256 than the manifest says; reads every byte once."""

@@ -3,6 +3,8 @@
 To add one, add an entry to its paper's file (or a file with `EXPERIMENTS`, and its name here).
 """
 
+import difflib
+
 from saliency_keras.console import UserError
 from saliency_keras.experiments import hallucination, thesis
 
@@ -10,7 +12,8 @@ EXPERIMENTS = {one.name: one for paper in (thesis, hallucination) for one in pap
 
 
 def experiment(name):
-    """The `Experiment` of that name; a `UserError` that lists the names if there is none."""
+    """The `Experiment` of that name; a `UserError` that names the nearest if there is none."""
     if name not in EXPERIMENTS:
-        raise UserError(f"there is no experiment {name!r}; choose one of {', '.join(EXPERIMENTS)}.")
+        near = difflib.get_close_matches(name, EXPERIMENTS, 3) or EXPERIMENTS
+        raise UserError(f"there is no experiment {name!r}; did you mean {', '.join(near)}? --list shows all.")
     return EXPERIMENTS[name]

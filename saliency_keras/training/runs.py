@@ -155,8 +155,8 @@ class Run:
         if not isinstance(experiment, dict) or not isinstance(experiment.get("name"), str):
             raise UserError(f"{folder / 'config.json'} is not that of a run: it names no experiment.")
         if not (folder / "summary.json").is_file():
-            how = f"python -m saliency_keras.train {experiment['name']} --out {folder} --resume"
-            raise UserError(f"the run {folder} is not finished (no summary.json); go on with it by `{how}`.")
+            command = str(config.get("command", "its command")).removesuffix(" --resume")
+            raise UserError(f"the run {folder} is not finished (no summary.json); go on by `{command} --resume`.")
         return cls(folder, config, read_history(folder / "history.csv"), _read_json(folder / "summary.json"))
 
 

@@ -30,6 +30,7 @@ from saliency_keras.models.count import multiply_adds, parameters
 from saliency_keras.models.hallucination import pretrained_resnet
 from saliency_keras.training.classification import classification_job
 from saliency_keras.training.fit import fit, save_model
+from saliency_keras.training.start import check_start
 from saliency_keras.training.state import drop_state
 from saliency_keras.training.surgery import carry_weights, freeze
 
@@ -60,12 +61,7 @@ def train(experiment, data, out, maps="own", seed=0, precision="float32", init=N
         UserError: For whatever a user can mend; nothing is written then, or the run can be resumed.
     """
     out = Path(out)
-    if experiment.starts_from and not init:
-        raise UserError(
-            f"{experiment.name} starts from the weights of another run; train {experiment.starts_from} first and give "
-            f"its folder to --init."
-        )
-    _check_out(out, resume)
+    check_start(experiment, out, init, resume)
     manifest = Manifest.load(data)
     config = _config(experiment, manifest, maps, seed, precision, init, augment)
     if resume:
@@ -161,22 +157,13 @@ def load_run_model(folder):
         raise UserError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from None
 
 
-def _check_out(out, resume):
-    if resume and not (out / "config.json").is_file():
-        raise UserError(f"{out} holds no run to resume.")
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file; choose another --out.")
-    if not resume and out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
-        raise UserError(f"{out} is not empty; go on with its run by --resume, or choose another --out.")
-
-
 def _config(experiment, manifest, maps, seed, precision, init, augment):
     libraries = ["keras", "numpy", "h5py", keras.backend.backend()]
     return {
         "experiment": json.loads(json.dumps(dataclasses.asdict(experiment))),
         "data": {
             "folder": str(manifest.folder),
-            "digest": manifest.digest(),
+            "digest": manifest.digest(maps),
             "side": manifest.side,
             "codec": manifest.codec,
             "maps": list(manifest.map_names),
@@ -207,13 +194,18 @@ def _check_same(config, out):
     try:
         earlier = json.loads((out / "config.json").read_text(encoding="utf-8"))
         earlier["experiment"] = {**_defaults(), **earlier["experiment"]}
-        differing = [name for name in MUST_AGREE if earlier[name] != config[name]]
+        differing = [name for name in MUST_AGREE if name != "experiment" and earlier[name] != config[name]]
+        fields = {name: (earlier["experiment"].get(name), value) for name, value in config["experiment"].items()}
+        differing += [f"{name} ({before}, now {now})" for name, (before, now) in fields.items() if before != now]
         if earlier["data"]["digest"] != config["data"]["digest"]:
             differing.append("data")
+        command = earlier["command"]
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{out / 'config.json'} is damaged; start the run anew in another --out.") from None
     if differing:
-        raise UserError(f"the run in {out} was started with another {', '.join(differing)}; resume it with the same.")
+        raise UserError(
+            f"the run in {out} was started with another {', '.join(differing)}; it was started by `{command}`."
+        )
 
 
 def _defaults():

@@ -1,6 +1,7 @@
 """Runs as a user starts them: whole folders, exact resume, honest figures, one sentence for every mistake."""
 
 import csv
+import dataclasses
 import json
 import os
 import signal
@@ -154,7 +155,7 @@ def test_constant_model_scores_chance_on_every_batch_size(data):
         (["fanin4"], "there is no experiment 'fanin4'"),
         (["rgbs_pretrained"], "train rgb first"),
         (["rgb", "--resume"], "holds no run to resume"),
-        (["rgb", "--init", "nowhere"], "no finished run"),
+        (["rgb", "--init", "nowhere"], "no run folder nowhere"),
         (["rgb", "--epochs", "0"], "at least 1"),
         (["rgb", "--seed", "-1"], "0 or more"),
         (["rgb", "--maps", "shuffled"], "sees no map"),
@@ -188,14 +189,14 @@ def test_init_from_a_run_with_other_classes_is_refused_before_anything_is_writte
 def test_resuming_with_other_settings_is_refused(data, finished):
     from saliency_keras.console import UserError
 
-    with pytest.raises(UserError, match="another experiment"):
+    with pytest.raises(UserError, match=r"another epochs \(3, now 4\)"):
         train("fanin2", "--data", data, "--out", finished, "--epochs", 4, *SMALL, "--resume")
 
 
 def test_folder_with_a_run_is_not_trained_over(data, finished):
     from saliency_keras.console import UserError
 
-    with pytest.raises(UserError, match="not empty"):
+    with pytest.raises(UserError, match="finished run"):
         train("fanin2", "--data", data, "--out", finished, "--epochs", 3, *SMALL)
 
 
@@ -226,3 +227,12 @@ def test_command_ends_with_code_2_and_one_sentence(data, tmp_path):
     assert "no folder" in errors
     assert errors.count("\n") == 1
     assert "Traceback" not in errors + out
+
+
+def test_a_further_map_does_not_keep_a_run_from_being_resumed(data, finished):
+    from saliency_keras.data.manifest import Manifest
+
+    manifest = Manifest.load(data)
+    fewer = dataclasses.replace(manifest, maps=manifest.maps[:1])
+    assert fewer.digest() == manifest.digest() == json.loads((finished / "config.json").read_text())["data"]["digest"]
+    assert manifest.digest("other") != manifest.digest()
