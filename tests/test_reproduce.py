@@ -98,7 +98,7 @@ def test_second_attempt_trains_nothing_and_another_table_takes_the_runs_over(dat
 
 
 def test_other_choices_for_the_same_folder_are_refused(data, reproduced):
-    with pytest.raises(UserError, match="another experiment"):
+    with pytest.raises(UserError, match="another epochs"):
         main(
             [
                 "thesis-4.1",
