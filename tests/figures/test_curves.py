@@ -60,6 +60,8 @@ def test_any_number_of_epochs_can_be_drawn(tmp_path, make_run, epochs):
     run = make_run("a", epochs=epochs)
     style.save(run_figure(run.config, run.history), tmp_path / "curves.png")
     style.save(comparison_figure([run, make_run("b", "rgb", epochs=3)]), tmp_path / "comparison.png")
+    for name in ("curves.png", "comparison.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_metrics_of_other_tasks_are_drawn_in_pairs_the_loss_after_them(make_run):
