@@ -9,6 +9,7 @@ import functools
 import io
 import os
 import struct
+import threading
 import tokenize
 
 import numpy as np
@@ -44,7 +45,7 @@ class Records:
         interleaved = map_name in (None, manifest.map_names[0])
         pixels = {"image", "saliency"} if self.codec == "jpeg" else {"rgbs"}
         self._names = {*pixels, "label", "id"} if interleaved else {"saliency"}
-        self._found = {}
+        self._found, self._finding = {}, threading.Lock()
         self._open = functools.lru_cache(OPEN)(lambda number: _OpenFile(self._paths[number]))
 
     def __len__(self):
@@ -103,21 +104,25 @@ class Records:
             yield *shards[number], row
 
     def _fields(self, number):
-        if number not in self._found:
-            path = self._paths[number]
-            try:
-                if self._headers:
-                    found = _fields_of_npy(self._open(number), *self._headers[number])
-                else:
-                    with open(path, "rb") as file:
-                        found = _fields_of_tfrecord(file)
-                _check(found, self._names, self._shards[number].records, self.side, self.codec)
-            except FileNotFoundError:
-                raise _gone(path) from None
-            except (ValueError, KeyError, IndexError, TypeError, OverflowError, struct.error) as error:
-                raise error if isinstance(error, UserError) else _damaged(path, error) from None
-            self._found[number] = found
-        return self._found[number]
+        with self._finding:  # once: the second of two threads would see the file as it is later
+            if number not in self._found:
+                self._found[number] = self._find(number)
+            return self._found[number]
+
+    def _find(self, number):
+        path = self._paths[number]
+        try:
+            if self._headers:
+                found = _fields_of_npy(self._open(number), *self._headers[number])
+            else:
+                with open(path, "rb") as file:
+                    found = _fields_of_tfrecord(file)
+            _check(found, self._names, self._shards[number].records, self.side, self.codec)
+        except FileNotFoundError:
+            raise _gone(path) from None
+        except (ValueError, KeyError, IndexError, TypeError, OverflowError, struct.error) as error:
+            raise error if isinstance(error, UserError) else _damaged(path, error) from None
+        return found
 
 
 class _OpenFile:

@@ -112,5 +112,3 @@ def _normalised_convolution(x, name, filters, size, strides=1, groups=1):
         # Padding by hand: "same" with strides would pad one side only.
         x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
     return layers.Conv2D(filters, size, strides, groups=groups, use_bias=False, name=f"{name}_conv")(x)
-
-
