@@ -10,6 +10,7 @@ The likelihood is of the whole picture, not of a surround (the 2009 paper has bo
 reflected. The map is blurred at last, which stands for the acuity of the eye; no centre prior is added.
 """
 
+import dataclasses
 import functools
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from saliency_keras.saliency.per_picture import PerPicture
 WORKING_SIDE = 128
 
 
+@dataclasses.dataclass(frozen=True)
 class AIM(PerPicture):
     """Self-information of independent components.
 
@@ -33,17 +35,18 @@ class AIM(PerPicture):
     name = "aim"
     version = 1
 
-    def __init__(self, bins=128, sigma_density=2.0, sigma_blur=0.04):
-        self.parameters = {"bins": bins, "sigma_density": sigma_density, "sigma_blur": sigma_blur}
+    bins: int = 128
+    sigma_density: float = 2.0
+    sigma_blur: float = 0.04
 
     def map_of(self, image):
         """The map of one picture. The blurred self-information in nats, less its least value in the picture."""
         height, width = image.shape[:2]
         small = fitted_size(height, width, WORKING_SIDE)
         responses = component_responses(small_planes(image, *small))
-        surprise = self_information(responses, self.parameters["bins"], self.parameters["sigma_density"])
+        surprise = self_information(responses, self.bins, self.sigma_density)
         surprise = surprise.sum(axis=0).reshape(small)
-        sigma = self.parameters["sigma_blur"] * max(small)
+        sigma = self.sigma_blur * max(small)
         surprise = blur(surprise, sigma)
         if np.ptp(surprise) < 1e-3:
             surprise = np.ones_like(surprise)

@@ -14,6 +14,7 @@ j, so that the place i has A(i) sum_j A(j) G'(i - j): the activation times its o
 No centre prior is added. A place at the border has fewer neighbours, which favours the middle: the method's own doing.
 """
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -25,6 +26,7 @@ from saliency_keras.saliency.per_picture import PerPicture
 FLAT = 1e-3
 
 
+@dataclasses.dataclass(frozen=True)
 class GBVS(PerPicture):
     """Graph-based visual saliency.
 
@@ -40,48 +42,37 @@ class GBVS(PerPicture):
     name = "gbvs"
     version = 2
 
-    def __init__(
-        self,
-        working_side=128,
-        map_side=32,
-        wavelengths=(3.0, 6.0),
-        sigma_activation=0.15,
-        sigma_concentration=0.04,
-        sigma_blur=0.02,
-    ):
-        self.parameters = {
-            "working_side": working_side,
-            "map_side": map_side,
-            "wavelengths": list(wavelengths),
-            "sigma_activation": sigma_activation,
-            "sigma_concentration": sigma_concentration,
-            "sigma_blur": sigma_blur,
-        }
+    working_side: int = 128
+    map_side: int = 32
+    wavelengths: tuple[float, ...] = (3.0, 6.0)
+    sigma_activation: float = 0.15
+    sigma_concentration: float = 0.04
+    sigma_blur: float = 0.02
 
     def map_of(self, image):
         """The map of one picture. Mean 1 before the final blur."""
         height, width = image.shape[:2]
-        small = fitted_size(height, width, self.parameters["map_side"])
+        small = fitted_size(height, width, self.map_side)
         total = np.zeros(small, np.float32)
         for planes in self._channels(image, small):
             flat = np.ptp(planes, axis=(1, 2)) < FLAT
             if flat.all():
                 continue
             active = concentration(
-                activation(planes[~flat], self.parameters["sigma_activation"] * max(small)),
-                self.parameters["sigma_concentration"] * max(small),
+                activation(planes[~flat], self.sigma_activation * max(small)),
+                self.sigma_concentration * max(small),
             ).sum(axis=0)
             total += active / active.mean()
         if not total.any():
             total += 1
-        return enlarge(total / total.mean(), height, width, self.parameters["sigma_blur"] * max(small))
+        return enlarge(total / total.mean(), height, width, self.sigma_blur * max(small))
 
     def _channels(self, image, small):
         """Planes `(n, *small)` of colour, intensity and orientation; each of the three counts the same in the end."""
         height, width = image.shape[:2]
-        red, green, blue = small_planes(image, *fitted_size(height, width, self.parameters["working_side"]))
+        red, green, blue = small_planes(image, *fitted_size(height, width, self.working_side))
         intensity = (red + green + blue) / 3
-        energies = [gabor_energy(intensity, wavelength) for wavelength in self.parameters["wavelengths"]]
+        energies = [gabor_energy(intensity, wavelength) for wavelength in self.wavelengths]
         opponents = np.stack([red - green, blue - (red + green) / 2])
         return [resize(planes, *small) for planes in (opponents, intensity[None], np.concatenate(energies))]
 

@@ -13,6 +13,7 @@ its neighbours only; it is no centre prior, the middle nine tenths are left alon
 (an attention map wants its peak, a map for fixations wants their spread); no winner-take-all network is run.
 """
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -27,6 +28,7 @@ COLOURS, INTENSITY, ORIENTATIONS = slice(0, 2), slice(2, 3), slice(3, 7)
 FLAT = 1e-3
 
 
+@dataclasses.dataclass(frozen=True)
 class Itti(PerPicture):
     """Saliency by centre and surround.
 
@@ -40,13 +42,10 @@ class Itti(PerPicture):
     name = "itti"
     version = 1
 
-    def __init__(self, working_side=160, wavelength=7.0, border=0.05, sigma_blur=0.03):
-        self.parameters = {
-            "working_side": working_side,
-            "wavelength": wavelength,
-            "border": border,
-            "sigma_blur": sigma_blur,
-        }
+    working_side: int = 160
+    wavelength: float = 7.0
+    border: float = 0.05
+    sigma_blur: float = 0.03
 
     def map_of(self, image):
         """The map of one picture: the mean of the three conspicuity maps, blurred."""
@@ -56,7 +55,7 @@ class Itti(PerPicture):
         sums = np.zeros((7, *small), np.float32)
         for centre in CENTRES:
             size = pyramid[centre].shape[1:]
-            inside = _inside(*size, self.parameters["border"])
+            inside = _inside(*size, self.border)
             for delta in DELTAS:
                 difference = np.abs(pyramid[centre] - resize(pyramid[centre + delta], *size)) * inside
                 sums += resize(normalised(difference), *small)
@@ -64,18 +63,18 @@ class Itti(PerPicture):
         total = normalised(conspicuity).mean(axis=0)
         if not total.any():
             total += 1
-        return enlarge(total, height, width, self.parameters["sigma_blur"] * max(small))
+        return enlarge(total, height, width, self.sigma_blur * max(small))
 
     def _pyramid(self, image):
         """The seven features at scales 2 to 8, `{scale: float32 array (7, h, w)}`."""
-        height, width = fitted_size(*image.shape[:2], self.parameters["working_side"])
+        height, width = fitted_size(*image.shape[:2], self.working_side)
         red, green, blue = small_planes(image, height, width)
         planes = np.concatenate([_colours(red, green, blue), (red + green + blue)[None] / 3])
         pyramid = {}
         for scale in range(CENTRES[0], CENTRES[-1] + DELTAS[-1] + 1):
             if scale > CENTRES[0]:
                 planes = resize(planes, -(-planes.shape[1] // 2), -(-planes.shape[2] // 2))
-            pyramid[scale] = np.concatenate([planes, gabor_energy(planes[2], self.parameters["wavelength"])])
+            pyramid[scale] = np.concatenate([planes, gabor_energy(planes[2], self.wavelength)])
         return pyramid
 
 

@@ -1,10 +1,21 @@
 """What the classical predictors share: a picture's map depends on that picture alone."""
 
+import dataclasses
+
 import numpy as np
 
 
 class PerPicture:
-    """A predictor that looks at one picture at a time; a subclass says how in `map_of`."""
+    """A predictor that looks at one picture at a time.
+
+    A subclass is a dataclass whose fields are its parameters, and says in `map_of` how it looks.
+    """
+
+    @property
+    def parameters(self):
+        """The fields by their names, in JSON's types: what a manifest records."""
+        values = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     def __call__(self, images):
         """Maps of a batch.

@@ -12,6 +12,7 @@ Mardia's kurtosis of the features (Gomez, Gomez-Villegas & Marin, Communications
 The paper's second part, where scenes of a kind make one look for an object, needs a task and is not here.
 """
 
+import dataclasses
 import math
 
 import numpy as np
@@ -24,6 +25,7 @@ EXPONENTS = (0.05, 1.0)
 FLAT = 1e-3
 
 
+@dataclasses.dataclass(frozen=True)
 class SDLF(PerPicture):
     """Saliency of distinctive local features.
 
@@ -39,37 +41,34 @@ class SDLF(PerPicture):
     name = "sdlf"
     version = 1
 
-    def __init__(self, working_side=128, wavelength=4.0, scales=4, orientations=6, gamma=0.05, sigma_blur=0.04):
-        self.parameters = {
-            "working_side": working_side,
-            "wavelength": wavelength,
-            "scales": scales,
-            "orientations": orientations,
-            "gamma": gamma,
-            "sigma_blur": sigma_blur,
-        }
+    working_side: int = 128
+    wavelength: float = 4.0
+    scales: int = 4
+    orientations: int = 6
+    gamma: float = 0.05
+    sigma_blur: float = 0.04
 
     def map_of(self, image):
         """The map of one picture. Greatest before the blur 1."""
         height, width = image.shape[:2]
-        small = fitted_size(height, width, self.parameters["working_side"])
+        small = fitted_size(height, width, self.working_side)
         features = self._features(small_planes(image, *small))
         features = features[np.ptp(features, axis=1) >= FLAT]
         if not len(features):
             return np.ones((height, width), np.float32)
-        information = self.parameters["gamma"] * improbability(features).reshape(small)
+        information = self.gamma * improbability(features).reshape(small)
         # Relative to the greatest, so that no power of a probability overflows.
         surprise = np.exp(information - information.max())
-        return enlarge(blur(surprise, self.parameters["sigma_blur"] * max(small)), height, width, 0)
+        return enlarge(blur(surprise, self.sigma_blur * max(small)), height, width, 0)
 
     def _features(self, planes):
         """Even responses at all scales, orientations and colours: float32 array `(features, places)`."""
         _, height, width = planes.shape
         features = []
-        for scale in range(self.parameters["scales"]):
+        for scale in range(self.scales):
             if scale:
                 planes = resize(planes, -(-planes.shape[1] // 2), -(-planes.shape[2] // 2))
-            even, _ = gabor_responses(planes, self.parameters["wavelength"], self.parameters["orientations"])
+            even, _ = gabor_responses(planes, self.wavelength, self.orientations)
             features.append(resize(even, height, width).reshape(-1, height * width))
         return np.concatenate(features)
 

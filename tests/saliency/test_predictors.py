@@ -1,6 +1,7 @@
 """What every predictor keeps to, and how well the classical ones predict people."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -51,6 +52,18 @@ def test_a_mirrored_picture_has_the_mirrored_map(name):
         assert np.corrcoef(found.ravel(), mirrored[:, ::-1].ravel())[0, 1] > 0.5
     else:
         np.testing.assert_allclose(found, mirrored[:, ::-1], rtol=0.02, atol=0.02 * found.max())
+
+
+@pytest.mark.parametrize("name", CLASSICAL)
+def test_what_a_manifest_records_of_a_predictor_makes_the_same_one_again(name):
+    made = type(predictor(name))(sigma_blur=0.1)
+    recorded = json.loads(json.dumps(made.parameters))
+    assert recorded == made.parameters
+    assert recorded["sigma_blur"] == 0.1
+    pictures = np.random.default_rng(0).integers(0, 256, (1, 40, 50, 3), np.uint8)
+    again = type(made)(**recorded)(pictures)
+    np.testing.assert_array_equal(again, made(pictures))
+    assert not np.array_equal(again, predictor(name)(pictures))
 
 
 def test_an_unknown_name_is_told_the_known_ones():
