@@ -135,8 +135,8 @@ def write_side_shard(task, manifest, maker, plan, advance=lambda read, skipped: 
     """
     import numpy as np
 
-    from data_prep import prepare
     from data_prep.shards import described, whole_shards
+    from saliency_keras.data import prepare
     from saliency_keras.data.records import encode_side_record
     from saliency_keras.data.shards import Records
 

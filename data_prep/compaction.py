@@ -3,7 +3,7 @@
 What a folder goes through: the plan (`.plan.json`) comes first and says whose shards these are; shards appear one by
 one, each with its results; `skipped.csv` and the manifest come last, plan and results go. A folder with a plan is
 unfinished, one with a manifest is finished, and a run that finds its own plan goes on where the other was stopped.
-How a shard is written is in `data_prep.shards`, what happens to a picture in `data_prep.prepare`.
+How a shard is written is in `data_prep.shards`, what happens to a picture in `saliency_keras.data.prepare`.
 """
 
 import contextlib

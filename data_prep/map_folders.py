@@ -2,7 +2,7 @@
 
 `DIR` holds one grey picture for each picture, brighter where people look, of the same relative stem: the picture
 `train/cat/7.jpg` of an image folder has the map `DIR/train/cat/7.png` (or .jpg, .tif, ...). A picture of another source
-has its id in place of `cat/7.jpg`. Maps go through the geometry of `data_prep.prepare` as pictures do.
+has its id in place of `cat/7.jpg`. Maps go through the geometry of `saliency_keras.data.prepare` as pictures do.
 """
 
 import os

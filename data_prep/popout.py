@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.prepare import SQUARE
 from data_prep.sources import Picture
 from saliency_keras.data.manifest import SPLITS, Manifest
+from saliency_keras.data.prepare import SQUARE
 
 # Counts up when the drawing changes, so that a set in somebody's cache folder is made anew.
 VERSION = 1

@@ -17,9 +17,9 @@ import re
 
 import numpy as np
 
-from data_prep import prepare
 from data_prep.sources import UnusableMap
 from saliency_keras.console import UserError, whole_file
+from saliency_keras.data import prepare
 from saliency_keras.data.manifest import shard_name, shard_suffix
 from saliency_keras.data.maps import SWAPS
 from saliency_keras.data.pictures import UnreadablePicture

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from data_prep import add_map as command
-from data_prep import compaction, prepare
+from data_prep import compaction
 from data_prep.add_map import add_map
 from saliency_keras.console import UserError
+from saliency_keras.data import prepare
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.shards import Records
 from saliency_keras.saliency import predictor

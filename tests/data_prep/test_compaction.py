@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep import compaction, prepare, shards
+from data_prep import compaction, shards
 from data_prep.sources import FolderSource, Picture
 from saliency_keras.console import UserError
+from saliency_keras.data import prepare
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.pictures import read_picture
 from saliency_keras.saliency import predictor

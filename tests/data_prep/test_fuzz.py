@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep import prepare
 from data_prep.verify import check_records
 from saliency_keras.console import UserError
+from saliency_keras.data import prepare
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.pictures import UnreadablePicture, read_picture
 from saliency_keras.data.shards import Records

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep import compact, prepare
+from data_prep import compact
 from saliency_keras.console import UserError
+from saliency_keras.data import prepare
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.shards import Records
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data_prep import prepare
+from saliency_keras.data import prepare
 
 
 def triangle_resize(pixels, height, width):
