@@ -2,13 +2,14 @@
 
     python -m saliency_keras.score FIXATIONS [--predictors gbvs,center,uniform] [--maps DIR] [--out DIR]
            [--convention standard|mit] [--sigma PIXELS] [--other-images N] [--baseline others|center] [--seed N]
-           [--limit N]
+           [--held-out] [--limit N]
 
 FIXATIONS is a folder with `images/` and `fixations.csv` (image,subject,x,y). Prints AUC-Judd, AUC-Borji, sAUC, NSS, CC,
 SIM, KL and IG of every predictor with standard errors over pictures, and what people themselves reach; writes the same
 table to `table.md`, every score to `scores.csv` (empty where a metric has no answer) and example maps to `figure.png`.
 A folder of `--maps` holds one grey picture for each picture, of the same stem. The row `fixations` among the predictors
-is the human density itself.
+is the human density itself. A network that was trained on FIXATIONS is to be judged by `--held-out` pictures, which
+took no part; the others only lend their fixations to sAUC and IG.
 """
 
 import argparse
@@ -30,12 +31,13 @@ def main(arguments=None):
 
     protocol = Protocol(options.convention, options.sigma, options.other_images, options.baseline, options.seed)
     fixation_set = read_fixation_set(options.fixations)
-    sources = _sources(options, fixation_set)
+    images = _images(options, fixation_set)
+    sources = _sources(options, fixation_set, images)
     out = options.out or Path("scores") / fixation_set.folder.resolve().name
     out.mkdir(parents=True, exist_ok=True)
     if fixation_set.outside:
         print(f"{fixation_set.outside} fixations lie outside their picture and are left out")
-    scores = score_set(fixation_set, sources, protocol, options.limit)
+    scores = score_set(fixation_set, sources, protocol, images)
     table = scores.table()
     with console.whole_file(out / "table.md", "w", encoding="utf-8") as file:
         file.write(table)
@@ -59,17 +61,32 @@ def _parse(arguments):
     add("--other-images", metavar="N", type=int, help="sAUC: take N other pictures' fixations (default: all)")
     add("--baseline", choices=("others", "center"), default="others", help="of IG (default: the others' fixations)")
     add("--seed", metavar="N", type=int, default=0, help="of the draw of other pictures (default: 0)")
+    held_out = "score only the pictures that training on FIXATIONS holds out (about a fifth, by their names)"
+    add("--held-out", action="store_true", help=held_out)
     add("--limit", metavar="N", type=int, help="score a sample of N pictures")
     return parser.parse_args(arguments)
 
 
-def _sources(options, fixation_set):
+def _images(options, fixation_set):
+    """Names of the pictures to score."""
+    from saliency_keras.data.fixation_split import is_held_out
+
+    if options.limit is not None and options.limit < 1:
+        raise console.UserError(f"the limit is 1 picture or more, not {options.limit}.")
+    images = fixation_set.images
+    if options.held_out:
+        images = tuple(filter(is_held_out, images))
+        if not images:
+            raise console.UserError(f"none of the pictures of {options.fixations} is one that training holds out.")
+    return images if options.limit is None else fixation_set.sample(options.limit, images)
+
+
+def _sources(options, fixation_set, images):
     from saliency_keras.saliency import predictor
     from saliency_keras.saliency.fixations import Fixations
     from saliency_keras.saliency.map_folder import MapFolder
 
     names = [name.strip() for name in options.predictors.split(",") if name.strip()]
-    images = fixation_set.images if options.limit is None else fixation_set.sample(max(0, options.limit))
     sizes = {image: fixation_set.size(image) for image in images if len(fixation_set.points(image))}
     return [
         *(Fixations(fixation_set, options.sigma) if name == "fixations" else predictor(name) for name in names),

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from saliency_keras.console import UserError
+from saliency_keras.data.fixation_split import is_held_out
 from saliency_keras.data.fixations import read_fixation_set
 from saliency_keras.metrics.fixations import METRICS, nss
 from saliency_keras.metrics.maps import Density
@@ -71,6 +72,28 @@ def test_known_maps_have_known_scores(folder, tmp_path):
     assert truth["IG"] > 0.5
 
 
+def test_the_default_predictor_beats_the_controls_where_people_look_at_what_stands_out(tmp_path):
+    folder = tmp_path / "dots"
+    (folder / "images").mkdir(parents=True)
+    lines = ["image,subject,x,y"]
+    for index, (left, top) in enumerate([(4, 4), (48, 30), (6, 28), (50, 6)]):
+        pixels = np.full((48, 64, 3), 90, np.uint8)
+        pixels[top : top + 8, left : left + 8] = (220, 60, 40)
+        Image.fromarray(pixels).save(folder / "images" / f"{index}.png")
+        lines += [f"{index}.png,{name},{left + x},{top + 4}" for name in OBSERVERS for x in (2, 4, 6)]
+    (folder / "fixations.csv").write_text("\n".join(lines))
+    main([str(folder), "--sigma", "3", "--out", str(tmp_path / "out")])
+    scores = scored(tmp_path / "out")
+    for index in range(4):
+        gbvs, *controls = (
+            dict(zip(METRICS, scores[name, f"{index}.png"], strict=True)) for name in ("gbvs", "center", "uniform")
+        )
+        assert gbvs["AUC-Judd"] > 0.9
+        for control in controls:
+            assert gbvs["KL"] < control["KL"]
+            assert all(gbvs[name] > control[name] for name in METRICS if name != "KL")
+
+
 def test_the_human_bound_predicts_each_observer_by_the_others(folder, tmp_path):
     main([str(folder), "--predictors", "uniform", "--sigma", "3", "--out", str(tmp_path / "out")])
     fixation_set = read_fixation_set(folder)
@@ -111,6 +134,19 @@ def test_a_limited_run_scores_some_pictures_as_the_full_one_does(folder, tmp_pat
     full, some = scored(tmp_path / "full"), scored(tmp_path / "some")
     assert len(some) == 4
     assert all(np.array_equal(full[key], values, equal_nan=True) for key, values in some.items())
+
+
+def test_held_out_pictures_are_scored_as_among_all_of_them(tmp_path):
+    folder = make_set(tmp_path / "looks", pictures=13)
+    main([str(folder), "--predictors", "center", "--out", str(tmp_path / "full")])
+    main([str(folder), "--predictors", "center", "--held-out", "--out", str(tmp_path / "some")])
+    full, some = scored(tmp_path / "full"), scored(tmp_path / "some")
+    assert {image for _, image in some} == {f"{index}.png" for index in range(13) if is_held_out(f"{index}.png")}
+    assert 0 < len(some) < len(full)
+    assert all(np.array_equal(full[key], values, equal_nan=True) for key, values in some.items())
+    assert "of the set's 13 pictures, held out from training" in (tmp_path / "some" / "table.md").read_text()
+    with pytest.raises(UserError, match="none of the pictures"):
+        main([str(make_set(tmp_path / "few")), "--held-out", "--out", str(tmp_path / "none")])
 
 
 def test_the_caption_names_what_the_reference_code_leaves_open(folder, tmp_path):

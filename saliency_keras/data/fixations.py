@@ -119,13 +119,13 @@ class FixationSet:
         taken = np.concatenate([np.arange(self.starts[i], self.starts[i + 1]) for i in sorted(drawn)] or [np.arange(0)])
         return FixationPoints(x[taken], y[taken], *size)
 
-    def sample(self, limit):
-        """Names of at most `limit` pictures, keyed by their names: independent of the other pictures; sorted."""
+    def sample(self, limit, images=None):
+        """Names of at most `limit` pictures (of `images`, or all), keyed by their names alone; sorted."""
 
         def key(image):
             return hashlib.sha256(image.encode()).digest()
 
-        return tuple(sorted(sorted(self.images, key=key)[:limit]))
+        return tuple(sorted(sorted(self.images if images is None else images, key=key)[:limit]))
 
     def _own(self, image):
         index = self._index[image]

@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from saliency_keras.console import UserError, progress
+from saliency_keras.data.fixation_split import is_held_out
 from saliency_keras.data.pictures import read_picture
 from saliency_keras.metrics.fixations import CONVENTIONS, METRICS, all_metrics
 from saliency_keras.metrics.maps import Density
@@ -132,7 +133,7 @@ class Scores:
         ]
 
 
-def score_set(fixation_set, sources, protocol=None, limit=None):
+def score_set(fixation_set, sources, protocol=None, images=None):
     """Scores sources of saliency maps on a fixation set.
 
     Args:
@@ -140,7 +141,7 @@ def score_set(fixation_set, sources, protocol=None, limit=None):
         sources: What makes maps. A predictor (`saliency_keras.saliency.predictor(name)`: a name, called with pictures),
             or an object that knows maps by the picture's name (`Fixations`, `MapFolder`). Names must differ.
         protocol: `Protocol`, the default one if `None`.
-        limit: Score only so many pictures, a keyed sample; the others still lend their fixations. `None` for all.
+        images: Names of the pictures to score, sorted; the others still lend their fixations. `None` for all.
 
     Returns:
         `Scores`. A picture without fixations has a row of NaN and takes no part in the means; no map is made of it.
@@ -149,13 +150,11 @@ def score_set(fixation_set, sources, protocol=None, limit=None):
         UserError: If names are not unique or a picture or map cannot be read.
     """
     protocol = protocol or Protocol()
-    if limit is not None and limit < 1:
-        raise UserError(f"the limit is 1 picture or more, not {limit}.")
     names = [source.name for source in sources]
     repeated = [name for name in names if names.count(name) > 1 or name == HUMAN]
     if repeated:
         raise UserError(f"two rows would be named {repeated[0]!r}; name predictors and folders of maps apart.")
-    images = fixation_set.images if limit is None else fixation_set.sample(limit)
+    images = fixation_set.images if images is None else tuple(images)
     rows = {name: np.full((len(images), len(METRICS)), math.nan) for name in [*names, HUMAN]}
     fixated = [image for image in images if len(fixation_set.points(image))]
     place = {image: index for index, image in enumerate(images)}
@@ -268,6 +267,12 @@ def _notes(fixation_set, images, fixated, sources, protocol, rows):
         notes.append(
             "human: each observer predicted by the blurred fixations of the others, averaged; its CC, SIM and KL "
             "compare with one observer's density and are no bound for rows that compare with everybody's."
+        )
+    if len(images) < len(fixation_set.images):
+        which = "held out from training, " if all(map(is_held_out, images)) else ""
+        notes.append(
+            f"Scored are {len(images)} of the set's {len(fixation_set.images)} pictures, {which}with the fixations on "
+            "all others for sAUC and IG."
         )
     if len(fixated) < len(images):
         notes.append(f"Pictures without fixations have no scores ({len(images) - len(fixated)} of {len(images)}).")

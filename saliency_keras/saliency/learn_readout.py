@@ -35,7 +35,8 @@ def main(arguments=None):
     from saliency_keras.saliency import predictor
     from saliency_keras.saliency.readout import Readout, save_head
 
-    train, held_out = split(read_fixation_set(options.fixations))
+    fixation_set = read_fixation_set(options.fixations)
+    train, held_out = split(fixation_set)
     if not train.images or not held_out.images:
         raise console.UserError(f"{options.fixations} has too few pictures to learn from some and hold out others.")
     print(f"{len(train.images)} pictures to learn from, {len(held_out.images)} held out")
@@ -45,7 +46,8 @@ def main(arguments=None):
     save_head(head, options.out)
     print(f"written: {options.out} ({options.out.stat().st_size} bytes)")
     readout = Readout(SIDE, options.backbone_weights, options.out)
-    print(score_set(held_out, [readout, predictor("gbvs"), predictor("center")]).table())
+    sources = [readout, predictor("gbvs"), predictor("center")]
+    print(score_set(fixation_set, sources, images=held_out.images).table())
 
 
 def _parse(arguments):

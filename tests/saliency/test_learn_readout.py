@@ -64,8 +64,13 @@ def test_fixations_are_counted_in_the_cell_they_fall_into():
 
 def test_features_that_are_there_are_not_computed_again(spots, monkeypatch):
     looked_at, cache, _ = spots
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in cache.iterdir()}
     monkeypatch.setattr(keras.applications, "ResNet50", None)
     learn_readout.cache_features(looked_at, cache)
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in cache.iterdir()} == before
+    learn_readout.feature_files(cache, looked_at.images[3], True)[1].unlink()
+    with pytest.raises(TypeError):  # now the network is asked for, and there is none
+        learn_readout.cache_features(looked_at, cache)
 
 
 def test_a_set_too_small_to_hold_pictures_out_is_refused(tmp_path):

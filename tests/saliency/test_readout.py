@@ -42,6 +42,17 @@ def test_the_shipped_head_is_small_float16_and_holds_no_pickle():
 
 def test_the_shipped_head_fits_the_network(untrained_network):
     readout.load_head(untrained_network, HEAD)
+    with np.load(HEAD, allow_pickle=False) as arrays:
+        saved = {name: arrays[name] for name in arrays}
+    found = {
+        f"{layer.name}/{index}": values
+        for layer in untrained_network.layers
+        if not isinstance(layer, keras.Model)
+        for index, values in enumerate(layer.get_weights())
+    }
+    assert found.keys() == saved.keys()
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, saved[name])
 
 
 def test_a_head_survives_its_file(untrained_network, tmp_path):
