@@ -6,7 +6,7 @@
 FIXATIONS is a folder with `images/` and `fixations.csv`. The frozen ResNet-50 sees every picture and its mirror image
 once; its features are kept in a folder (about 11 MB a picture, removed at the end unless `--cache` names one), and the
 head is trained on them: Kullback-Leibler divergence from the fixations' counts, AdamW, cosine decay. The pictures that
-`saliency_keras.data.fixation_split` holds out take no part. Prints the loss of every epoch and the scores of the
+`saliency_keras.data.fixation_split` holds out take no part. Prints the mean loss of every epoch and the scores of the
 held-out pictures beside those of `gbvs` and `center`, and writes the head (float16).
 """
 
@@ -138,14 +138,14 @@ def learn(fixation_set, cache, epochs, seed=0):
     schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)
     head.compile(keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY, clipnorm=1.0), divergence)
     for epoch in range(1, epochs + 1):
-        head.reset_metrics()
+        losses = []
         for images in console.progress(_batches(fixation_set, generator), label=f"epoch {epoch}", unit="batch"):
             mirrored = bool(generator.integers(2))
             levels = zip(*(_features(cache, image, mirrored) for image in images), strict=True)
             levels = [np.stack(one).astype(np.float32) for one in levels]
             counts = np.stack([fixation_counts(fixation_set.points(image), levels[0].shape[1:3]) for image in images])
-            loss = head.train_on_batch(levels, counts[:, :, ::-1] if mirrored else counts)
-        print(f"epoch {epoch}: divergence {float(loss):.4f} nats", flush=True)
+            losses.append(float(head.train_on_batch(levels, counts[:, :, ::-1] if mirrored else counts)))
+        print(f"epoch {epoch}: divergence {np.mean(losses):.4f} nats", flush=True)
     return head
 
 

@@ -56,6 +56,15 @@ def test_the_head_learns_where_the_fixations_are(spots, capsys):
     assert (abs(peaks - places) <= 1).all()
 
 
+def test_the_loss_of_an_epoch_is_the_mean_of_its_batches(spots, monkeypatch, capsys):
+    looked_at, cache, _ = spots
+    losses = iter(range(1, 7))
+    monkeypatch.setattr(keras.Model, "train_on_batch", lambda *arguments: next(losses))
+    learn_readout.learn(looked_at, cache, epochs=2)  # 24 pictures are three batches
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == ["epoch 1: divergence 2.0000 nats", "epoch 2: divergence 5.0000 nats"]
+
+
 def test_fixations_are_counted_in_the_cell_they_fall_into():
     points = FixationPoints([0, 15, 16, 15.4], [0, 7, 8, 7], 32, 16)
     counts = learn_readout.fixation_counts(points, (2, 2))[..., 0]
@@ -69,7 +78,7 @@ def test_features_that_are_there_are_not_computed_again(spots, monkeypatch):
     learn_readout.cache_features(looked_at, cache)
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in cache.iterdir()} == before
     learn_readout.feature_files(cache, looked_at.images[3], True)[1].unlink()
-    with pytest.raises(TypeError):  # now the network is asked for, and there is none
+    with pytest.raises(UserError, match="ResNet50"):  # now the network is asked for, and there is none
         learn_readout.cache_features(looked_at, cache)
 
 
