@@ -38,6 +38,12 @@ def main(arguments=None):
         _convert(options)
         return
     from data_prep.compaction import compact
+
+    print_set(compact(workers=options.workers, **settings(options)))
+
+
+def settings(options):
+    """What `compaction.compact` is asked for: a dictionary of its arguments, from those of `options_parser`."""
     from data_prep.sources import open_source
 
     source = open_source(options.source)
@@ -46,17 +52,20 @@ def main(arguments=None):
         from data_prep.map_folders import SourceWithMaps
 
         source = SourceWithMaps(source, folders)
-    manifest = compact(
-        source,
-        options.out,
-        saliency=[one[0] if isinstance(one, tuple) else one for one in chosen],
-        side=options.side or 144,
-        codec=options.codec,
-        shards=options.shards,
-        workers=options.workers,
-        limit=options.limit,
-        seed=options.seed or 0,
-    )
+    return {
+        "source": source,
+        "out": options.out,
+        "saliency": [one[0] if isinstance(one, tuple) else one for one in chosen],
+        "side": options.side or 144,
+        "codec": options.codec,
+        "shards": options.shards,
+        "limit": options.limit,
+        "seed": options.seed or 0,
+    }
+
+
+def print_set(manifest):
+    """Prints what a data set holds and what was skipped."""
     for name, split in manifest.splits.items():
         print(f"{name}: {split.records:,} pictures of {len(split.per_class)} classes in {len(split.shards)} shards")
     with open(manifest.folder / "skipped.csv", newline="", encoding="utf-8") as file:
@@ -81,10 +90,14 @@ def _convert(options):
 
 
 def _parse(arguments):
-    parser = argparse.ArgumentParser(
-        prog="python -m data_prep.compact",
-        description="Turns pictures into a compact data set with their saliency maps.",
-    )
+    parser = options_parser("python -m data_prep.compact", "Turns pictures into a compact data set with their maps.")
+    parser.add_argument("--workers", type=_positive, help="worker processes (default: one per core)")
+    return parser.parse_args(arguments)
+
+
+def options_parser(prog, description):
+    """The parser of what says which data set to make, whoever makes it; `settings` takes what it parsed."""
+    parser = argparse.ArgumentParser(prog=prog, description=description, allow_abbrev=False)
     parser.add_argument(
         "source", help="folder with train/CLASS/* and val/CLASS/*, tfds:NAME, imagenet:DIR, popout, or a compact set"
     )
@@ -103,10 +116,9 @@ def _parse(arguments):
     parser.add_argument("--side", type=int, help="stored width and height in pixels (default: 144)")
     parser.add_argument("--codec", default="raw", help="raw, jpeg or npy (default: raw)")
     parser.add_argument("--shards", type=int, help="train shards (default: by size, 128 MiB at most each)")
-    parser.add_argument("--workers", type=_positive, help="worker processes (default: one per core)")
     parser.add_argument("--limit", type=int, help="pictures to take of each split, a keyed sample (default: all)")
     parser.add_argument("--seed", type=int, help="seed of the order on disk (default: 0)")
-    return parser.parse_args(arguments)
+    return parser
 
 
 def _named_folder(text):

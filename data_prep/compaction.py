@@ -56,7 +56,9 @@ class Plan:
         return sum(len(task.pictures) for task in self.tasks if task.split == split)
 
 
-def compact(source, out, saliency=("gbvs",), side=144, codec="raw", shards=None, workers=None, limit=None, seed=0):
+def compact(
+    source, out, saliency=("gbvs",), side=144, codec="raw", shards=None, workers=None, limit=None, seed=0, do_tasks=None
+):
     """Turns a source into a compact data set, or finishes one that was stopped.
 
     Args:
@@ -70,6 +72,8 @@ def compact(source, out, saliency=("gbvs",), side=144, codec="raw", shards=None,
         workers: Number of worker processes (`None`: one per core), or 0 to work in this process.
         limit: Number of pictures to take of each split, a keyed sample, or `None` for all.
         seed: Seed of the order on disk.
+        do_tasks: Function that does tasks elsewhere than in worker processes here, called and answering as
+            `workers.in_workers` without its `workers`.
 
     Returns:
         The `Manifest`.
@@ -89,7 +93,8 @@ def compact(source, out, saliency=("gbvs",), side=144, codec="raw", shards=None,
         with whole_file(out / PLAN, "w", encoding="utf-8") as file:
             json.dump({"plan": plan.digest, "libraries": _versions()}, file)
         try:
-            results = _write_shards(plan, out, cores() if workers is None else workers)
+            do_tasks = do_tasks or functools.partial(in_workers, workers=cores() if workers is None else workers)
+            results = _write_shards(plan, out, None if workers == 0 else do_tasks)
         except UnusableMap:
             # Mended maps are other maps: nothing that is here could be part of their set.
             shutil.rmtree(out)
@@ -255,7 +260,10 @@ def _finished(out, plan):
 
 def _remove_leftovers(out):
     for path in out.glob(".*.incomplete"):
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _clear_up(out, plan):
@@ -298,7 +306,7 @@ def size_text(number):
     return f"{number:,.1f} GB"
 
 
-def _write_shards(plan, out, workers):
+def _write_shards(plan, out, do_tasks):
     """Writes the shards that are not finished and returns the results of all, in the plan's order."""
     results = {number: sharding.finished_results(task, out) for number, task in enumerate(plan.tasks)}
     todo = {number: plan.tasks[number] for number, found in results.items() if found is None}
@@ -307,7 +315,7 @@ def _write_shards(plan, out, workers):
     pictures = sum(len(task.pictures) for task in todo.values())
     started = time.monotonic()
     with progress(total=pictures, label="compacting") as bar:
-        if workers == 0:
+        if do_tasks is None:
             for number, task in todo.items():
                 results[number] = sharding.write_shard(
                     task, out, plan.source, plan.predictors, lambda read, skipped: bar.update(read + skipped)
@@ -315,7 +323,7 @@ def _write_shards(plan, out, workers):
         elif todo:
             work = functools.partial(sharding.write_shard, folder=out, source=plan.source, predictors=plan.predictors)
             try:
-                results |= in_workers(work, todo, workers, bar)
+                results |= do_tasks(work, todo, bar=bar)
             except BaseException:
                 _remove_leftovers(out)
                 raise
