@@ -187,6 +187,10 @@ def _config(experiment, manifest, maps, seed, precision, init, augment):
 
 
 def _accelerators():
+    if keras.backend.backend() == "torch":  # Keras lists no devices there
+        import torch
+
+        return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     return [name for name in keras.distribution.list_devices() if "cpu" not in name.lower()]
 
 

@@ -20,11 +20,9 @@ ROOT = Path(__file__).parents[2]
 # `sys.modules["tensorflow"] = None` would not do: Keras takes the mere name there for a loaded TensorFlow.
 WITHOUT_TENSORFLOW = """
 import sys
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "tensorflow":
-            raise ModuleNotFoundError(f"No module named {name!r}")
-sys.meta_path.insert(0, Absent())
+from importlib.machinery import PathFinder
+find_spec = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *more: None if name.partition(".")[0] == "tensorflow" else find_spec(name, *more)
 """
 NETWORKS = ("rgb", "rgb_mean", "rgbs", "rgb_1s2s", "rgbxs_1xs2xs_pretrained", "fanin1", "fanin2", "fanin3", "noconv2")
 
