@@ -57,10 +57,11 @@ class Readout:
             "head": hashlib.sha256(self._head.read_bytes()).hexdigest()[:16],
         }
         self._network = None
+        self._functions = {}
 
     def __getstate__(self):
         # A worker process builds its own network: one with live variables cannot be sent.
-        return {**self.__dict__, "_network": None}
+        return {**self.__dict__, "_network": None, "_functions": {}}
 
     def __call__(self, images):
         """Maps of a batch.
@@ -80,9 +81,18 @@ class Readout:
         maps = np.empty(np.shape(images)[:3], np.float32)
         for start in range(0, len(images), BATCH):
             pixels = resized(images[start : start + BATCH], *working_size(height, width, self.parameters["side"]))
-            logits = resized(self._network.predict_on_batch(pixels), height, width)[..., 0]
+            logits = resized(self._logits(pixels), height, width)[..., 0]
             maps[start : start + BATCH] = np.exp(logits - logits.max(axis=(1, 2), keepdims=True))
         return maps
+
+    def _logits(self, pixels):
+        # After a second size Keras would compile for any size, in which TensorFlow cannot enlarge the levels' features
+        # bilinearly; so each size keeps the function that was compiled for it.
+        size = pixels.shape[1:3]
+        self._network.predict_function = self._functions.get(size)
+        logits = self._network.predict_on_batch(pixels)
+        self._functions[size] = self._network.predict_function
+        return logits
 
     def _built(self):
         try:

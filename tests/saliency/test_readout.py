@@ -89,6 +89,18 @@ def test_maps_are_densities_with_their_peak_at_one(untrained_network, monkeypatc
     np.testing.assert_allclose(maps.max(axis=(1, 2)), 1.0, rtol=1e-6)
 
 
+def test_pictures_of_several_sizes_may_come_in_any_order(untrained_network, monkeypatch, tmp_path):
+    monkeypatch.setattr(readout, "readout_network", lambda weights: untrained_network)
+    (tmp_path / "weights.h5").touch()
+    predictor = Readout(side=128, weights=tmp_path / "weights.h5")
+    wide = np.random.default_rng(0).integers(0, 256, (2, 40, 80, 3), np.uint8)
+    first = predictor(wide)
+    high = predictor(wide.transpose(0, 2, 1, 3))
+    assert high.shape == (2, 80, 40)
+    np.testing.assert_array_equal(predictor(wide), first)
+    np.testing.assert_allclose(predictor(wide[1:])[0], first[1], atol=1e-5)
+
+
 def test_the_backbones_file_comes_from_the_argument_or_the_environment(monkeypatch, tmp_path):
     (tmp_path / "one.weights.h5").touch()
     monkeypatch.setenv(readout.ENVIRONMENT, str(tmp_path / "absent.weights.h5"))
