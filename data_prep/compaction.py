@@ -91,7 +91,7 @@ def compact(
         _remove_leftovers(out)
         _check_space(out, plan)
         with whole_file(out / PLAN, "w", encoding="utf-8") as file:
-            json.dump({"plan": plan.digest, "libraries": _versions()}, file)
+            json.dump({"plan": plan.digest, "libraries": versions()}, file)
         try:
             do_tasks = do_tasks or functools.partial(in_workers, workers=cores() if workers is None else workers)
             results = _write_shards(plan, out, None if workers == 0 else do_tasks)
@@ -177,7 +177,7 @@ def described_predictor(maker):
     return {"name": maker.name, "version": maker.version, "parameters": maker.parameters}
 
 
-def _versions():
+def versions():
     """Versions of the libraries; TensorFlow may be absent, codec `npy` does without."""
     installed = {}
     for name in LIBRARIES:
@@ -223,7 +223,7 @@ def _check_ours(out, plan):
                 f"{out} holds an unfinished data set of other pictures or settings; "
                 "use the same ones, choose another folder or delete it."
             )
-        if found.get("libraries") != _versions():
+        if found.get("libraries") != versions():
             raise UserError(
                 f"{out} was begun with other library versions ({found.get('libraries')}); "
                 "use those, choose another folder or delete it."
@@ -406,5 +406,5 @@ def _manifest(plan, results):
         mean_rgb=tuple(rgb),
         seed=plan.seed,
         source={**plan.source.description, "plan": plan.digest},
-        libraries=_versions(),
+        libraries=versions(),
     )

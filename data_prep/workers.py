@@ -10,6 +10,9 @@ from concurrent.futures.process import BrokenProcessPool
 
 from saliency_keras.console import UserError, quiet_tensorflow
 
+# Several workers with several threads each would only get in each other's way, and sums could differ in order.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
 
 def cores():
     """Number of cores this process may use."""
@@ -35,17 +38,17 @@ def in_workers(work, todo, workers, bar):
     context = multiprocessing.get_context("spawn")
     # One cell a task, written by one worker only: no lock that a killed worker could take along.
     read, skipped = (context.RawArray("q", max(todo) + 1) for _ in range(2))
-    others = multiprocessing.active_children()
     results = {}
-    # Several workers with several threads each would only get in each other's way, and sums could differ in order.
-    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     with (
-        _environment(**one_thread),
+        _environment(**ONE_THREAD),
         concurrent.futures.ProcessPoolExecutor(
             min(workers, len(todo)), context, _start_worker, (work, read, skipped)
         ) as pool,
     ):
-        waiting = {pool.submit(_work, task, number): number for number, task in todo.items()}
+        with _starting:
+            others = multiprocessing.active_children()
+            waiting = {pool.submit(_work, task, number): number for number, task in todo.items()}
+            started = set(multiprocessing.active_children()) - set(others)
         try:
             while waiting:
                 done, _ = concurrent.futures.wait(waiting, 0.5, concurrent.futures.FIRST_COMPLETED)
@@ -55,13 +58,13 @@ def in_workers(work, todo, workers, bar):
                 if any(skipped):
                     bar.set_postfix(skipped=sum(skipped))
         except BaseException as error:
-            for child in set(multiprocessing.active_children()) - set(others):
+            for child in started:
                 child.terminate()
                 child.join()
             if isinstance(error, BrokenProcessPool):
                 raise UserError(
                     "a worker process was killed (too little memory?); finished shards are kept: run the same command "
-                    "again, with fewer --workers if need be."
+                    "again, with fewer workers if need be."
                 ) from None
             raise
     return results
@@ -83,6 +86,7 @@ def _environment(**variables):
 
 
 _worker = {}
+_starting = threading.Lock()  # several threads may have workers of their own, and each must end no other's
 
 
 def _start_worker(work, read, skipped):
