@@ -8,6 +8,7 @@ Planning a whole set, the worker processes and the manifest are in `data_prep.co
 
 import contextlib
 import dataclasses
+import errno
 import functools
 import hashlib
 import itertools
@@ -27,6 +28,7 @@ from saliency_keras.data.records import encode_record, encode_side_record, recor
 
 SHARD_BYTES = 128 * 2**20
 BATCH = 32
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a full disk, a quota and a limit on files' sizes say
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,7 +218,11 @@ def _write_batch(task, batch, predictors, writers, results):
 
 @contextlib.contextmanager
 def whole_shards(paths, codec, dtypes):
-    """Writers of a shard and its side shards, which appear under their names, on disk, only if the block ends well."""
+    """Writers of a shard and its side shards, which appear under their names, on disk, only if the block ends well.
+
+    Raises:
+        UserError: If there is no room left for them.
+    """
     # The process's number keeps a worker that outlives its killed parent for a moment out of its successor's file.
     temporaries = [path.with_name(f".{path.name}.{os.getpid()}.incomplete") for path in paths]
     try:
@@ -229,6 +235,10 @@ def whole_shards(paths, codec, dtypes):
             with open(temporary, "rb") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in FULL:
+            raise UserError(f"there is no room left for {paths[0]}; make room and give the command again.") from None
+        raise
     finally:
         for temporary in temporaries:
             with contextlib.suppress(FileNotFoundError):

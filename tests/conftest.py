@@ -1,6 +1,7 @@
 """What the tests share: quiet logs, the folder of real data where there is one, small compact data sets."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,3 +17,33 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip(f"real data for checks is absent: no folder {folder}")
     return folder
+
+
+class SmallDisk:
+    """A file system of its own in memory, whose size can be changed while it is used."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
+        ended = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True)
+        if ended.returncode:
+            pytest.skip(f"a small disk cannot be mounted here: {ended.stderr.decode().strip()}")
+
+    @property
+    def used(self):
+        """Bytes that are in use."""
+        found = os.statvfs(self.folder)
+        return (found.f_blocks - found.f_bfree) * found.f_frsize
+
+    def resize(self, size):
+        """Makes it `size` bytes large, in whole pages; it cannot become smaller than what is in it."""
+        options = f"remount,size={-(-int(size) // 4096) * 4096}"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", self.folder], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A `SmallDisk` of a mebibyte; the test skips where file systems cannot be mounted."""
+    disk = SmallDisk(tmp_path / "disk")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk.folder], check=True)
