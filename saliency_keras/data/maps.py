@@ -50,12 +50,7 @@ def swapped_maps(manifest, split, maps, seed):
     if maps in ("own", manifest.maps[0].name):
         return None
     if maps in ("center", "uniform"):
-        from saliency_keras.saliency import predictor
-
-        blank = np.zeros((1, manifest.side, manifest.side, 3), np.uint8)
-        one = predictor(maps)(blank)
-        stored = np.rint(255 * one / one.max()).astype(np.uint8)
-        return Maps(stored, np.zeros(pictures, np.int64))
+        return Maps(control_map(maps, manifest.side)[None], np.zeros(pictures, np.int64))
     if maps in ("shuffled", "shuffled_in_class"):
         places = np.arange(pictures)
         groups = Records(manifest, split).labels(places) if maps == "shuffled_in_class" else np.zeros_like(places)
@@ -63,6 +58,14 @@ def swapped_maps(manifest, split, maps, seed):
         return Maps(_read_maps(manifest, split, None), donors)
     manifest.map_named(maps)
     return Maps(_read_maps(manifest, split, maps), np.arange(pictures))
+
+
+def control_map(name, side):
+    """The one map of all pictures with `--maps center` or `uniform`: uint8 `(side, side)`."""
+    from saliency_keras.saliency import predictor
+
+    one = predictor(name)(np.zeros((1, side, side, 3), np.uint8))[0]
+    return np.rint(255 * one / one.max()).astype(np.uint8)
 
 
 def _derangement(groups, seed, manifest, split):

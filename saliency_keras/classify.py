@@ -1,0 +1,73 @@
+"""What a trained network sees in photographs.
+
+    python -m saliency_keras.classify RUN PHOTO… [--out DIR] [--predictor NAME] [--layer NAME]
+
+Prints the five best labels of each photograph with their probabilities, and the saliency map that the network was
+shown; draws picture, map and Grad-CAM (the places that the best label rests on) to DIR/PHOTO.png. Each photograph is
+prepared as the run's data set was: square of 256, map, stored side, centre crop.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from saliency_keras import console
+from saliency_keras.console import UserError
+
+
+def main(arguments=None):
+    """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
+    what = "What a trained network sees in photographs."
+    parser = argparse.ArgumentParser(prog="python -m saliency_keras.classify", description=what)
+    parser.add_argument("run", metavar="RUN", type=Path, help="folder of a finished run of a classifier")
+    parser.add_argument("photos", metavar="PHOTO", type=Path, nargs="+", help="pictures of any size")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="where the figures go (default: RUN/photos)")
+    who = "who predicts the saliency map: a predictor or a run folder (default: as in the run's data set)"
+    parser.add_argument("--predictor", metavar="NAME", help=who)
+    parser.add_argument("--layer", metavar="NAME", help="layer for Grad-CAM (default: the last convolutional one)")
+    options = parser.parse_args(arguments)
+    out = options.out or options.run / "photos"
+    _check(options.photos, out)
+
+    from saliency_keras.data.pictures import UnreadablePicture, read_picture
+    from saliency_keras.figures import style
+    from saliency_keras.figures.photograph import photograph_figure
+    from saliency_keras.training.photographs import Classifier
+
+    classifier = Classifier(options.run, options.predictor, options.layer)
+    print(f"saliency map: {classifier.map_source}")
+    refusals = []
+    for photo in options.photos:
+        try:
+            pixels = read_picture(photo)
+        except UnreadablePicture as refusal:
+            refusals.append(refusal)
+            continue
+        found = classifier(pixels)
+        out.mkdir(parents=True, exist_ok=True)
+        figure = photograph_figure(found, photo.name, classifier.map_source, classifier.layer)
+        style.save(figure, out / f"{photo.stem}.png")
+        print(f"\n{photo}: {out / f'{photo.stem}.png'}")
+        for name, probability in zip(found.classes, found.probabilities, strict=True):
+            print(f"{100 * probability:6.1f} %  {style.one_line(name)}")
+    for refusal in refusals[: len(options.photos) - 1]:
+        print(refusal, file=sys.stderr)
+    if len(refusals) == len(options.photos):
+        raise refusals[-1]
+
+
+def _check(photos, out):
+    """Refuses, before a network is loaded, photographs that are not there or would share a figure."""
+    first = {}
+    for photo in photos:
+        if not photo.is_file():
+            raise UserError(f"there is no picture {photo}.")
+        if photo.stem in first:
+            raise UserError(f"{first[photo.stem]} and {photo} would have one figure; rename one of them.")
+        first[photo.stem] = photo
+        if (out / f"{photo.stem}.png").resolve() == photo.resolve():
+            raise UserError(f"the figure of {photo} would overwrite it; choose another --out than {out}.")
+
+
+if __name__ == "__main__":
+    console.run(main)

@@ -1,0 +1,172 @@
+"""A finished run applied to photographs: labels, the map its network is shown, and what its choice rests on.
+
+A photograph is prepared as compaction and the validation reader prepare a picture: square of 256, map, stored side,
+centre crop. A set of codec `jpeg` loses a little on the way, which a photograph is spared. Drawing is `figures`'.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from saliency_keras.console import UserError
+from saliency_keras.data import prepare
+from saliency_keras.data.manifest import Manifest
+from saliency_keras.data.maps import control_map
+from saliency_keras.figures.cases import softmax
+from saliency_keras.metrics.classification import first_classes
+from saliency_keras.models.grad_cam import GradCam
+from saliency_keras.models.hallucination import MAP_LAYER
+from saliency_keras.saliency import PREDICTORS, predictor
+from saliency_keras.training.runs import Run
+from saliency_keras.training.train import load_run_model
+
+BEST = 5
+CONTROLS = ("center", "uniform")
+
+
+@dataclasses.dataclass(frozen=True)
+class Classified:
+    """What a network says of a photograph.
+
+    Attributes:
+        classes: Names of the five best classes, best first; fewer where there are fewer.
+        probabilities: float array, theirs.
+        picture: uint8 `(side, side, 3)`, the picture as the network sees it.
+        saliency: `(side, side)`, the map that it is shown or makes itself, or `None`.
+        grad_cam: float32 `(side, side)`, Grad-CAM of the best class.
+    """
+
+    classes: tuple[str, ...]
+    probabilities: np.ndarray
+    picture: np.ndarray
+    saliency: np.ndarray | None
+    grad_cam: np.ndarray
+
+
+class Classifier:
+    """The classifier that a finished run is.
+
+    Args:
+        folder: The run folder.
+        maker: Name of the predictor that makes the map, or `None` for the one that the run's data set names.
+        layer: Name of the layer for Grad-CAM, or `None` for the last convolutional one.
+
+    Attributes:
+        map_source: Which map the network is shown, in words.
+        layer: Name of Grad-CAM's layer.
+
+    Raises:
+        UserError: If it is no finished run of a classifier, or nothing here can make the map it was trained with.
+    """
+
+    def __init__(self, folder, maker=None, layer=None):
+        run = Run.load(folder)
+        self.classes = run.predictions.classes
+        self.stored, self.side = run.config["data"]["side"], run.config["experiment"]["side"]
+        self._folder, self._network = Path(folder), load_run_model(folder)
+        self._predict, self._on_stored, self._control = None, False, None
+        if "saliency" in self._network.input:
+            self._choose_map(run, maker)
+        elif maker:
+            raise UserError(f"the network of {folder} sees no map, so no predictor can be chosen; leave it out.")
+        elif self._hallucinates():
+            self.map_source = f"made by the network itself (layer {MAP_LAYER})"
+        else:
+            self.map_source = "none, the network sees no map"
+        try:
+            self._grad_cam = GradCam(self._network, layer)
+        except ValueError as error:
+            raise UserError(f"{error}.") from None
+        self.layer = self._grad_cam.layer
+
+    def __call__(self, pixels):
+        """Classifies one photograph.
+
+        Args:
+            pixels: uint8 array `(height, width, 3)`, RGB, of any size.
+
+        Returns:
+            `Classified`.
+
+        Raises:
+            UserError: If the network's scores are not finite.
+        """
+        picture, saliency = self.prepared(pixels)
+        inputs = {"image": picture[None]}
+        if saliency is not None:
+            inputs["saliency"] = saliency[None, ..., None]
+        scores = np.asarray(self._network.predict_on_batch(inputs), "float32")
+        if not np.isfinite(scores).all():
+            raise UserError(f"the network of {self._folder} gives scores that are no numbers; train it anew.")
+        first = first_classes(scores, BEST)[0]
+        grad_cam = self._grad_cam(inputs, first[:1])[0]
+        if self._hallucinates():
+            saliency = self._hallucinated(inputs)
+        names = tuple(self.classes[index] for index in first)
+        return Classified(names, softmax(scores)[0, first], picture, saliency, grad_cam)
+
+    def prepared(self, pixels):
+        """The picture and the map that the network is shown.
+
+        Args:
+            pixels: uint8 array `(height, width, 3)`, RGB, of any size.
+
+        Returns:
+            uint8 `(side, side, 3)`, and uint8 `(side, side)` or `None`.
+        """
+        square = prepare.square(pixels)
+        stored = prepare.shrink(square, self.stored)
+        saliency = self._control
+        if self._predict is not None:
+            seen = stored if self._on_stored else square
+            saliency = prepare.stored_map(self._predict(np.ascontiguousarray(seen)[None])[0], self.stored)
+        start = (self.stored - self.side) // 2
+        crop = np.s_[start : start + self.side, start : start + self.side]
+        return np.ascontiguousarray(stored[crop]), None if saliency is None else np.ascontiguousarray(saliency[crop])
+
+    def _choose_map(self, run, maker):
+        name = run.maps
+        shuffled = name.startswith("shuffled")
+        if name in CONTROLS and not maker:
+            self._control = control_map(name, self.stored)
+            self.map_source = f"{name}, the same for every picture, as in training"
+            return
+        if name == "own" or shuffled or name in CONTROLS:
+            name = run.config["data"]["maps"][0]
+        made_of = _predictor_of(run, name)
+        maker = maker or made_of.get("name")
+        if maker not in PREDICTORS and not Path(str(maker)).is_dir():
+            raise UserError(
+                f"the network of {run.folder} was trained with the map {name!r}, which no predictor here makes of a "
+                "photograph; name one that comes near it: --predictor NAME."
+            )
+        self._predict = predictor(maker)
+        self._on_stored = "pictures" in made_of
+        self.map_source = self._predict.name
+        version = made_of.get("version", self._predict.version)
+        if (self._predict.name, self._predict.version) != (made_of["name"], version):
+            self.map_source += f", version {self._predict.version} (trained with {made_of['name']}, version {version})"
+        if shuffled:
+            self.map_source += ", the picture's own (trained with those of other pictures)"
+
+    def _hallucinates(self):
+        return any(layer.name == MAP_LAYER for layer in self._network.layers)
+
+    def _hallucinated(self, inputs):
+        """The map that the network makes, over the whole picture: `(side, side)`."""
+        part = keras.Model(self._network.input, self._network.get_layer(MAP_LAYER).output)
+        large = keras.ops.image.resize(part(inputs, training=False), (self.side, self.side), interpolation="bilinear")
+        return keras.ops.convert_to_numpy(keras.ops.cast(large, "float32"))[0, ..., 0]
+
+
+def _predictor_of(run, name):
+    """What made the map of that name, as the run's data set says, or the map's name where the set is gone."""
+    try:
+        manifest = Manifest.load(run.config["data"]["folder"])
+        if manifest.digest(run.maps) == run.config["data"]["digest"]:
+            return manifest.map_named(name).predictor
+    except UserError:
+        pass
+    return {"name": name}

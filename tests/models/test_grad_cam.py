@@ -1,0 +1,155 @@
+"""Grad-CAM against the paper's equations written out in numpy, and its place on the picture against what is seen."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from saliency_keras.models.build import build
+from saliency_keras.models.grad_cam import GradCam, laid_out, last_convolution, receptive_centres
+
+SIDE = 9
+
+
+def tiny_network():
+    """3x3 convolution of stride 2, ReLU, and a classifier that is not linear in the features."""
+    image = keras.Input((SIDE, SIDE, 3), dtype="uint8", name="image")
+    x = layers.Rescaling(1 / 255)(image)
+    x = layers.ReLU(name="relu1")(layers.Conv2D(2, 3, strides=2, name="conv1")(x))
+    x = layers.Dense(5, activation="tanh", name="fc1")(layers.Flatten()(x))
+    model = keras.Model({"image": image}, layers.Dense(3, name="fc2")(x))
+    random = np.random.default_rng(0)
+    model.set_weights([random.normal(size=weight.shape) for weight in model.get_weights()])
+    return model
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return np.random.default_rng(1).integers(0, 256, (4, SIDE, SIDE, 3), np.uint8)
+
+
+def by_hand(model, picture, label):
+    """Equations 1 and 2 for the tiny network, derivative of the classifier worked out on paper."""
+    kernel, bias, kernel1, bias1, kernel2, _ = model.get_weights()
+    pixels = picture / 255
+    features = np.zeros((4, 4, 2))
+    for row in range(4):
+        for column in range(4):
+            window = pixels[2 * row : 2 * row + 3, 2 * column : 2 * column + 3]
+            features[row, column] = np.tensordot(window, kernel, 3) + bias
+    features = np.maximum(features, 0)
+    hidden = np.tanh(features.reshape(-1) @ kernel1 + bias1)
+    gradient = (kernel1 @ ((1 - hidden**2) * kernel2[:, label])).reshape(4, 4, 2)
+    weights = gradient.mean(axis=(0, 1))
+    return np.maximum((weights * features).sum(-1), 0)
+
+
+def test_map_is_that_of_the_equations(pictures):
+    model, labels = tiny_network(), [0, 1, 2, 1]
+    found = GradCam(model)({"image": pictures}, labels)
+    assert found.shape == (4, SIDE, SIDE)
+    centres = [1, 3, 5, 7]  # of the 3x3 windows
+    for one, picture, label in zip(found, pictures, labels, strict=True):
+        expected = by_hand(model, picture, label)
+        np.testing.assert_allclose(one[np.ix_(centres, centres)], expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(one[3, 2], (expected[1, 0] + expected[1, 1]) / 2, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(one[0, 0], expected[0, 0] / 4, rtol=1e-4, atol=1e-5)
+    assert found.max() > 0
+
+
+def test_map_depends_on_the_class_and_not_on_the_other_pictures(pictures):
+    grad_cam = GradCam(tiny_network())
+    both = grad_cam({"image": pictures[:2]}, [0, 0])
+    np.testing.assert_allclose(grad_cam({"image": pictures[1:2]}, [0])[0], both[1], rtol=1e-5, atol=1e-6)
+    assert not np.allclose(grad_cam({"image": pictures[:2]}, [1, 1]), both)
+
+
+def test_centres_are_where_a_lone_pixel_is_felt():
+    image = keras.Input((40, 40, 1), name="image")
+    x = layers.ZeroPadding2D(((2, 1), (0, 3)))(image)
+    x = layers.Conv2D(1, 5, strides=2, kernel_initializer="ones")(x)
+    x = layers.AveragePooling2D(2, strides=2, padding="same")(x)
+    x = layers.Conv2D(1, 3, padding="same", kernel_initializer="ones", name="last")(x)
+    model = keras.Model({"image": image}, x)
+    # Pixel by pixel: which positions of the last layer feel it.
+    lone = np.eye(40 * 40, dtype="float32").reshape(-1, 40, 40, 1)
+    felt = model.predict({"image": lone}, verbose=0)[..., 0].reshape(40, 40, *model.output.shape[1:3]) > 0
+    rows, columns = receptive_centres(model, "last")
+    for row, column in ((3, 4), (4, 3), (5, 5)):  # their fields lie inside the picture
+        where = np.argwhere(felt[:, :, row, column])
+        np.testing.assert_allclose((where.min(0) + where.max(0)) / 2, [rows[row], columns[column]])
+
+
+def test_unpadded_alexnet_looks_at_the_places_worked_out_by_hand():
+    arguments = {"dense_units": 8}
+    model = build("alexnet", arguments, 128, 3)
+    assert last_convolution(model) == "relu5"
+    # conv1 sees 5 + 4i, pool1 9 + 8i, conv2 25 + 8i, pool2 33 + 16i; the padded ones leave that alone.
+    for centres in receptive_centres(model, "relu5"):
+        np.testing.assert_allclose(centres, [33, 49, 65, 81])
+    for centres in receptive_centres(build("noconv2", arguments, 128, 3), "relu5"):
+        np.testing.assert_allclose(centres, 9 + 8 * np.arange(14))
+
+
+@pytest.mark.parametrize(("network", "arguments"), [("fanin1", {}), ("modulated_alexnet", {"saliency_branch": "map"})])
+def test_networks_of_two_branches_have_a_last_convolution_of_the_picture(network, arguments):
+    model = build(network, {"dense_units": 8, **arguments}, 128, 3)
+    grad_cam = GradCam(model)
+    assert grad_cam.layer == "relu5"
+    random = np.random.default_rng(0)
+    inputs = {name: random.integers(0, 256, (2, *tensor.shape[1:]), np.uint8) for name, tensor in model.input.items()}
+    found = grad_cam(inputs, [0, 2])
+    assert np.isfinite(found).all()
+    assert found.min() >= 0
+    with pytest.raises(ValueError, match="passes the layer conv1 by"):
+        GradCam(model, "conv1")
+
+
+def test_layer_that_is_absent_or_without_positions_is_refused():
+    with pytest.raises(ValueError, match="no layer 'conv9'; it has conv1, relu1"):
+        GradCam(tiny_network(), "conv9")
+    with pytest.raises(ValueError, match="no positions"):
+        GradCam(tiny_network(), "fc1")
+
+
+def test_laid_out_map_has_its_values_at_the_centres_and_fades_within_a_step():
+    small = np.array([[[1.0, 2.0], [3.0, 4.0]]])
+    large = laid_out(small, (np.array([2.0, 6.0]), np.array([4.0, 8.0])), 16)[0]
+    assert [large[2, 4], large[2, 8], large[6, 4], large[6, 8]] == [1, 2, 3, 4]
+    assert large[4, 6] == 2.5
+    assert not large[10:].any() and not large[:, 12:].any()  # noqa: PT018
+
+
+ON_ANOTHER_BACKEND = """
+import sys
+import keras, numpy as np
+from saliency_keras.models.grad_cam import GradCam
+model = keras.saving.load_model(sys.argv[1], compile=False)
+pictures = np.load(sys.argv[2])
+np.save(sys.argv[3], GradCam(model)({"image": pictures}, [0, 1, 2, 1]))
+assert keras.backend.backend() == sys.argv[4]
+"""
+
+
+@pytest.mark.backend
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_give_the_same_map(backend, pictures, tmp_path):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    model = tiny_network()
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "pictures.npy", pictures)
+    paths = [str(tmp_path / name) for name in ("model.keras", "pictures.npy", "maps.npy")]
+    subprocess.run(
+        [sys.executable, "-c", ON_ANOTHER_BACKEND, *paths, backend],
+        cwd=Path(__file__).parents[2], env={**os.environ, "KERAS_BACKEND": backend}, check=True,
+    )  # fmt: skip
+    expected = GradCam(model)({"image": pictures}, [0, 1, 2, 1])
+    np.testing.assert_allclose(np.load(tmp_path / "maps.npy"), expected, rtol=1e-4, atol=1e-5)
