@@ -12,6 +12,7 @@ from saliency_keras.console import UserError, run
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import EXPERIMENTS, experiment
 from saliency_keras.training.start import check_start
+from saliency_keras.training.tensorboard import check_tensorboard
 
 MAPS = "own, shuffled, shuffled_in_class, center, uniform, or the name of a further map of the set"
 
@@ -29,6 +30,7 @@ def _parser():
     parser.add_argument("--init", metavar="RUN", help="run folder whose weights to start from")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="default: float32")
     parser.add_argument("--augment", choices=["host", "device"], default="host", help="where to crop (default: host)")
+    parser.add_argument("--tensorboard", action="store_true", help="write event files for TensorBoard too")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; repeatable")
     return parser
@@ -64,12 +66,14 @@ def main(arguments=None):
     out = Path(options.out) if options.out else default_out(chosen.name, options.maps, options.seed)
 
     check_start(chosen, out, options.init, options.resume)
+    if options.tensorboard:
+        check_tensorboard()
     Manifest.load(data)  # so is a set that does not fit, at once
 
     from saliency_keras.training.train import train
 
     settings = options.maps, options.seed, options.precision, options.init, options.resume, options.augment
-    summary = train(chosen, data, out, *settings)
+    summary = train(chosen, data, out, *settings, options.tensorboard)
     last, best = summary["last"], summary["best"]
     print(
         f"{chosen.name}: Top-1 {last['val_top1']:.2%}, Top-5 {last['val_top5']:.2%} after {summary['epochs']} epochs "

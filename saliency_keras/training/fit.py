@@ -22,6 +22,7 @@ from saliency_keras.figures.curves import run_figure
 from saliency_keras.figures.style import save
 from saliency_keras.training.runs import read_history
 from saliency_keras.training.state import load_state, save_state
+from saliency_keras.training.tensorboard import Events
 
 PATIENCE = 3  # times that a state must have taken to write before the next one: writing takes a quarter of the time
 
@@ -56,13 +57,14 @@ class Job:
     fed: keras.Model | None = None
 
 
-def fit(job, experiment, folder):
+def fit(job, experiment, folder, tensorboard=False):
     """Trains a job to the end of its experiment, from the newest state in the run folder if there is one.
 
     Args:
         job: The `Job`.
         experiment: The `Experiment` with its schedule.
         folder: The run folder, with its `config.json` written.
+        tensorboard: Whether to write event files for TensorBoard too.
 
     Returns:
         The history: a list of one dictionary an epoch.
@@ -82,6 +84,7 @@ def fit(job, experiment, folder):
     model.optimizer.build(model.trainable_variables)
     history = load_state(folder / "state", model)
     write_history(folder, history)
+    events = Events(folder, history) if tensorboard else None
     if len(history) < experiment.epochs:
         model.fit(
             job.training(len(history) + 1, experiment.epochs),
@@ -89,10 +92,12 @@ def fit(job, experiment, folder):
             epochs=experiment.epochs,
             steps_per_epoch=job.steps,
             validation_data=job.validation(),
-            callbacks=[_Recorder(job, experiment, folder, history)],
+            callbacks=[_Recorder(job, experiment, folder, history, events)],
             shuffle=False,
             verbose=0,
         )
+    if events:
+        events.close()
     return history
 
 
@@ -139,10 +144,10 @@ class _Recorder(keras.callbacks.Callback):
 
     async_safe = True  # losses are looked at one step late, so that a device never waits for it
 
-    def __init__(self, job, experiment, folder, history):
+    def __init__(self, job, experiment, folder, history, events=None):
         super().__init__()
         self.best_weights, self.saved, self.saving = None, -math.inf, 0.0
-        self.job, self.experiment, self.folder, self.history = job, experiment, folder, history
+        self.job, self.experiment, self.folder, self.history, self.events = job, experiment, folder, history, events
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.started, self.last_loss = epoch + 1, time.perf_counter(), None
@@ -165,6 +170,8 @@ class _Recorder(keras.callbacks.Callback):
         row["seconds"] = round(time.perf_counter() - self.started, 3)
         best = max((past[self.job.best] for past in self.history), default=-math.inf)
         self.history.append(row)
+        if self.events:
+            self.events.add(row)
         if row[self.job.best] > best:
             self.best_weights = self.job.model.get_weights()
         if self.epoch == self.experiment.epochs or time.perf_counter() - self.saved > PATIENCE * self.saving:

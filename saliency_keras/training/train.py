@@ -8,6 +8,7 @@ model.keras       the last epoch; best.keras beside it is the best epoch on the 
 predictions.h5    what the last epoch says of every validation picture
 summary.json      last and best figures, parameters, time; written last, so a run with it is finished
 state/            resume state, gone when the run is finished
+tensorboard/      the history as event files, where they are asked for
 """
 
 import dataclasses
@@ -33,13 +34,25 @@ from saliency_keras.training.fit import fit, save_model
 from saliency_keras.training.start import check_start
 from saliency_keras.training.state import drop_state
 from saliency_keras.training.surgery import carry_weights, freeze
+from saliency_keras.training.tensorboard import check_tensorboard
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 DEAD = 0.5  # share of all-zero maps above which a run says so
 MUST_AGREE = ("experiment", "maps", "seed", "precision", "init", "backend")  # between a run and its resumption
 
 
-def train(experiment, data, out, maps="own", seed=0, precision="float32", init=None, resume=False, augment="host"):
+def train(
+    experiment,
+    data,
+    out,
+    maps="own",
+    seed=0,
+    precision="float32",
+    init=None,
+    resume=False,
+    augment="host",
+    tensorboard=False,
+):
     """Trains an experiment into a run folder.
 
     Args:
@@ -53,6 +66,7 @@ def train(experiment, data, out, maps="own", seed=0, precision="float32", init=N
         init: Run folder whose weights to start from, or `None`.
         resume: Whether to go on with the run in `out`.
         augment: Where pictures are cropped and flipped, `"host"` or `"device"`; the pixels are the same.
+        tensorboard: Whether to write event files for TensorBoard too, into `out/tensorboard`.
 
     Returns:
         The run's summary, as in `summary.json`.
@@ -62,6 +76,8 @@ def train(experiment, data, out, maps="own", seed=0, precision="float32", init=N
     """
     out = Path(out)
     check_start(experiment, out, init, resume)
+    if tensorboard:
+        check_tensorboard()
     manifest = Manifest.load(data)
     config = _config(experiment, manifest, maps, seed, precision, init, augment)
     if resume:
@@ -78,7 +94,7 @@ def train(experiment, data, out, maps="own", seed=0, precision="float32", init=N
         out.mkdir(parents=True, exist_ok=True)
         _write_json(out / "config.json", config)
     try:
-        history = fit(job, experiment, out)
+        history = fit(job, experiment, out, tensorboard)
         return _finish(job, experiment, history, out)
     except Exception as error:
         _explain_reading(error, manifest)
