@@ -2,6 +2,7 @@
 
 python -m saliency_keras.train fanin3 --data DIR        on a compact data set
 python -m saliency_keras.train fanin3                   on the built-in pictures
+python -m saliency_keras.train readout_bi --data DIR    a network that predicts saliency, on a fixation set
 python -m saliency_keras.train --list                   what there is to train
 """
 
@@ -11,17 +12,18 @@ from pathlib import Path
 from saliency_keras.console import UserError, run
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import EXPERIMENTS, experiment
-from saliency_keras.training.start import check_start
+from saliency_keras.training.start import check_kind, check_start
 from saliency_keras.training.tensorboard import check_tensorboard
 
 MAPS = "own, shuffled, shuffled_in_class, center, uniform, or the name of a further map of the set"
+DATA = "compact data set, by default the built-in pictures `popout`; for a network that predicts saliency, fixations"
 
 
 def _parser():
     parser = argparse.ArgumentParser(prog="python -m saliency_keras.train", description=__doc__.splitlines()[0])
     parser.add_argument("experiment", nargs="?", help="name of an experiment; --list shows them")
     parser.add_argument("--list", action="store_true", help="print every experiment and what it reproduces")
-    parser.add_argument("--data", metavar="DIR", help="compact data set; without it, the built-in pictures `popout`")
+    parser.add_argument("--data", metavar="DIR", help=DATA)
     parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/EXPERIMENT)")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs; the schedule keeps its proportions")
     parser.add_argument("--batch", type=int, metavar="N", help="pictures in a batch")
@@ -49,6 +51,8 @@ def main(arguments=None):
     if options.seed < 0:
         raise UserError(f"--seed must be 0 or more. Received: {options.seed}")
     data = options.data
+    if data is None and chosen.task == "saliency":
+        raise UserError(f"{chosen.name} learns from fixations: --data DIR, a folder with images/ and fixations.csv.")
     if data is None:
         chosen = chosen.replace(**chosen.popout)
         print(f"no --data: training on the built-in pictures `popout` for {chosen.epochs} epochs unless told otherwise")
@@ -68,19 +72,32 @@ def main(arguments=None):
     check_start(chosen, out, options.init, options.resume)
     if options.tensorboard:
         check_tensorboard()
-    Manifest.load(data)  # so is a set that does not fit, at once
+    check_kind(chosen, data)  # so is a set that does not fit, at once
+    if chosen.task == "classification":
+        Manifest.load(data)
 
     from saliency_keras.training.train import train
 
     settings = options.maps, options.seed, options.precision, options.init, options.resume, options.augment
     summary = train(chosen, data, out, *settings, options.tensorboard)
-    last, best = summary["last"], summary["best"]
-    print(
-        f"{chosen.name}: Top-1 {last['val_top1']:.2%}, Top-5 {last['val_top5']:.2%} after {summary['epochs']} epochs "
-        f"(best epoch {best['epoch']}: {best['val_top1']:.2%}), {summary['parameters']['total']:,} parameters, "
+    print(f"{chosen.name}: {_figures(summary)}")
+    print(f"{out}: see curves.png and summary.json")
+
+
+def _figures(summary):
+    last, best, count = summary["last"], summary["best"], summary["parameters"]["total"]
+    if "held_out" in summary:
+        run, center = (
+            ", ".join(f"{metric} {value['mean']:.3f}" for metric, value in summary["held_out"][who].items())
+            for who in ("run", "center")
+        )
+        verdict = "" if summary["beats_center"] else ", which it does not beat: it counts as untrained"
+        return f"{run} on {summary['pictures']['validation']} held-out pictures (center: {center}{verdict})"
+    return (
+        f"Top-1 {last['val_top1']:.2%}, Top-5 {last['val_top5']:.2%} after {summary['epochs']} epochs "
+        f"(best epoch {best['epoch']}: {best['val_top1']:.2%}), {count:,} parameters, "
         f"{summary['images_per_second']:.0f} images/s"
     )
-    print(f"{out}: see curves.png and summary.json")
 
 
 def default_out(name, maps, seed):
@@ -91,7 +108,7 @@ def default_out(name, maps, seed):
 def _print_experiments():
     for one in EXPERIMENTS.values():
         published = ", ".join(f"{metric} {value:.2%}" for metric, value in one.published.items()) or "no figure printed"
-        print(f"{one.name:34}{one.paper}, {one.row}: {published}; {one.side} px, {one.epochs} epochs")
+        print(f"{one.name:34}{one.paper}, {one.row}: {published}; {one.size}, {one.epochs} epochs")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Small compact data sets for tests, written record by record: no picture file and no predictor is needed."""
+"""Small data sets for tests: compact ones, written record by record without any predictor, and fixation sets."""
 
 import hashlib
 
@@ -67,6 +67,33 @@ def write_small_set(folder, side=36, codec="raw", classes=3, train=(8, 7, 9), va
     names = tuple(f"class{label}" for label in range(classes))
     Manifest(side, codec, names, splits, maps, tuple(mean.tolist()), seed, {"made": "by a test"}, {}).save(folder)
     return Manifest.load(folder), written
+
+
+def write_fixation_set(folder, pictures=20, size=(48, 32), observers=3, seed=0):
+    """Writes a fixation set: pictures of noise with one bright spot each, which everybody looks at.
+
+    Args:
+        folder: A folder that is not there yet.
+        pictures: Number of pictures, named `0.png` and so on.
+        size: Width and height in pixels.
+        observers: Number of people; each has two fixations near the spot.
+        seed: Seed of everything.
+    """
+    from PIL import Image
+
+    rng = np.random.default_rng(seed)
+    (folder / "images").mkdir(parents=True)
+    width, height = size
+    lines = ["image,subject,x,y"]
+    for number in range(pictures):
+        pixels = rng.integers(0, 60, (height, width, 3), np.uint8)
+        x, y = rng.integers(6, width - 6), rng.integers(6, height - 6)
+        pixels[y - 5 : y + 5, x - 5 : x + 5] += 180
+        Image.fromarray(pixels).save(folder / "images" / f"{number}.png")
+        for place in range(2 * observers):
+            near = np.array([x, y]) + rng.normal(0, 1.5, 2)
+            lines.append(f"{number}.png,{place // 2},{near[0]:.2f},{near[1]:.2f}")
+    (folder / "fixations.csv").write_text("\n".join(lines) + "\n")
 
 
 def _shard(folder, name, records):

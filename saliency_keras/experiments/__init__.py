@@ -6,9 +6,9 @@ To add one, add an entry to its paper's file (or a file with `EXPERIMENTS`, and 
 import difflib
 
 from saliency_keras.console import UserError
-from saliency_keras.experiments import hallucination, thesis
+from saliency_keras.experiments import hallucination, saliency_networks, thesis
 
-EXPERIMENTS = {one.name: one for paper in (thesis, hallucination) for one in paper.EXPERIMENTS}
+EXPERIMENTS = {one.name: one for paper in (thesis, hallucination, saliency_networks) for one in paper.EXPERIMENTS}
 
 
 def experiment(name):

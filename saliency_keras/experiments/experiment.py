@@ -15,10 +15,12 @@ class Experiment:
         paper: Key of the paper.
         row: Table and row (or figure) it reproduces.
         published: The paper's figures, for example `{"top1": 0.366, "top5": 0.6091}`; empty where none is printed.
-        network: Name of the network in `models.build.NETWORKS`.
+        network: Name of the network in `models.build.NETWORKS`, or in `SALIENCY_NETWORKS` there.
         arguments: The network's keyword arguments.
+        task: `"classification"`, of a compact data set, or `"saliency"`, of a fixation set.
+        loss: Name of the loss in `training.saliency_losses.LOSSES`; `""` for the classifiers' cross-entropy.
         subtract_mean: Whether the means of the training pictures and maps are subtracted after scaling.
-        side: Width and height the network sees, in pixels.
+        side: Width and height the network sees, in pixels; 0 where `arguments` hold `height` and `width`.
         epochs: Passes over the training pictures.
         batch: Pictures in a batch.
         optimizer: `"sgd"` or `"adam"`.
@@ -27,7 +29,7 @@ class Experiment:
         drops: Epochs after which the learning rate is divided by ten.
         starts_from: The experiment whose run `--init` expects, or `""` for random weights.
         weights: Without `--init`: weights of `keras.applications` to start from, `"imagenet"` or the path of a file;
-            `""` for random ones.
+            `""` (or `"none"`) for random ones.
         freeze: What keeps its weights: `"saliency_branch"`, `"all_but_saliency_branch"`, or `""` for nothing.
         train_on: The split whose pictures are trained on. With `"val"`, a fifth of it is held out for validation.
         few_shot: Training pictures per class, a number or `"K"` for all, by the protocol of `data.few_shot`; `""` for
@@ -44,6 +46,8 @@ class Experiment:
     network: str
     published: dict = dataclasses.field(default_factory=dict)
     arguments: dict = dataclasses.field(default_factory=dict)
+    task: str = "classification"
+    loss: str = ""
     subtract_mean: bool = False
     side: int = 128
     epochs: int = 90
@@ -60,6 +64,16 @@ class Experiment:
     new_top: bool = False
     new_weights: str = "uniform01"
     popout: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def settable(self):
+        """Names of the fields and of the network's arguments that `--set` can change."""
+        return [*sorted(FIELDS_OF_TASK[self.task]), *self.arguments]
+
+    @property
+    def size(self):
+        """What the network sees, for a reader: `"128 px"`, `"384x512 px"`."""
+        return f"{self.side} px" if self.side else f"{self.arguments['height']}x{self.arguments['width']} px"
 
     def replace(self, **fields):
         """A copy with other values."""
@@ -90,20 +104,21 @@ class Experiment:
         experiment = self
         for setting in settings:
             key, equals, text = setting.partition("=")
-            known = [*sorted(FREE_FIELDS), *experiment.arguments]
-            if not equals or key not in known:
-                raise UserError(f"--set {setting!r} fits no setting of {self.name}; it has {', '.join(known)}.")
+            if not equals or key not in self.settable:
+                known = ", ".join(self.settable)
+                raise UserError(f"--set {setting!r} fits no setting of {self.name}; it has {known}.")
             if key in experiment.arguments:
                 value = _typed(key, text, experiment.arguments[key])
                 experiment = experiment.replace(arguments={**experiment.arguments, key: value})
             else:
+                text = "" if (key, text) == ("weights", "none") else text
                 experiment = experiment.replace(**{key: _typed(key, text, getattr(experiment, key))})
         experiment.check()
         return experiment
 
     def check(self):
         """Refuses, in one sentence, values that cannot be trained with."""
-        for name in "side", "epochs", "batch":
+        for name in ("epochs", "batch", *(["side"] if self.task == "classification" else [])):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 1. Received: {name}={getattr(self, name)}")
         if not 0 < self.learning_rate < float("inf"):
@@ -126,8 +141,11 @@ CHOICES = {
     "freeze": ("", "saliency_branch", "all_but_saliency_branch"),
     "train_on": ("train", "val"),
 }
-FREE_FIELDS = {field.name for field in dataclasses.fields(Experiment)} - {
-    "name", "paper", "row", "published", "network", "arguments", "popout", "starts_from",
+FIELDS_OF_TASK = {
+    "classification": {field.name for field in dataclasses.fields(Experiment)} - {
+        "name", "paper", "row", "published", "network", "arguments", "popout", "starts_from", "task", "loss",
+    },
+    "saliency": {"epochs", "batch", "optimizer", "learning_rate", "momentum", "drops", "loss", "weights"},
 }  # fmt: skip
 
 
@@ -140,8 +158,9 @@ def _typed(key, text, example):
         value = text if example is None else None
     if isinstance(example, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if isinstance(example, tuple) and isinstance(value, list) and all(isinstance(one, int) for one in value):
-        value = tuple(value)
+    if isinstance(example, tuple) and isinstance(value, list):
+        numbers = (int, float) if float in map(type, example) else int
+        value = tuple(value) if all(isinstance(one, numbers) for one in value) else value
     if example is not None and type(value) is not type(example):
         raise UserError(f"{key} takes a value like {json.dumps(example)}. Received: {text}")
     return value

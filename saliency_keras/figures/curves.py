@@ -36,6 +36,8 @@ QUANTITIES = {
     "top1": Quantity("Top-1 accuracy (%)", 100, ".2f"),
     "top5": Quantity("Top-5 accuracy (%)", 100, ".2f"),
     "nss": Quantity("NSS (standard deviations)"),
+    "cc": Quantity("CC (correlation)"),
+    "auc_judd": Quantity("AUC-Judd"),
     "ig": Quantity("IG (bits)"),
     "kl": Quantity("KL (nats)"),
 }

@@ -1,6 +1,7 @@
-"""From an experiment's words to a Keras model: pixels in, logits out."""
+"""From an experiment's words to a Keras model: pixels in, logits or a map out."""
 
 import dataclasses
+from pathlib import Path
 
 import keras
 from keras import layers
@@ -9,6 +10,8 @@ from saliency_keras.console import UserError
 from saliency_keras.models.alexnet import Layers, alexnet
 from saliency_keras.models.fanin import fanin1, fanin2, fanin3, noconv2
 from saliency_keras.models.hallucination import modulated_alexnet, modulated_resnet
+from saliency_keras.models.readout import classifier_features, readout_bi, readout_dc, readout_spc
+from saliency_keras.models.saliency_networks import copy_vgg16, juntingnet, salicon, salnet
 
 NETWORKS = {
     "alexnet": alexnet,
@@ -18,6 +21,15 @@ NETWORKS = {
     "noconv2": noconv2,
     "modulated_alexnet": modulated_alexnet,
     "modulated_resnet": modulated_resnet,
+}
+
+SALIENCY_NETWORKS = {
+    "salnet": salnet,
+    "juntingnet": juntingnet,
+    "salicon": salicon,
+    "readout_dc": readout_dc,
+    "readout_spc": readout_spc,
+    "readout_bi": readout_bi,
 }
 
 
@@ -51,6 +63,45 @@ def build(network, arguments, side, classes, mean=None):
         raise UserError(f"the network {network} cannot be built at {side} px with {arguments}: {reason}") from None
     inputs = {"image": image, "saliency": saliency} if uses_saliency(network, arguments) else {"image": image}
     return keras.Model(inputs, logits, name=network)
+
+
+def build_saliency(network, arguments, weights=""):
+    """Builds a network that predicts saliency.
+
+    Args:
+        network: A name in `SALIENCY_NETWORKS`.
+        arguments: `height` and `width` of the picture in pixels and the network's own keyword arguments; of a
+            read-out's, `levels` are names separated by commas and `backbone` may be a run folder.
+        weights: Of the backbone: `"imagenet"`, the path of a `.weights.h5` file, or `""` for random ones.
+
+    Returns:
+        A `keras.Model` from pixels `(batch, height, width, 3)`, 0 to 255, to a linear map `(batch, h, w, 1)`.
+
+    Raises:
+        UserError: If an argument has a value it cannot have, or the weights cannot be had.
+    """
+    own = dict(arguments)
+    if network in ("salnet", "juntingnet") and weights:
+        raise UserError(f"there are no weights of {network} to start from; leave weights={weights} out, or use --init.")
+    if weights not in ("", "imagenet") and not Path(weights).is_file():
+        raise UserError(f"there is no weights file {weights}.")
+    try:
+        if network == "juntingnet":
+            height, own["side"] = own.pop("height"), own.pop("width")
+            if height != own["side"]:
+                raise ValueError(f"its pictures are square, not {height}x{own['side']}")
+        if network.startswith("readout"):
+            own |= {"levels": tuple(filter(None, own["levels"].split(","))), "weights": weights or None}
+            if Path(own["backbone"]).is_dir():
+                own["backbone"] = str(Path(own["backbone"]) / "model.keras")
+        model = SALIENCY_NETWORKS[network](**own)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"the network {network} cannot be built with {arguments}: {error}") from None
+    if network == "salicon" and weights:
+        copy_vgg16(classifier_features("VGG16", weights), model)
+    return model
 
 
 def uses_saliency(network, arguments):

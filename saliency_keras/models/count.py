@@ -6,6 +6,7 @@ says which it is.
 
 import math
 
+import keras
 from keras import layers
 
 
@@ -19,8 +20,8 @@ def parameters(model):
         Dictionary: `total` (Keras' count), `trainable`, `kernels` (convolutions and dense layers, no biases),
         `convolution_kernels`, and `layers`, from each layer's name to its total, layers without weights left out.
     """
-    kernels = {one.name: math.prod(one.kernel.shape) for one in model.layers if _has_kernel(one)}
-    convolutions = {one.name for one in model.layers if isinstance(one, layers.Conv2D)}
+    kernels = {one.path: math.prod(one.kernel.shape) for one in _single_layers(model) if _has_kernel(one)}
+    convolutions = {one.path for one in _single_layers(model) if isinstance(one, layers.Conv2D)}
     return {
         "total": model.count_params(),
         "trainable": sum(math.prod(variable.shape) for variable in model.trainable_variables),
@@ -31,7 +32,9 @@ def parameters(model):
 
 
 def multiply_adds(model):
-    """Multiply-adds of convolutions and dense layers for one picture."""
+    """Multiply-adds of convolutions and dense layers for one picture; `None` of a network within the network."""
+    if any(isinstance(one, keras.Model) for one in model.layers):
+        return None  # its layers know no sizes
     total = 0
     for one in model.layers:
         if not _has_kernel(one):
@@ -39,6 +42,12 @@ def multiply_adds(model):
         positions = math.prod(one.output.shape[1:-1]) if isinstance(one, layers.Conv2D) else 1
         total += positions * math.prod(one.kernel.shape)
     return total
+
+
+def _single_layers(model):
+    """All layers, those of networks within the network instead of these."""
+    for one in model.layers:
+        yield from _single_layers(one) if isinstance(one, keras.Model) else [one]
 
 
 def _has_kernel(layer):

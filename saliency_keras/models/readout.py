@@ -25,6 +25,7 @@ from saliency_keras.console import UserError
 from saliency_keras.models import dual_path
 from saliency_keras.models.saliency_networks import CAFFE_MEAN_RGB, to_bgr
 
+FEATURES = "features"  # layer where a read-out network's backbone ends
 IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION_RGB = (0.229, 0.224, 0.225)
 
@@ -125,7 +126,7 @@ def sub_pixel_readout(x):
         raise ValueError(f"sub-pixel convolution needs a multiple of 64 channels. Received: {x.shape[-1]} channels")
     for number in 1, 2, 3:
         x = depth_to_space(x, f"depth_to_space{number}")  # (2h, 2w, c/4)
-        x = layers.Conv2D(x.shape[-1], 3, padding="same", activation="relu", name=f"conv{number}")(x)
+        x = layers.Conv2D(x.shape[-1], 3, padding="same", activation="relu", name=f"subpixel{number}")(x)
     return layers.Conv2D(1, 1, name="saliency")(x)
 
 
@@ -147,6 +148,32 @@ def depth_to_space(x, name):
     x = layers.Reshape((height, width, 2, 2, channels // 4), name=f"{name}_split")(x)
     x = layers.Permute((1, 3, 2, 4, 5), name=f"{name}_permute")(x)  # (h, 2, w, 2, c)
     return layers.Reshape((2 * height, 2 * width, channels // 4), name=name)(x)
+
+
+def in_two(network):
+    """A read-out network in two parts, which share its weights.
+
+    Args:
+        network: What `readout_dc`, `readout_spc` or `readout_bi` made.
+
+    Returns:
+        Two `keras.Model`s: from pixels to features, and from features to logits.
+    """
+    features = network.get_layer(FEATURES).output
+    return keras.Model(network.input, features), keras.Model(features, network.output)
+
+
+def keep_statistics(network):
+    """Leaves all batch normalisation as it is in training: small batches have no statistics worth taking.
+
+    Args:
+        network: A `keras.Model`, its nested ones included.
+    """
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            keep_statistics(layer)
+        elif isinstance(layer, layers.BatchNormalization):
+            layer.trainable = False
 
 
 def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen=False):
@@ -183,7 +210,7 @@ def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen
     for number, x in enumerate(maps):
         if x.shape[1:3] != size:
             maps[number] = layers.Resizing(*size, interpolation="bilinear", name=f"features{number + 1}_resized")(x)
-    return maps[0] if len(maps) == 1 else layers.Concatenate(name="features")(maps)
+    return maps[0] if len(maps) == 1 else layers.Concatenate(name="concatenated")(maps)
 
 
 def feature_extractor(backbone, levels=(), weights=None):
@@ -191,7 +218,8 @@ def feature_extractor(backbone, levels=(), weights=None):
 
     Args:
         backbone: As in `features_of`.
-        levels: Names of layers; empty for the last features.
+        levels: Names of layers; empty for the last features, of a classifier of ours those of the last layer with maps
+            that is no pooling.
         weights: As in `features_of`.
 
     Returns:
@@ -208,7 +236,7 @@ def feature_extractor(backbone, levels=(), weights=None):
     if backbone not in BACKBONES:
         known = ", ".join(BACKBONES)
         raise ValueError(f"backbone must be a model, a .keras file or one of {known}. Received: {backbone!r}")
-    part = _part(_classifier_features(backbone, weights), levels, any_size=True)
+    part = _part(classifier_features(backbone, weights), levels, any_size=True)
     pixels = keras.Input((None, None, 3), name="pixels")
     return keras.Model(pixels, part(BACKBONES[backbone](pixels)), name=f"{part.name}_features")
 
@@ -281,7 +309,7 @@ def _part(model, levels, any_size):
     absent = [name for name in levels if name not in known]
     if absent:
         raise ValueError(f"{model.name} has no layer {', '.join(absent)}.")
-    outputs = [model.get_layer(name).output for name in levels] or model.outputs
+    outputs = [model.get_layer(name).output for name in levels] or _last_maps(model)
     for output in outputs:
         if len(output.shape) != 4:
             raise ValueError(f"a level must be a stack of maps (h, w, c); name layers. Received: shape {output.shape}")
@@ -294,6 +322,19 @@ def _part(model, levels, any_size):
     return clone
 
 
+def _last_maps(model):
+    """The model's outputs; of a classifier the output of its last layer with maps that is no pooling, in a list."""
+    if all(len(output.shape) == 4 for output in model.outputs):
+        return model.outputs
+    pools = (layers.MaxPooling2D, layers.AveragePooling2D)
+    found = [layer.output for layer in model.layers if not isinstance(layer, pools) and _makes_maps(layer)]
+    return found[-1:] or model.outputs
+
+
+def _makes_maps(layer):
+    return not isinstance(layer.output, list) and len(layer.output.shape) == 4
+
+
 def _loaded(path):
     try:
         return keras.models.load_model(path, compile=False)
@@ -301,8 +342,19 @@ def _loaded(path):
         raise UserError(f"{path} is no network that Keras can load: {str(error).splitlines()[0]}") from None
 
 
-def _classifier_features(name, weights):
-    """A network of `BACKBONES` without its classifier, for pictures of any size."""
+def classifier_features(name, weights):
+    """A network of `BACKBONES` without its classifier, for pictures of any size.
+
+    Args:
+        name: Its name.
+        weights: As in `features_of`.
+
+    Returns:
+        A `keras.Model` from preprocessed pixels to the last features.
+
+    Raises:
+        UserError: If the weights cannot be had.
+    """
     build = dual_path.DPN92 if name == "DPN92" else getattr(keras.applications, name)
     if weights is None:
         return build(include_top=False, weights=None, input_shape=(None, None, 3), name=name.lower())
@@ -328,5 +380,5 @@ def _classifier_features(name, weights):
 
 def _network(head, name, backbone, height, width, **options):
     pixels = keras.Input((height, width, 3), name="image")  # (H, W, 3)
-    x = features_of(pixels, backbone, **options)  # (h, w, c)
+    x = layers.Identity(name=FEATURES)(features_of(pixels, backbone, **options))  # (h, w, c)
     return keras.Model(pixels, head(x), name=name)  # (8h, 8w, 1)

@@ -126,7 +126,7 @@ def juntingnet(side=96, units=4608):
     return keras.Model(pixels, saliency, name="juntingnet")
 
 
-def salicon(height=1200, width=1600, weights=None):
+def salicon(height=1200, width=1600):
     """SALICON: VGG-16 on the picture and on the picture at half size, concatenated, one 1x1 convolution.
 
         layer                              fine            coarse
@@ -148,7 +148,6 @@ def salicon(height=1200, width=1600, weights=None):
     Args:
         height: Height of the picture in pixels, even, at least 64. The full size costs 734 billion multiply-adds.
         width: Width of the picture in pixels, even, at least 64.
-        weights: `"imagenet"` for VGG-16's weights in both columns, or `None` for random ones.
 
     Returns:
         A `keras.Model` from pixels `(batch, height, width, 3)` to logits of a map `(batch, ceil(height / 32),
@@ -167,12 +166,7 @@ def salicon(height=1200, width=1600, weights=None):
     coarse = layers.Resizing(*fine.shape[1:3], interpolation="bilinear", name="coarse_resized")(coarse)
     x = layers.Concatenate(name="concatenate")([coarse, fine])  # (H/32, W/32, 1024)
     saliency = layers.Conv2D(1, 1, name="saliency_map")(x)  # (H/32, W/32, 1)
-    model = keras.Model(pixels, saliency, name="salicon")
-    if weights == "imagenet":
-        _copy_vgg16(keras.applications.VGG16(include_top=False), model)
-    elif weights is not None:
-        raise ValueError(f'weights must be "imagenet" or None. Received: weights={weights!r}')
-    return model
+    return keras.Model(pixels, saliency, name="salicon")
 
 
 def vgg16_features(x, branch):
@@ -215,7 +209,8 @@ def _relu_convolution(x, name, filters, size):
     return layers.Conv2D(filters, size, padding="same", activation="relu", name=name)(x)
 
 
-def _copy_vgg16(vgg16, model):
+def copy_vgg16(vgg16, model):
+    """Fills both columns of a SALICON network with the convolutions of `keras.applications.VGG16`."""
     for layer in vgg16.layers:
         if layer.weights:
             for branch in "fine", "coarse":

@@ -3,7 +3,8 @@
 A network with a layer `saliency_map` (Figueroa-Flores et al. 2020; `models.hallucination`) gives that layer's output:
 "Our approach (step I)" of their Table III. Any other network must end in a map of one channel, which the loss it was
 trained with turns into saliency (`training.saliency_losses.saliency_of`). The picture is resized to what the network
-sees, its sides' ratio given up where the network wants a square, and the map bilinearly back to the picture.
+sees, its sides' ratio given up where the network has another, and the map bilinearly back to the picture. A network
+that was trained on fixations and does not beat `center` on pictures it has not seen is called `NAME-untrained`.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from saliency_keras.console import UserError
 
 MAP_LAYER = "saliency_map"
 BATCH = 16
+UNTRAINED = "-untrained"
 
 
 class RunPredictor:
@@ -38,6 +40,8 @@ class RunPredictor:
             content = (folder / "model.keras").read_bytes()
         except (OSError, ValueError, KeyError, TypeError):
             raise UserError(f"{folder} is no finished run: it lacks config.json or model.keras.") from None
+        if _falls_short(folder / "summary.json"):
+            self.name += UNTRAINED
         self.parameters = {"experiment": experiment["name"], "weights": hashlib.sha256(content).hexdigest()[:16]}
         self._loss = experiment.get("loss")
         self._network = _map_network(folder / "model.keras")
@@ -58,20 +62,54 @@ class RunPredictor:
         side = [given or own for given, own in zip(self._network.input_shape[1:3], (height, width), strict=True)]
         maps = []
         for first in range(0, len(images), BATCH):
-            pixels = keras.ops.convert_to_tensor(images[first : first + BATCH], "float32")
-            pixels = keras.ops.image.resize(pixels, side, interpolation="bilinear", antialias=True)
-            pixels = keras.ops.cast(keras.ops.round(pixels), self._network.inputs[0].dtype)
-            small = keras.ops.cast(self._saliency(self._network(pixels, training=False)), "float32")
-            large = keras.ops.image.resize(small, (height, width), interpolation="bilinear")
-            maps.append(keras.ops.convert_to_numpy(large)[..., 0])
-        return np.maximum(np.concatenate(maps), 0)
+            pixels = keras.ops.cast(seen(images[first : first + BATCH], *side), self._network.inputs[0].dtype)
+            maps.append(maps_of(self._network(pixels, training=False), self._loss, height, width))
+        return np.concatenate(maps)
 
-    def _saliency(self, outputs):
-        if not self._loss:
-            return outputs
-        from saliency_keras.training.saliency_losses import saliency_of
 
-        return saliency_of(self._loss, outputs)
+def seen(images, height, width):
+    """What a network of that size sees of pictures: bilinear, anti-aliased, rounded.
+
+    Args:
+        images: uint8 array `(pictures, h, w, 3)`.
+        height: Height in pixels.
+        width: Width in pixels.
+
+    Returns:
+        Float tensor `(pictures, height, width, 3)` of whole numbers, 0 to 255.
+    """
+    import keras
+
+    pixels = keras.ops.convert_to_tensor(images, "float32")
+    return keras.ops.round(keras.ops.image.resize(pixels, (height, width), interpolation="bilinear", antialias=True))
+
+
+def maps_of(outputs, loss, height, width):
+    """Saliency maps from a network's outputs, in the size of the pictures.
+
+    Args:
+        outputs: Tensor or array `(pictures, h, w, 1)`.
+        loss: Name of the loss that the network was trained with, or `""` where the outputs are maps already.
+        height: Height of the pictures in pixels.
+        width: Width of the pictures in pixels.
+
+    Returns:
+        float32 array `(pictures, height, width)`, not negative.
+    """
+    import keras
+
+    from saliency_keras.training.saliency_losses import saliency_of
+
+    small = keras.ops.cast(saliency_of(loss, outputs) if loss else outputs, "float32")
+    large = keras.ops.image.resize(small, (height, width), interpolation="bilinear")
+    return np.maximum(keras.ops.convert_to_numpy(large)[..., 0], 0)
+
+
+def _falls_short(summary):
+    try:
+        return json.loads(summary.read_text(encoding="utf-8")).get("beats_center") is False
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _map_network(path):

@@ -39,10 +39,12 @@ class Job:
         steps: Batches in an epoch.
         pictures: Pictures in an epoch.
         training: Function of a first and a last epoch that gives the batches of both and all between.
-        validation: Function without arguments that gives the validation batches.
+        validation: Function without arguments that gives the validation batches, or `None` where `measure` does it.
         finish: Function of the trained model and the run folder that writes what its kind of run has besides and
             returns what it adds to the summary.
-        fed: `model` behind the crops that it makes on the device, where the batches are whole pictures.
+        fed: What is trained in place of `model`, with which it shares its weights: the model behind the crops that it
+            makes on the device, or the part of it behind features that are computed once.
+        measure: Function without arguments, called after each epoch, that gives further columns of the history.
     """
 
     model: keras.Model
@@ -52,9 +54,10 @@ class Job:
     steps: int
     pictures: int
     training: Callable
-    validation: Callable
+    validation: Callable | None
     finish: Callable
     fed: keras.Model | None = None
+    measure: Callable | None = None
 
 
 def fit(job, experiment, folder, tensorboard=False):
@@ -91,7 +94,7 @@ def fit(job, experiment, folder, tensorboard=False):
             initial_epoch=len(history),
             epochs=experiment.epochs,
             steps_per_epoch=job.steps,
-            validation_data=job.validation(),
+            validation_data=job.validation and job.validation(),
             callbacks=[_Recorder(job, experiment, folder, history, events)],
             shuffle=False,
             verbose=0,
@@ -164,9 +167,11 @@ class _Recorder(keras.callbacks.Callback):
         self.bar.close()
 
     def on_epoch_end(self, epoch, logs=None):
+        self.bar.close()
         self._stop_if_not_finite(self.job.steps)
         row = {"epoch": self.epoch, "learning_rate": self.learning_rate}
-        row |= {name: float(value) for name, value in logs.items()}
+        figures = {**logs, **(self.job.measure() if self.job.measure else {})}
+        row |= {name: float(value) for name, value in figures.items()}
         row["seconds"] = round(time.perf_counter() - self.started, 3)
         best = max((past[self.job.best] for past in self.history), default=-math.inf)
         self.history.append(row)
@@ -176,8 +181,8 @@ class _Recorder(keras.callbacks.Callback):
             self.best_weights = self.job.model.get_weights()
         if self.epoch == self.experiment.epochs or time.perf_counter() - self.saved > PATIENCE * self.saving:
             self._save()
-        figures = "  ".join(f"{name} {row[name]:.4f}" for name in logs)
-        print(f"epoch {self.epoch}/{self.experiment.epochs}  {figures}  {row['seconds']:.0f} s", flush=True)
+        told = "  ".join(f"{name} {row[name]:.4f}" for name in figures)
+        print(f"epoch {self.epoch}/{self.experiment.epochs}  {told}  {row['seconds']:.0f} s", flush=True)
 
     def _save(self):
         started = time.perf_counter()

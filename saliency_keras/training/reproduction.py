@@ -10,7 +10,6 @@ from pathlib import Path
 
 from saliency_keras.console import UserError
 from saliency_keras.experiments import experiment
-from saliency_keras.experiments.experiment import FREE_FIELDS
 from saliency_keras.experiments.tables import Row
 
 SHOTS = ("1", "2", "3", "5", "10", "15", "20", "25", "30", "K")
@@ -174,5 +173,4 @@ def _run(table, row, seed, shots, choices):
 
 
 def _knows(one, setting):
-    key = setting.partition("=")[0]
-    return key in FREE_FIELDS or key in one.arguments
+    return setting.partition("=")[0] in one.settable

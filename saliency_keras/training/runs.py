@@ -163,7 +163,8 @@ class Run:
 def title_of(config):
     """What a run is, in a line: `"fanin3 · own maps · imagenette · seed 0"`, from its `config.json` as a dict."""
     data = Path(str(config.get("data", {}).get("folder", ""))).name
-    words = [config["experiment"]["name"], f"{config.get('maps', 'own')} maps", data, f"seed {config.get('seed', 0)}"]
+    maps = f"{config.get('maps', 'own')} maps" if config["experiment"].get("task") != "saliency" else ""
+    words = [config["experiment"]["name"], maps, data, f"seed {config.get('seed', 0)}"]
     return " · ".join(word for word in words if word)
 
 

@@ -35,3 +35,26 @@ def check_start(experiment, out, init=None, resume=False):
         if (out / "summary.json").is_file():
             raise UserError(f"{out} holds a finished run; choose another --out.")
         raise UserError(f"{out} is not empty; go on with its run by --resume, or choose another --out.")
+
+
+def check_kind(experiment, data):
+    """Refuses a fixation set for a classifier, and a compact data set for a network that predicts saliency.
+
+    Args:
+        experiment: The `Experiment`.
+        data: The folder given.
+
+    Raises:
+        UserError: If it is of the other kind.
+    """
+    compact, fixations = (Path(data) / "manifest.json").is_file(), (Path(data) / "fixations.csv").is_file()
+    if experiment.task == "saliency" and compact and not fixations:
+        raise UserError(
+            f"{data} is a compact data set; {experiment.name} learns from a fixation set, a folder with images/ and "
+            "fixations.csv."
+        )
+    if experiment.task == "classification" and fixations and not compact:
+        raise UserError(
+            f"{data} is a fixation set; {experiment.name} learns from a compact data set, which "
+            "`python -m data_prep.compact` makes."
+        )

@@ -5,7 +5,8 @@ config.json       the whole experiment, data manifest's digest, seed, versions, 
 history.csv       one row an epoch
 curves.png        Top-1, Top-5, loss and learning rate
 model.keras       the last epoch; best.keras beside it is the best epoch on the validation pictures
-predictions.h5    what the last epoch says of every validation picture
+predictions.h5    what the last epoch says of every validation picture; of a network that predicts saliency scores.csv,
+                  its scores on every held-out picture
 summary.json      last and best figures, parameters, time; written last, so a run with it is finished
 state/            resume state, gone when the run is finished
 tensorboard/      the history as event files, where they are asked for
@@ -25,13 +26,16 @@ import numpy as np
 
 import saliency_keras
 from saliency_keras.console import UserError, whole_file
+from saliency_keras.data.fixation_arrays import digest
+from saliency_keras.data.fixations import read_fixation_set
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments.experiment import Experiment
 from saliency_keras.models.count import multiply_adds, parameters
 from saliency_keras.models.hallucination import pretrained_resnet
 from saliency_keras.training.classification import classification_job
 from saliency_keras.training.fit import fit, save_model
-from saliency_keras.training.start import check_start
+from saliency_keras.training.saliency import saliency_job
+from saliency_keras.training.start import check_kind, check_start
 from saliency_keras.training.state import drop_state
 from saliency_keras.training.surgery import carry_weights, freeze
 from saliency_keras.training.tensorboard import check_tensorboard
@@ -57,7 +61,7 @@ def train(
 
     Args:
         experiment: The `Experiment`, its schedule and settings final.
-        data: Folder of a compact data set.
+        data: Folder of a compact data set, or of a fixation set for a network that predicts saliency.
         out: The run folder.
         maps: Which maps the network is shown: `own`, `shuffled`, `shuffled_in_class`, `center`, `uniform` or the
             name of a map of the set.
@@ -78,18 +82,24 @@ def train(
     check_start(experiment, out, init, resume)
     if tensorboard:
         check_tensorboard()
-    manifest = Manifest.load(data)
-    config = _config(experiment, manifest, maps, seed, precision, init, augment)
+    source = open_data(experiment, data, maps, augment)
+    config = _config(experiment, _described(source, maps), maps, seed, precision, init, augment)
     if resume:
         _check_same(config, out)
         if (out / "summary.json").is_file():
             return json.loads((out / "summary.json").read_text(encoding="utf-8"))
-    manifest.check_sums()
+    if isinstance(source, Manifest):
+        source.check_sums()
     _be_reproducible(seed, precision)
-    job = classification_job(experiment, manifest, maps, seed, augment)
-    config["carried"] = _initial_weights(experiment, job.model, init, seed)
-    config["frozen"] = freeze(job.model, experiment.freeze)
-    _check_frozen(experiment, config)
+    if experiment.task == "saliency":
+        start = load_run_model(init) if init else None
+        job, config["carried"] = saliency_job(experiment, source, seed, out, start)
+        config["frozen"] = [layer.name for layer in job.model.layers if layer.weights and not layer.trainable]
+    else:
+        job = classification_job(experiment, source, maps, seed, augment)
+        config["carried"] = _initial_weights(experiment, job.model, init, seed)
+        config["frozen"] = freeze(job.model, experiment.freeze)
+        _check_frozen(experiment, config)
     if not resume:
         out.mkdir(parents=True, exist_ok=True)
         _write_json(out / "config.json", config)
@@ -97,8 +107,32 @@ def train(
         history = fit(job, experiment, out, tensorboard)
         return _finish(job, experiment, history, out)
     except Exception as error:
-        _explain_reading(error, manifest)
+        _explain_reading(error, source)
         raise
+
+
+def open_data(experiment, data, maps="own", augment="host"):
+    """Opens what an experiment is trained on.
+
+    Args:
+        experiment: The `Experiment`.
+        data: Folder of a compact data set or a fixation set.
+        maps: As in `train`.
+        augment: As in `train`.
+
+    Returns:
+        A `Manifest`, or a `FixationSet` for a network that predicts saliency.
+
+    Raises:
+        UserError: If it is not there, damaged or of the other kind, or maps are chosen for a network that sees none.
+    """
+    if experiment.task == "classification":
+        check_kind(experiment, data)
+        return Manifest.load(data)
+    if maps != "own" or augment != "host":
+        raise UserError(f"{experiment.name} sees pictures alone, uncropped: --maps and --augment do not apply to it.")
+    check_kind(experiment, data)
+    return read_fixation_set(data)
 
 
 def _initial_weights(experiment, model, init, seed):
@@ -173,19 +207,26 @@ def load_run_model(folder):
         raise UserError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from None
 
 
-def _config(experiment, manifest, maps, seed, precision, init, augment):
+def _described(source, maps):
+    """What a run's `config.json` says of its data."""
+    if isinstance(source, Manifest):
+        return {
+            "folder": str(source.folder),
+            "digest": source.digest(maps),
+            "side": source.side,
+            "codec": source.codec,
+            "maps": list(source.map_names),
+            "classes": len(source.classes),
+            "source": source.source,
+        }
+    return {"folder": str(source.folder), "digest": digest(source), "pictures": len(source.images)}
+
+
+def _config(experiment, data, maps, seed, precision, init, augment):
     libraries = ["keras", "numpy", "h5py", keras.backend.backend()]
     return {
         "experiment": json.loads(json.dumps(dataclasses.asdict(experiment))),
-        "data": {
-            "folder": str(manifest.folder),
-            "digest": manifest.digest(maps),
-            "side": manifest.side,
-            "codec": manifest.codec,
-            "maps": list(manifest.map_names),
-            "classes": len(manifest.classes),
-            "source": manifest.source,
-        },
+        "data": data,
         "maps": maps,
         "seed": seed,
         "precision": precision,
@@ -270,11 +311,11 @@ def _finish(job, experiment, history, out):
     return summary
 
 
-def _explain_reading(error, manifest):
+def _explain_reading(error, source):
     """A shard that vanished, shrank or was damaged while it was read makes the backend fail; say which one it was."""
-    if type(error).__module__.startswith("tensorflow") and not isinstance(error, UserError):
-        manifest.check_sizes()
-        manifest.check_sums()
+    if isinstance(source, Manifest) and type(error).__module__.startswith("tensorflow"):
+        source.check_sizes()
+        source.check_sums()
 
 
 def _write_json(path, values):

@@ -41,7 +41,7 @@ def test_transposed_convolutions_have_128_64_and_32_channels():
 
 def test_sub_pixel_convolutions_keep_the_quarter():
     model = BUILDERS["spc"](classifier_of_ours(), 48, 64, levels=("conv2",))
-    assert [model.get_layer(f"conv{number}").output.shape[1:] for number in (1, 2, 3)] == [
+    assert [model.get_layer(f"subpixel{number}").output.shape[1:] for number in (1, 2, 3)] == [
         *((12, 16, 32), (24, 32, 8), (48, 64, 2)),
     ]
     assert head_weights(model) == (9 * 32 * 32 + 32) + (9 * 8 * 8 + 8) + (9 * 2 * 2 + 2) + (2 + 1)
@@ -79,6 +79,37 @@ def test_levels_are_taken_by_name_and_brought_to_the_first_ones_size():
     pixels = keras.Input((48, 64, 3))
     features = readout.features_of(pixels, classifier_of_ours(), levels=("conv1", "conv2"))
     assert features.shape == (None, 12, 16, 64 + 128)
+
+
+def test_a_classifier_without_named_levels_gives_its_last_maps_before_any_pooling():
+    ours = classifier_of_ours()
+    pooled = keras.layers.MaxPooling2D(2)(ours.get_layer("conv2").output)
+    model = keras.Model(ours.input, keras.layers.Dense(3)(keras.layers.Flatten()(pooled)))
+    assert readout.feature_extractor(model).output_shape == (None, None, None, 128)
+    assert readout.features_of(keras.Input((48, 64, 3)), model).shape == (None, 6, 8, 128)
+
+
+def test_the_two_parts_of_a_network_give_what_the_whole_gives_and_share_its_weights():
+    model = BUILDERS["spc"](classifier_of_ours(), 48, 64, levels=("conv1", "conv2"), scales=(1.0, 0.5))
+    features, head = readout.in_two(model)
+    pixels = numbers((2, 48, 64, 3), scale=255)
+    np.testing.assert_allclose(head(features(pixels)), model(pixels), atol=1e-5)
+    head.get_layer("saliency").set_weights([numbers((1, 1, 6, 1)), numbers((1,))])
+    np.testing.assert_allclose(head(features(pixels)), model(pixels), atol=1e-5)
+
+
+def test_kept_statistics_do_not_move_in_training_while_the_kernels_do():
+    pixels = keras.Input((8, 8, 3))
+    x = keras.layers.BatchNormalization(name="norm")(keras.layers.Conv2D(2, 3, name="conv")(pixels))
+    inner = keras.Model(pixels, x, name="inner")
+    model = keras.Model(pixels, inner(pixels))
+    readout.keep_statistics(model)
+    model.compile("sgd", "mse")
+    before = [inner.get_layer(name).get_weights()[-1].copy() for name in ("conv", "norm")]
+    model.fit(numbers((4, 8, 8, 3)), numbers((4, 6, 6, 2)), verbose=0)
+    after = [inner.get_layer(name).get_weights()[-1] for name in ("conv", "norm")]
+    assert not np.array_equal(before[0], after[0])
+    np.testing.assert_array_equal(before[1], after[1])
 
 
 def test_scales_share_the_backbones_weights():
@@ -152,7 +183,7 @@ def test_a_weights_file_of_the_whole_classifier_fills_the_backbone(shared_data):
     [
         ({"backbone": "ResNet51"}, "Received: 'ResNet51'"),
         ({"backbone": classifier_of_ours, "levels": ("conv9",)}, "no layer conv9"),
-        ({"backbone": classifier_of_ours}, "stack of maps"),
+        ({"backbone": classifier_of_ours, "levels": ("fc",)}, "stack of maps"),
     ],
 )
 def test_what_is_no_backbone_is_refused(options, sentence):

@@ -1,0 +1,46 @@
+"""Networks that learn where people look: Pan et al. 2016, SALICON (Huang et al. 2015), and the read-outs of the notes.
+
+They are trained on a fixation set, a folder with `images/` and `fixations.csv`; a fixed fifth of its pictures is held
+out (`data.fixation_split`). No paper of ours prints all that a training needs; where a value comes from:
+
+    juntingnet   the authors' script: batches of 128, 1,200 epochs, rate 0.05 falling to 1e-4 (there in a line, here by
+                 tens), mirrored pictures. Its momentum rises to 0.999 there; here it stays.
+    salnet       euclidean loss, batches of two. 86 epochs of OSIE's 561 pictures are 24,000 steps. Rate: our choice.
+    salicon      OpenSALICON's solver: batches of one, momentum 0.9, the rate divided by ten every 4,000 steps (7 epochs
+                 of OSIE). Its rate of 1e-6 is for a sum over 38x50 positions, ours for their mean. VGG-16's weights.
+    readout_*    the notes: batches of one, rate 1e-5. Adam, the loss (cross-entropy) and the epochs are our choice
+                 (FACTS §5.2). The whole network is trained.
+
+On a processor, a frozen backbone, whose features are computed once, and a larger rate are the practical choice:
+
+    python -m saliency_keras.train readout_bi --data FIXATIONS --epochs 20 --batch 8
+           --set frozen=true --set loss=divergence --set learning_rate=0.001
+"""
+
+from saliency_keras.experiments.experiment import Experiment
+
+BACKBONE = {"backbone": "ResNet50", "levels": "", "scales": (1.0,), "frozen": False}
+
+
+def _network(name, paper, row, height, width, loss, arguments=None, **fields):
+    arguments = {"height": height, "width": width, **(arguments or {})}
+    return Experiment(name, paper, row, name, {}, arguments, task="saliency", loss=loss, side=0, **fields)
+
+
+def _readout(name, kind):
+    schedule = {"epochs": 20, "batch": 1, "optimizer": "adam", "learning_rate": 1e-5, "drops": ()}
+    row = f"read-out by {kind}"
+    return _network(name, "accuracy-notes", row, 384, 512, "cross_entropy", BACKBONE, weights="imagenet", **schedule)
+
+
+EXPERIMENTS = (
+    _network("salnet", "pan", "deep network", 240, 320, "euclidean",
+             epochs=86, batch=2, learning_rate=0.005, drops=(43, 69)),
+    _network("juntingnet", "pan", "shallow network", 96, 96, "euclidean", {"units": 4608},
+             epochs=1200, batch=128, learning_rate=0.05, drops=(600, 1000)),
+    _network("salicon", "salicon", "OpenSALICON", 1200, 1600, "cross_entropy", weights="imagenet",
+             epochs=24, batch=1, learning_rate=0.0019, drops=(7, 14, 21)),
+    _readout("readout_dc", "transposed convolution"),
+    _readout("readout_spc", "sub-pixel convolution"),
+    _readout("readout_bi", "bilinear interpolation"),
+)  # fmt: skip
