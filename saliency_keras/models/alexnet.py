@@ -20,6 +20,7 @@ at the input, at the outputs of conv1 and conv2, or at both (§3.4, Fig. 3.1). T
 """
 
 import dataclasses
+import random
 
 import keras
 from keras import layers
@@ -111,7 +112,9 @@ class Layers:
         for name in "fc1", "fc2":
             x = layers.Dense(self.dense_units, activation="relu", name=name, **self._kernel())(x)
             if self.dropout:
-                x = layers.Dropout(self.dropout, name=f"{name}_dropout")(x)
+                # The seed that Keras would draw, but given: without one PyTorch draws from its own generator, which a
+                # resumed run cannot set.
+                x = layers.Dropout(self.dropout, seed=random.randint(1, 10**9), name=f"{name}_dropout")(x)
         return layers.Dense(classes, name="fc3", dtype="float32", **self._kernel())(x)
 
     def _kernel(self):
