@@ -15,11 +15,15 @@ On a processor, a frozen backbone, whose features are computed once, and a large
 
     python -m saliency_keras.train readout_bi --data FIXATIONS --epochs 20 --batch 8
            --set frozen=true --set loss=divergence --set learning_rate=0.001
+
+`rgb_half` and `rgb_quarter` are classifiers: the thesis's baseline with fewer filters, backbones of different worth for
+`reproduce accuracy-vs-saliency`.
 """
 
 from saliency_keras.experiments.experiment import Experiment
+from saliency_keras.experiments.thesis import LAYERS
 
-BACKBONE = {"backbone": "ResNet50", "levels": "", "scales": (1.0,), "frozen": False}
+BACKBONE = {"backbone": "ResNet50", "levels": "", "scales": (1.0,), "frozen": False, "normalised": False}
 
 
 def _network(name, paper, row, height, width, loss, arguments=None, **fields):
@@ -43,4 +47,6 @@ EXPERIMENTS = (
     _readout("readout_dc", "transposed convolution"),
     _readout("readout_spc", "sub-pixel convolution"),
     _readout("readout_bi", "bilinear interpolation"),
+    *(Experiment(f"rgb_{name}", "ours", f"the thesis's baseline, {name} as wide", "alexnet",
+                 arguments={**LAYERS, "width": width}) for name, width in (("half", 0.5), ("quarter", 0.25))),
 )  # fmt: skip

@@ -3,8 +3,9 @@
 Two networks tested on the same pictures are compared picture by picture: McNemar's test (1947; exact, or mid-p as
 advised by Fagerland, Lydersen & Laake 2013) on the pictures only one of them has right, and a bootstrap interval
 (Efron 1979, percentile) of the difference over pictures. Both speak of these two trained networks; what another seed
-would give is told by Student's t interval over seeds. Per-class changes are the thesis's Table 4.2.
-Everything is numpy and the standard library; matching the pictures of two runs is `training.runs`'.
+would give is told by Student's t interval over seeds. Per-class changes are the thesis's Table 4.2. Correlations
+are for the notes on accuracy and saliency. Everything is numpy and the standard library; matching the pictures of two
+runs is `training.runs`'.
 """
 
 import math
@@ -109,6 +110,61 @@ def seeds_interval(values, level=0.95):
         raise ValueError(f"an interval over seeds needs three runs or more. Received: {values.size} value(s)")
     half = t_quantile(level, values.size - 1) * values.std(ddof=1) / math.sqrt(values.size)
     return float(values.mean() - half), float(values.mean() + half)
+
+
+def correlation(first, second, ranks=False):
+    """Pearson's correlation coefficient, or Spearman's of the ranks.
+
+    Args:
+        first: Numbers, two or more.
+        second: As many numbers.
+        ranks: Whether to correlate ranks, ties being given their mean rank.
+
+    Returns:
+        A float from -1 to 1; NaN where one of them does not vary.
+
+    Raises:
+        ValueError: If there are fewer than two pairs.
+    """
+    pairs = np.array([first, second], dtype="float64")
+    if pairs.ndim != 2 or pairs.shape[1] < 2:
+        raise ValueError(f"a correlation needs two pairs or more. Received: {pairs.shape}")
+    if ranks:
+        pairs = np.array([_ranks(values) for values in pairs])
+    pairs -= pairs.mean(axis=1, keepdims=True)
+    scale = math.sqrt((pairs[0] ** 2).sum() * (pairs[1] ** 2).sum())
+    return float(pairs[0] @ pairs[1] / scale) if scale else math.nan
+
+
+def correlation_interval(coefficient, pairs, level=0.95, ranks=False):
+    """Interval of a correlation by Fisher's z (1915), of Spearman's with Fieller's variance 1.06 / (n - 3) (1957).
+
+    It takes the pairs for independent draws.
+
+    Args:
+        coefficient: Of `correlation`.
+        pairs: Number of pairs.
+        level: Coverage, 0 to 1.
+        ranks: Whether the coefficient is Spearman's.
+
+    Returns:
+        `(low, high)`, floats; -1 and 1 with fewer than four pairs, which bound nothing; NaN for NaN.
+    """
+    if math.isnan(coefficient):
+        return math.nan, math.nan
+    if pairs < 4:
+        return -1.0, 1.0
+    if abs(coefficient) >= 1:
+        return coefficient, coefficient
+    half = statistics.NormalDist().inv_cdf((1 + level) / 2) * math.sqrt((1.06 if ranks else 1.0) / (pairs - 3))
+    z = math.atanh(coefficient)
+    return math.tanh(z - half), math.tanh(z + half)
+
+
+def _ranks(values):
+    """Ranks from 0, ties at the mean of theirs."""
+    ordered = np.sort(values)
+    return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right") - 1) / 2
 
 
 def t_quantile(level, degrees):

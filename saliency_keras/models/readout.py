@@ -84,7 +84,9 @@ def readout_dc(backbone="ResNet50", height=384, width=512, **options):
             `.keras` file.
         height: Height of the picture in pixels.
         width: Width of the picture in pixels.
-        **options: `levels`, `scales`, `weights` and `frozen` of `features_of`.
+        **options: `levels`, `scales`, `weights` and `frozen` of `features_of`; and `normalised`, whether each channel
+            of the features is normalised over the batch first, which the notes do not: it makes one learning rate fit
+            all backbones.
 
     Returns:
         A `keras.Model` from pixels `(batch, height, width, 3)`, 0 to 255, to logits of a map eight times the size of
@@ -378,7 +380,9 @@ def classifier_features(name, weights):
     return features
 
 
-def _network(head, name, backbone, height, width, **options):
+def _network(head, name, backbone, height, width, normalised=False, **options):
     pixels = keras.Input((height, width, 3), name="image")  # (H, W, 3)
     x = layers.Identity(name=FEATURES)(features_of(pixels, backbone, **options))  # (h, w, c)
+    if normalised:
+        x = layers.BatchNormalization(center=False, scale=False, momentum=0.9, name="features_normalised")(x)
     return keras.Model(pixels, head(x), name=name)  # (8h, 8w, 1)

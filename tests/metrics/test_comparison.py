@@ -8,6 +8,8 @@ import pytest
 
 from saliency_keras.metrics.comparison import (
     bootstrap_interval,
+    correlation,
+    correlation_interval,
     mcnemar_p,
     most_improved,
     right_per_class,
@@ -132,3 +134,34 @@ def test_most_improved_ranks_by_share_gained_and_leaves_out_untested_classes():
     right = np.array([20, 5, 0, 25, 30])
     # Gains: 10 of 50, 3 of 10, untested, -5 of 50, 10 of 50.
     assert most_improved(pictures, right, before).tolist() == [1, 0, 4, 3]
+
+
+def test_correlations_are_numpys_and_those_of_the_ranks():
+    first, second = np.random.default_rng(0).normal(size=(2, 12))
+    second += first
+    assert correlation(first, second) == pytest.approx(np.corrcoef(first, second)[0, 1])
+    ranks = [np.argsort(np.argsort(values)) for values in (first, second)]
+    assert correlation(first, second, ranks=True) == pytest.approx(np.corrcoef(*ranks)[0, 1])
+    assert correlation(np.exp(first), second, ranks=True) == correlation(first, second, ranks=True)
+    # Spearman with a tie, by hand: ranks 0, 1.5, 1.5, 3 against 0, 1, 2, 3.
+    assert correlation([1, 2, 2, 5], [1, 2, 3, 4], ranks=True) == pytest.approx(4.5 / (4.5 * 5) ** 0.5)
+    assert math.isnan(correlation([1, 1, 1], [1, 2, 3]))
+
+
+def test_interval_of_a_correlation_is_fishers():
+    # r = 0.5, n = 28: z = 0.5493, standard error 0.2, so 0.1573 to 0.9413 in z.
+    low, high = correlation_interval(0.5, 28)
+    assert (low, high) == pytest.approx((math.tanh(0.549306 - 0.391993), math.tanh(0.549306 + 0.391993)), abs=1e-5)
+    wider = correlation_interval(0.5, 28, ranks=True)
+    assert wider[0] < low
+    assert wider[1] > high
+    assert correlation_interval(0.9, 3) == (-1, 1)
+
+
+def test_interval_of_a_correlation_covers_as_often_as_it_says():
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(600):
+        first, noise = rng.normal(size=(2, 12))
+        low, high = correlation_interval(correlation(first, 0.8 * first + 0.6 * noise), 12)
+        covered += low <= 0.8 <= high
+    assert 0.92 <= covered / 600 <= 0.975

@@ -112,6 +112,15 @@ def test_kept_statistics_do_not_move_in_training_while_the_kernels_do():
     np.testing.assert_array_equal(before[1], after[1])
 
 
+def test_normalised_features_make_the_head_blind_to_a_backbone_s_scale():
+    model = BUILDERS["bi"](classifier_of_ours(), 48, 64, levels=("conv2",), frozen=True, normalised=True)
+    _, head = readout.in_two(model)
+    features = numbers((4, 6, 8, 128))
+    found, expected = (np.asarray(head(scale * features, training=True)) for scale in (50.0, 1.0))
+    np.testing.assert_allclose(found, expected, atol=0.02)
+    assert len(model.trainable_variables) == 2
+
+
 def test_scales_share_the_backbones_weights():
     one = BUILDERS["bi"](classifier_of_ours(), 48, 64, levels=("conv2",))
     two = BUILDERS["bi"](classifier_of_ours(), 48, 64, levels=("conv2",), scales=(1.0, 0.5))

@@ -152,3 +152,9 @@ def test_saved_network_loads_after_a_bare_import_of_keras(tmp_path):
         [sys.executable, "-c", code, tmp_path / "model.keras"], capture_output=True, text=True, cwd=tmp_path
     )
     assert done.stdout.strip() == str(model.count_params()), done.stderr
+
+
+def test_a_narrower_network_has_a_share_of_every_convolution_s_filters():
+    filters = [network("rgb_quarter", classes=10).get_layer(f"conv{number}").filters for number in range(1, 6)]
+    assert filters == [24, 64, 96, 96, 64]
+    assert network("rgb_half", classes=10).get_layer("conv2").kernel.shape == (5, 5, 48, 128)
