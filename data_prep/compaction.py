@@ -40,6 +40,7 @@ class Plan:
         source: The source.
         predictors: The predictors by map name; a map without one comes from the source.
         seed: Seed of the order.
+        limit: Number of pictures taken of each split, or `None` for all.
         digest: sha256 of everything above and of the list of pictures with their sizes.
         bytes: About how many bytes the set will have.
     """
@@ -48,8 +49,26 @@ class Plan:
     source: object
     predictors: dict
     seed: int
+    limit: int | None
     digest: str
     bytes: int
+
+    @property
+    def settings(self):
+        """What was asked for, by the option's name, as JSON gives it back: to tell what differs between two plans."""
+        first = self.tasks[0]
+        asked = {
+            "source": [self.source.description, self.source.classes],
+            "saliency": [[name, described_predictor(self.predictors.get(name))] for name in first.maps],
+            **{
+                "side": first.side,
+                "codec": first.codec,
+                "shards": first.of,
+                "limit": self.limit or "none",
+                "seed": self.seed,
+            },
+        }
+        return json.loads(json.dumps(asked))
 
     def pictures(self, split):
         """Number of pictures planned for a split."""
@@ -91,7 +110,7 @@ def compact(
         _remove_leftovers(out)
         _check_space(out, plan)
         with whole_file(out / PLAN, "w", encoding="utf-8") as file:
-            json.dump({"plan": plan.digest, "libraries": versions()}, file)
+            json.dump({"plan": plan.digest, "libraries": versions(), "settings": plan.settings}, file)
         try:
             do_tasks = do_tasks or functools.partial(in_workers, workers=cores() if workers is None else workers)
             results = _write_shards(plan, out, None if workers == 0 else do_tasks)
@@ -157,7 +176,7 @@ def make_plan(source, saliency=("gbvs",), side=144, codec="raw", shards=None, li
         [[name, described_predictor(predictors.get(name))] for name in maps],
     ]
     content.update(json.dumps(facts, sort_keys=True).encode())
-    return Plan(tuple(tasks), source, predictors, seed, content.hexdigest(), pictures * per_picture)
+    return Plan(tuple(tasks), source, predictors, seed, limit, content.hexdigest(), pictures * per_picture)
 
 
 def _check_ids(pictures, split):
@@ -220,8 +239,8 @@ def _check_ours(out, plan):
         found = _json(out / PLAN)
         if found.get("plan") != plan.digest:
             raise UserError(
-                f"{out} holds an unfinished data set of other pictures or settings; "
-                "use the same ones, choose another folder or delete it."
+                f"{out} holds an unfinished data set with {_differing(found.get('settings'), plan)}; "
+                "use the same, choose another folder or delete it."
             )
         if found.get("libraries") != versions():
             raise UserError(
@@ -229,10 +248,41 @@ def _check_ours(out, plan):
                 "use those, choose another folder or delete it."
             )
     elif (out / "manifest.json").is_file():
-        if _json(out / "manifest.json").get("source", {}).get("plan") != plan.digest:
-            raise UserError(f"{out} is a data set of other pictures or settings; choose another folder or delete it.")
+        found = _json(out / "manifest.json")
+        if found.get("source", {}).get("plan") != plan.digest:
+            differing = _differing(_settings_of(found), plan)
+            raise UserError(f"{out} is a data set with {differing}; choose another folder or delete it.")
     elif any(not path.name.endswith(".incomplete") for path in out.iterdir()):
         raise UserError(f"{out} is not empty and holds no data set of ours; choose another folder.")
+
+
+def _settings_of(manifest):
+    """A finished set's `Plan.settings` from the fields of its manifest, which does not know the limit."""
+    try:
+        source = {name: value for name, value in manifest["source"].items() if name != "plan"}
+        shards = int(manifest["splits"]["train"]["shards"][0]["file"].split("-of-")[1][:5])
+        saliency = [[one["name"], one["predictor"]] for one in manifest["maps"]]
+        settings = {"source": [source, manifest["classes"]], "saliency": saliency, "shards": shards}
+        return settings | {name: manifest[name] for name in ("side", "codec", "seed")}
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        return None
+
+
+def _differing(settings, plan):
+    """What a folder holds that the plan does not want, in words; `settings` are the folder's."""
+    differing = []
+    for name, asked in plan.settings.items() if isinstance(settings, dict) else ():
+        there = settings.get(name, asked)
+        if name == "source":
+            differing += ["another source"] * (there != asked)
+        elif name == "saliency":
+            # add_map may have added further maps since; predictors of one name may differ in version or parameters.
+            if there[: len(asked)] != asked:
+                names = [", ".join(one for one, _ in maps) for maps in (there, asked)]
+                differing.append(f"another --saliency ({names[0]}, now {names[1]})")
+        elif there != asked:
+            differing.append(f"another --{name} ({there}, now {asked})")
+    return " and ".join(differing) or "other pictures (files or their sizes, or another --limit)"
 
 
 def _json(path):

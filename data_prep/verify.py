@@ -4,8 +4,8 @@ Checks a compact data set from end to end: the checksum of every shard; then eve
 its size, that its id is there once in its split, that its label is a class; that side shards have as many maps as the
 shards they belong to (a side record has no id: that it is the right one rests on the checksum); and that counts per
 class and means are those of the manifest. Prints what it checked and draws a contact sheet, the first pictures of both
-splits (a random draw, since the order on disk is shuffled) with all their maps. Ends with exit code 2 and one sentence
-at the first thing that does not fit.
+splits (a random draw, since the order on disk is shuffled) with all their maps, beside the set: `compact/photos` gets
+`compact/photos-contact_sheet.png`. Ends with exit code 2 and one sentence at the first thing that does not fit.
 """
 
 import argparse
@@ -33,16 +33,18 @@ def main(arguments=None):
         description="Checks every checksum and every record of a compact data set and draws a contact sheet.",
     )
     parser.add_argument("out", metavar="OUT", type=Path, help="folder of the compact data set")
-    sheet_help = "where to draw pictures with their maps, .png, .pdf or .svg (default: contact_sheet.png)"
-    parser.add_argument("--sheet", metavar="FILE", type=Path, default=Path("contact_sheet.png"), help=sheet_help)
+    sheet_help = "where to draw pictures with their maps, .png, .pdf or .svg (default: OUT-contact_sheet.png)"
+    parser.add_argument("--sheet", metavar="FILE", type=Path, help=sheet_help)
     options = parser.parse_args(arguments)
 
     from saliency_keras.data.manifest import Manifest
     from saliency_keras.figures import style
 
-    style.check_suffix(options.sheet)
-    if options.out.resolve() in options.sheet.resolve().parents:
-        raise UserError(f"{options.sheet} lies in the data set; draw the contact sheet (--sheet FILE) elsewhere.")
+    out = options.out.resolve()
+    sheet = options.sheet or out.with_name(f"{out.name}-contact_sheet.png")
+    style.check_suffix(sheet)
+    if out in sheet.resolve().parents:
+        raise UserError(f"{sheet} lies in the data set; draw the contact sheet (--sheet FILE) elsewhere.")
     manifest = Manifest.load(options.out)
     manifest.check_sums()
     check_records(manifest)
@@ -53,8 +55,8 @@ def main(arguments=None):
     first, *further = manifest.map_names
     print(f"maps: {first} (interleaved)" + "".join(f", {name} (side shards)" for name in further))
     print("checksums, records, ids, labels, counts per class and means are as the manifest says")
-    style.save(contact_sheet(manifest), options.sheet)
-    print(f"contact sheet: {options.sheet}")
+    style.save(contact_sheet(manifest), sheet)
+    print(f"contact sheet: {sheet}")
 
 
 def check_records(manifest):

@@ -80,24 +80,91 @@ def wait_for(condition, seconds=120):
         time.sleep(0.005)
 
 
+def start(*words):
+    """The command as a process that leads a group of its own, its workers with it."""
+    return subprocess.Popen(
+        command(*words), cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def killed_and_run_again(words, tmp_path, times, seed):
+    """Kills runs of a command at random moments and goes on with each in the same folder, until it is finished.
+
+    Every other time the workers are killed with it; else they have to notice by themselves.
+
+    Returns:
+        How many shards were finished at each of the kills, and the contents of each finished set.
+    """
+    draw = random.Random(seed)
+    begun = time.monotonic()
+    assert start(words[0], tmp_path / "whole", *words[1:]).wait(240) == 0
+    duration, sets, found = time.monotonic() - begun, [], []
+    out = tmp_path / "killed0"
+    while len(found) < times:
+        process = start(words[0], out, *words[1:])
+        try:
+            assert process.wait(draw.uniform(0, duration)) == 0, process.stderr.read()
+        except subprocess.TimeoutExpired:
+            if len(found) % 2:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            process.wait()
+            if not (out / "manifest.json").exists():
+                found.append(len(list(out.glob(".*-of-*.json"))) if out.is_dir() else 0)
+        else:
+            sets.append(contents(out))
+            out = tmp_path / f"killed{len(sets)}"
+    assert start(words[0], out, *words[1:]).wait(240) == 0
+    return found, [*sets, contents(out)]
+
+
+def test_killed_three_times_and_run_again_it_ends_with_the_same_bytes(make_tree, tmp_path):
+    tree = make_tree(tmp_path / "pictures", train=20, val=5)
+    words = [tree, "--saliency", "center", "--side", 32, "--shards", 12, "--workers", 2]
+    found, sets = killed_and_run_again(words, tmp_path, times=3, seed=1)
+    assert len(found) == 3
+    assert all(one == contents(tmp_path / "whole") for one in sets)
+
+
 @pytest.mark.slow
-def test_killed_at_random_moments_and_run_again_it_ends_with_the_same_bytes(make_tree, tmp_path):
-    """SIGKILL to the command alone: its workers have to notice by themselves."""
+def test_killed_at_twenty_random_moments_and_run_again_it_ends_with_the_same_bytes(make_tree, tmp_path):
     tree = make_tree(tmp_path / "pictures", train=100, val=20)
-    # Codec npy: its processes start without TensorFlow, in a tenth of the time; how shards appear is the same for all.
-    words = [tree, "--saliency", "center", "--codec", "npy", "--side", 64, "--shards", 30, "--workers", 2]
-    options = {"cwd": ROOT, "check": True, "stdout": subprocess.DEVNULL}
-    subprocess.run(command(words[0], tmp_path / "whole", *words[1:]), **options)
-    out = tmp_path / "killed"
-    moments = random.Random(0)
-    for finished in (0, 8, 20):
-        process = subprocess.Popen(command(words[0], out, *words[1:]), cwd=ROOT, stdout=subprocess.DEVNULL)
-        wait_for(lambda number=finished: len(list(out.glob(".*.json"))) > number)
-        time.sleep(moments.uniform(0, 0.1))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert not (out / "manifest.json").exists()
-    subprocess.run(command(words[0], out, *words[1:]), **options)
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == {
-        path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()
-    }
+    words = [tree, "--saliency", "itti", "--side", 64, "--shards", 24, "--workers", 2]
+    found, sets = killed_and_run_again(words, tmp_path, times=20, seed=0)
+    assert len(found) == 20
+    assert sum(0 < number < 26 for number in found) >= 5, "hardly a kill met a run at work"
+    assert all(one == contents(tmp_path / "whole") for one in sets)
+
+
+def workers_of(process):
+    """Numbers of the worker processes of a run, from /proc; multiprocessing's resource tracker is none."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            if parent == process.pid and b"spawn_main" in (status.parent / "cmdline").read_bytes():
+                found.append(int(status.parent.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # gone meanwhile
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc to find worker processes in")
+def test_a_killed_worker_is_told_in_a_sentence_and_the_next_run_goes_on(make_tree, tmp_path):
+    tree = make_tree(tmp_path / "pictures", train=60, val=5)
+    words = ["--saliency", "itti", "--side", 64, "--shards", 20, "--workers", 2]
+    process = start(tree, tmp_path / "set", *words)
+    wait_for(lambda: list((tmp_path / "set").glob(".*-of-*.json")))
+    os.kill(workers_of(process)[0], signal.SIGKILL)
+    assert process.wait(120) == 2
+    error = process.stderr.read()
+    assert error.startswith("error: a worker process was killed")
+    assert error.count("\n") == 1
+    assert not list((tmp_path / "set").glob(".*incomplete"))
+    for folder in ("set", "whole"):
+        assert start(tree, tmp_path / folder, *words).wait(240) == 0
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")

@@ -154,18 +154,26 @@ def test_a_run_killed_while_clearing_up_is_cleared_up(tree, tmp_path):
     compact(tree, out)
     whole = contents(out)
     digest = compaction.make_plan(FolderSource(tree), ("center",)).digest
-    (out / ".plan.json").write_text(
-        f'{{"plan": "{digest}", "libraries": {compaction.versions()!r}}}'.replace("'", '"')
-    )
+    (out / ".plan.json").write_text(f'{{"plan": "{digest}", "libraries": {compaction.versions()!r}}}'.replace("'", '"'))
     (out / ".train-00000-of-00001.json").write_text("{}")
     compact(tree, out)
     assert contents(out) == whole
 
 
 @pytest.mark.parametrize(
-    "options", [{"side": 100}, {"codec": "jpeg"}, {"saliency": ("uniform",)}, {"seed": 1}, {"limit": 3}, {"shards": 2}]
+    ("options", "differing"),
+    [
+        ({"side": 100}, r"another --side \(144, now 100\)"),
+        ({"codec": "jpeg"}, r"another --codec \(raw, now jpeg\)"),
+        ({"saliency": ("uniform",)}, r"another --saliency \(center, now uniform\)"),
+        ({"saliency": ("center", "uniform")}, r"another --saliency \(center, now center, uniform\)"),
+        ({"seed": 1}, r"another --seed \(0, now 1\)"),
+        ({"limit": 3}, r"(other pictures .* or another --limit|another --limit \(none, now 3\))"),
+        ({"shards": 2}, r"another --shards \(1, now 2\)"),
+        ({"side": 64, "seed": 1}, r"another --side \(144, now 64\) and another --seed \(0, now 1\)"),
+    ],
 )
-def test_a_folder_of_another_plan_is_refused_finished_or_not(tree, tmp_path, monkeypatch, options):
+def test_a_folder_of_another_plan_is_refused_finished_or_not(tree, tmp_path, monkeypatch, options, differing):
     compact(tree, tmp_path / "finished")
     with monkeypatch.context() as patched:
         patched.setattr(shards, "write_shard", lambda *rest: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -173,7 +181,7 @@ def test_a_folder_of_another_plan_is_refused_finished_or_not(tree, tmp_path, mon
             compact(tree, tmp_path / "begun")
     for name in ("finished", "begun"):
         before = contents(tmp_path / name)
-        with pytest.raises(UserError, match="other pictures or settings"):
+        with pytest.raises(UserError, match=f"with {differing}"):
             compact(tree, tmp_path / name, **options)
         assert contents(tmp_path / name) == before
 
@@ -181,7 +189,11 @@ def test_a_folder_of_another_plan_is_refused_finished_or_not(tree, tmp_path, mon
 def test_other_pictures_are_another_plan(tree, tmp_path):
     compact(tree, tmp_path / "set")
     Image.new("RGB", (50, 50)).save(tree / "train" / "cat" / "000.png")
-    with pytest.raises(UserError, match="other pictures or settings"):
+    with pytest.raises(UserError, match="with other pictures"):
+        compact(tree, tmp_path / "set")
+    (tree / "train" / "dog").rename(tree / "train" / "fox")
+    (tree / "val" / "dog").rename(tree / "val" / "fox")
+    with pytest.raises(UserError, match="is a data set with another source;"):
         compact(tree, tmp_path / "set")
 
 

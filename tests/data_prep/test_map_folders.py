@@ -84,7 +84,7 @@ def test_other_maps_are_another_data_set(tree, maps, tmp_path):
     run(tree, tmp_path / "set", "--maps", f"salnet={maps}")
     path = maps / "train" / "cat" / "000.png"
     Image.fromarray(np.zeros(np.asarray(Image.open(path)).shape, "uint8")).save(path)
-    with pytest.raises(UserError, match="other pictures or settings"):
+    with pytest.raises(UserError, match="is a data set with other pictures"):
         run(tree, tmp_path / "set", "--maps", f"salnet={maps}")
 
 

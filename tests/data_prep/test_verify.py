@@ -31,12 +31,13 @@ def copy(made, tmp_path):
 def test_a_good_set_passes_and_what_was_checked_is_printed(tmp_path, capsys, codec):
     (tmp_path / "set").mkdir()
     write_small_set(tmp_path / "set", codec=codec)
-    verify.main([str(tmp_path / "set"), "--sheet", str(tmp_path / "sheet.png")])
+    verify.main([str(tmp_path / "set")])
     printed = capsys.readouterr().out
+    assert f"contact sheet: {tmp_path / 'set-contact_sheet.png'}" in printed
     assert "train: 24 pictures of 3 classes, 3 shards" in printed
     assert "val: 9 pictures of 3 classes, 2 shards" in printed
     assert "first (interleaved), other (side shards)" in printed
-    assert Image.open(tmp_path / "sheet.png").format == "PNG"
+    assert Image.open(tmp_path / "set-contact_sheet.png").format == "PNG"
 
 
 def test_the_contact_sheet_shows_pictures_of_both_splits_with_all_their_maps(made):
