@@ -48,5 +48,5 @@ EXPERIMENTS = (
     _readout("readout_spc", "sub-pixel convolution"),
     _readout("readout_bi", "bilinear interpolation"),
     *(Experiment(f"rgb_{name}", "ours", f"the thesis's baseline, {name} as wide", "alexnet",
-                 arguments={**LAYERS, "width": width}) for name, width in (("half", 0.5), ("quarter", 0.25))),
+                 arguments={**LAYERS, "width_multiplier": share}) for name, share in (("half", 0.5), ("quarter", 0.25))),
 )  # fmt: skip

@@ -59,7 +59,7 @@ class Layers:
         conv2_padding: `"valid"` as Table 3.2's sizes demand, or `"same"`.
         dropout: Share of fc1's and fc2's outputs dropped; the thesis uses none.
         dense_units: Width of fc1 and fc2.
-        width: Factor of every convolution's filters; 1 is AlexNet's own.
+        width_multiplier: Factor of every convolution's filters; 1 is AlexNet's own.
         kernel_initializer: Initialiser of every kernel.
     """
 
@@ -70,13 +70,13 @@ class Layers:
     conv2_padding: str = "valid"
     dropout: float = 0.0
     dense_units: int = 4096
-    width: float = 1.0
+    width_multiplier: float = 1.0
     kernel_initializer: str = "glorot_uniform"
 
     def convolution(self, x, name, filters, size, strides=1, padding="same", bias=0.0):
         """A convolution without its ReLU; `bias` is what its biases start from."""
         start = keras.initializers.Constant(bias)
-        filters = max(1, round(filters * self.width))
+        filters = max(1, round(filters * self.width_multiplier))
         return layers.Conv2D(filters, size, strides, padding, name=name, bias_initializer=start, **self._kernel())(x)
 
     def normalised(self, x, number, join=None, branch=""):
