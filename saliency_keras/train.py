@@ -32,6 +32,7 @@ def _parser():
     parser.add_argument("--init", metavar="RUN", help="run folder whose weights to start from")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="default: float32")
     parser.add_argument("--augment", choices=["host", "device"], default="host", help="where to crop (default: host)")
+    parser.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs that share each batch (default: 1)")
     parser.add_argument("--tensorboard", action="store_true", help="write event files for TensorBoard too")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; repeatable")
@@ -79,7 +80,9 @@ def main(arguments=None):
     from saliency_keras.training.train import train
 
     settings = options.maps, options.seed, options.precision, options.init, options.resume, options.augment
-    summary = train(chosen, data, out, *settings, options.tensorboard)
+    summary = train(chosen, data, out, *settings, options.tensorboard, options.devices)
+    if summary is None:  # another process than the first
+        return
     print(f"{chosen.name}: {_figures(summary)}")
     print(f"{out}: see curves.png and summary.json")
 

@@ -20,6 +20,7 @@ import keras
 from saliency_keras.console import UserError, progress, whole_file
 from saliency_keras.figures.curves import run_figure
 from saliency_keras.figures.style import save
+from saliency_keras.training.devices import OneDevice, SeveralDevices, first_process
 from saliency_keras.training.runs import read_history
 from saliency_keras.training.state import load_state, save_state
 from saliency_keras.training.tensorboard import Events
@@ -60,7 +61,7 @@ class Job:
     measure: Callable | None = None
 
 
-def fit(job, experiment, folder, tensorboard=False):
+def fit(job, experiment, folder, tensorboard=False, devices=1):
     """Trains a job to the end of its experiment, from the newest state in the run folder if there is one.
 
     Args:
@@ -68,6 +69,7 @@ def fit(job, experiment, folder, tensorboard=False):
         experiment: The `Experiment` with its schedule.
         folder: The run folder, with its `config.json` written.
         tensorboard: Whether to write event files for TensorBoard too.
+        devices: How many devices share each batch.
 
     Returns:
         The history: a list of one dictionary an epoch.
@@ -76,32 +78,42 @@ def fit(job, experiment, folder, tensorboard=False):
         UserError: If the loss is not finite; the sentence names epoch and step.
     """
     folder = Path(folder)
+    spread = SeveralDevices(devices) if devices > 1 else OneDevice()
     fed = job.fed or job.model
     model = keras.Model(fed.input, fed.output)  # compiled; the job's own stays free of what a file lacks
-    model.compile(
-        _optimizer(experiment),
-        loss=job.loss,
-        metrics=job.metrics,
-        jit_compile=_compiles(),
-    )
-    model.optimizer.build(model.trainable_variables)
-    history = load_state(folder / "state", model)
-    write_history(folder, history)
-    events = Events(folder, history) if tensorboard else None
+    _compile(model, job, experiment)
+    trained = spread.copy_of(model, lambda copy: _compile(copy, job, experiment))
+    history = load_state(folder / "state", trained)
+    if first_process():
+        write_history(folder, history)
+    events = Events(folder, history) if tensorboard and first_process() else None
     if len(history) < experiment.epochs:
-        model.fit(
-            job.training(len(history) + 1, experiment.epochs),
-            initial_epoch=len(history),
-            epochs=experiment.epochs,
-            steps_per_epoch=job.steps,
-            validation_data=job.validation and job.validation(),
-            callbacks=[_Recorder(job, experiment, folder, history, events)],
-            shuffle=False,
-            verbose=0,
-        )
+        with spread.training():
+            trained.fit(
+                spread.part(job.training(len(history) + 1, experiment.epochs)),
+                initial_epoch=len(history),
+                epochs=experiment.epochs,
+                steps_per_epoch=job.steps,
+                validation_data=job.validation() if job.validation and devices == 1 else None,
+                callbacks=[_Recorder(job, experiment, folder, history, events, spread)],
+                shuffle=False,
+                verbose=0,
+            )
+    spread.bring_home()
     if events:
         events.close()
     return history
+
+
+def _compile(model, job, experiment):
+    model.compile(
+        _optimizer(experiment),
+        loss=job.loss,
+        # A metric counts for one model: its variables live where that model does.
+        metrics=[type(metric).from_config(metric.get_config()) for metric in job.metrics],
+        jit_compile=_compiles(),
+    )
+    model.optimizer.build(model.trainable_variables)
 
 
 def _optimizer(experiment):
@@ -134,11 +146,11 @@ def write_history(folder, history):
 
 
 def _compiles():
-    """XLA is for accelerators: on a CPU, TensorFlow's own kernels train AlexNet twice as fast."""
+    """XLA is for accelerators: on a CPU, TensorFlow's own kernels train AlexNet twice as fast. One device at a time."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return bool(tf.config.list_physical_devices("GPU"))
+        return bool(tf.config.list_physical_devices("GPU")) and not tf.distribute.has_strategy()
     return "auto"
 
 
@@ -147,8 +159,9 @@ class _Recorder(keras.callbacks.Callback):
 
     async_safe = True  # losses are looked at one step late, so that a device never waits for it
 
-    def __init__(self, job, experiment, folder, history, events=None):
+    def __init__(self, job, experiment, folder, history, events, spread):
         super().__init__()
+        self.spread = spread
         self.best_weights, self.saved, self.saving = None, -math.inf, 0.0
         self.job, self.experiment, self.folder, self.history, self.events = job, experiment, folder, history, events
 
@@ -169,6 +182,10 @@ class _Recorder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.bar.close()
         self._stop_if_not_finite(self.job.steps)
+        with self.spread.alone():
+            self._record({**logs, **self.spread.validated(self.job.validation)})
+
+    def _record(self, logs):
         row = {"epoch": self.epoch, "learning_rate": self.learning_rate}
         figures = {**logs, **(self.job.measure() if self.job.measure else {})}
         row |= {name: float(value) for name, value in figures.items()}
@@ -179,6 +196,8 @@ class _Recorder(keras.callbacks.Callback):
             self.events.add(row)
         if row[self.job.best] > best:
             self.best_weights = self.job.model.get_weights()
+        if not first_process():
+            return
         if self.epoch == self.experiment.epochs or time.perf_counter() - self.saved > PATIENCE * self.saving:
             self._save()
         told = "  ".join(f"{name} {row[name]:.4f}" for name in figures)

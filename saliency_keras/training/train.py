@@ -33,6 +33,7 @@ from saliency_keras.experiments.experiment import Experiment
 from saliency_keras.models.count import multiply_adds, parameters
 from saliency_keras.models.hallucination import pretrained_resnet
 from saliency_keras.training.classification import classification_job
+from saliency_keras.training.devices import check_batch, check_devices, first_process
 from saliency_keras.training.fit import fit, save_model
 from saliency_keras.training.saliency import saliency_job
 from saliency_keras.training.start import check_kind, check_start
@@ -42,7 +43,8 @@ from saliency_keras.training.tensorboard import check_tensorboard
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 DEAD = 0.5  # share of all-zero maps above which a run says so
-MUST_AGREE = ("experiment", "maps", "seed", "precision", "init", "backend")  # between a run and its resumption
+# Between a run and its resumption.
+MUST_AGREE = ("experiment", "maps", "seed", "precision", "init", "backend", "devices")
 
 
 def train(
@@ -56,6 +58,7 @@ def train(
     resume=False,
     augment="host",
     tensorboard=False,
+    devices=1,
 ):
     """Trains an experiment into a run folder.
 
@@ -71,9 +74,10 @@ def train(
         resume: Whether to go on with the run in `out`.
         augment: Where pictures are cropped and flipped, `"host"` or `"device"`; the pixels are the same.
         tensorboard: Whether to write event files for TensorBoard too, into `out/tensorboard`.
+        devices: How many devices share each batch.
 
     Returns:
-        The run's summary, as in `summary.json`.
+        The run's summary, as in `summary.json`; `None` in another process than the first of several.
 
     Raises:
         UserError: For whatever a user can mend; nothing is written then, or the run can be resumed.
@@ -82,8 +86,9 @@ def train(
     check_start(experiment, out, init, resume)
     if tensorboard:
         check_tensorboard()
+    check_devices(devices)
     source = open_data(experiment, data, maps, augment)
-    config = _config(experiment, _described(source, maps), maps, seed, precision, init, augment)
+    config = _config(experiment, _described(source, maps), maps, seed, precision, init, augment, devices)
     if resume:
         _check_same(config, out)
         if (out / "summary.json").is_file():
@@ -100,12 +105,13 @@ def train(
         config["carried"] = _initial_weights(experiment, job.model, init, seed)
         config["frozen"] = freeze(job.model, experiment.freeze)
         _check_frozen(experiment, config)
-    if not resume:
+    check_batch(job.pictures // job.steps, devices)
+    if not resume and first_process():
         out.mkdir(parents=True, exist_ok=True)
         _write_json(out / "config.json", config)
     try:
-        history = fit(job, experiment, out, tensorboard)
-        return _finish(job, experiment, history, out)
+        history = fit(job, experiment, out, tensorboard, devices)
+        return _finish(job, experiment, history, out) if first_process() else None
     except Exception as error:
         _explain_reading(error, source)
         raise
@@ -222,7 +228,7 @@ def _described(source, maps):
     return {"folder": str(source.folder), "digest": digest(source), "pictures": len(source.images)}
 
 
-def _config(experiment, data, maps, seed, precision, init, augment):
+def _config(experiment, data, maps, seed, precision, init, augment, devices):
     libraries = ["keras", "numpy", "h5py", keras.backend.backend()]
     return {
         "experiment": json.loads(json.dumps(dataclasses.asdict(experiment))),
@@ -231,6 +237,7 @@ def _config(experiment, data, maps, seed, precision, init, augment):
         "seed": seed,
         "precision": precision,
         "augment": augment,
+        "devices": devices,
         "init": str(init) if init else None,
         "backend": keras.backend.backend(),
         "versions": {
@@ -255,6 +262,7 @@ def _check_same(config, out):
     try:
         earlier = json.loads((out / "config.json").read_text(encoding="utf-8"))
         earlier["experiment"] = {**_defaults(), **earlier["experiment"]}
+        earlier.setdefault("devices", 1)
         differing = [name for name in MUST_AGREE if name != "experiment" and earlier[name] != config[name]]
         fields = {name: (earlier["experiment"].get(name), value) for name, value in config["experiment"].items()}
         differing += [f"{name} ({before}, now {now})" for name, (before, now) in fields.items() if before != now]
