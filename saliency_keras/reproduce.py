@@ -1,13 +1,16 @@
 """Every row of a paper's table, theirs beside ours.
 
     python -m saliency_keras.reproduce TABLE --data DIR [--out DIR] [--epochs N] [--repeats R] [--only NAME,…]
-           [--set KEY=VALUE] [--large DIR] [--shots 1,5,K] [--fixations DIR] [--precision bfloat16]
+           [--set KEY=VALUE] [--large DIR] [--shots 1,5,K] [--fixations DIR] [--backbones NAME,…]
+           [--precision bfloat16]
     python -m saliency_keras.reproduce --list
 
 Trains what the table needs into OUT/runs, one run after another, and says which one is running and how many are left;
 stopped at any moment and started again with the same words, it goes on where it was. Prints the table and writes it to
 OUT/TABLE/table.md and table.csv, with intervals, and the paper's figures beside them. Tables made in one OUT share
-their runs. The hallucination tables begin on a large set: `--large`.
+their runs. The hallucination tables begin on a large set: `--large`. `accuracy-vs-saliency` compares backbones:
+`--backbones ours,ResNet50,DenseNet121=FILE,runs/rgb` are the table's own, networks of `keras.applications` with
+ImageNet's weights, a file of weights or `=none`, and run folders.
 """
 
 import argparse
@@ -28,8 +31,10 @@ def main(arguments=None):
             print(f"{name:25}{one.title}")
         return
     chosen = table(options.table)
-    if chosen.kind == "fixations" and options.fixations is None:
+    if chosen.kind in ("fixations", "correlation") and options.fixations is None:
         raise UserError(f"{options.table} scores maps against where people looked; give a set: --fixations DIR.")
+    if chosen.kind == "correlation" and (options.epochs or options.repeats):
+        raise UserError(f"--epochs and --repeats do not apply to {options.table}; change a length by --set.")
 
     from saliency_keras.figures.paper_tables import write_table
     from saliency_keras.training.reproduction import Choices, carry_out, plan
@@ -40,6 +45,9 @@ def main(arguments=None):
         options.data, options.out, large, options.epochs, options.repeats, shots, only, tuple(options.set),
         options.precision,
     )  # fmt: skip
+    if chosen.kind == "correlation":
+        print(_correlation(chosen, choices, options))
+        return
     runs = plan(chosen, choices)
     finished = sum(run.finished for run in runs)
     print(f"{options.table}: {len(runs)} runs, {finished} finished, {len(runs) - finished} left", flush=True)
@@ -47,6 +55,22 @@ def main(arguments=None):
     folder = options.out / options.table
     print(write_table(chosen, runs, folder, options.fixations))
     print(f"written: {', '.join(str(path) for path in sorted(folder.iterdir()))}")
+
+
+def _correlation(chosen, choices, options):
+    """Measures the backbones, writes table and figure; returns what to print."""
+    from saliency_keras.figures.correlation import write
+    from saliency_keras.training.backbones import OURS, measure, named_backbones
+    from saliency_keras.training.reproduction import check_settings, plan
+
+    words = [word for word in options.backbones.split(",") if word]
+    named, runs = named_backbones(words), plan(chosen, choices) if OURS in words else []
+    check_settings([*(run.row for run in runs), chosen.readout], choices.settings)
+    if not (named or runs):
+        raise UserError(f"say which backbones to compare: --backbones {OURS}, networks of keras.applications, runs.")
+    measured = measure(chosen, choices, runs, named, options.fixations)
+    text = write(chosen, measured, options.data, options.out / options.table)
+    return f"{text}\nwritten: {options.out / options.table}"
 
 
 def _parse(arguments):
@@ -64,7 +88,8 @@ def _parse(arguments):
     add("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
     add("--large", metavar="DIR", type=Path, help="compact set that hallucination tables begin on")
     add("--shots", metavar="K,…", default=SHOTS, help="few-shot: training pictures per class (default: %(default)s)")
-    add("--fixations", metavar="DIR", type=Path, help="fixation set that hallucination-3 scores on")
+    add("--fixations", metavar="DIR", type=Path, help="set that hallucination-3 and accuracy-vs-saliency score on")
+    add("--backbones", metavar="NAMES", default="ours", help="accuracy-vs-saliency: what to compare (default: ours)")
     add("--precision", choices=["float32", "bfloat16"], default="float32", help="default: %(default)s")
     options = parser.parse_args(arguments)
     if not options.list and not options.table:

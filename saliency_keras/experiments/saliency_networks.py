@@ -37,6 +37,11 @@ def _readout(name, kind):
     return _network(name, "accuracy-notes", row, 384, 512, "cross_entropy", BACKBONE, weights="imagenet", **schedule)
 
 
+def _narrow(name, share):
+    row, arguments = f"the thesis's baseline, {name} as wide", {**LAYERS, "width_multiplier": share}
+    return Experiment(f"rgb_{name}", "ours", row, "alexnet", {}, arguments)
+
+
 EXPERIMENTS = (
     _network("salnet", "pan", "deep network", 240, 320, "euclidean",
              epochs=86, batch=2, learning_rate=0.005, drops=(43, 69)),
@@ -47,6 +52,6 @@ EXPERIMENTS = (
     _readout("readout_dc", "transposed convolution"),
     _readout("readout_spc", "sub-pixel convolution"),
     _readout("readout_bi", "bilinear interpolation"),
-    *(Experiment(f"rgb_{name}", "ours", f"the thesis's baseline, {name} as wide", "alexnet",
-                 arguments={**LAYERS, "width_multiplier": share}) for name, share in (("half", 0.5), ("quarter", 0.25))),
+    _narrow("half", 0.5),
+    _narrow("quarter", 0.25),
 )  # fmt: skip

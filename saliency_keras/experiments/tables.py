@@ -54,13 +54,14 @@ class PaperTable:
     Attributes:
         title: What it is and where it is printed.
         kind: How it is written: `"accuracy"`, `"classes"` (most improved classes), `"attribution"` (what a gain is
-            due to), `"few_shot"` or `"fixations"`.
+            due to), `"few_shot"`, `"fixations"` or `"correlation"` (of accuracy and saliency).
         rows: Its `Row`s, in the order of training: an interrupted reproduction has the first ones.
         figures: From a figure's file name to the names of the rows whose curves it shows; of a single row, also in
             training.
         beside: Further published rows: from a name to `{column: percent}`.
         repeats: Runs of each row unless told otherwise.
         note: A sentence under the table.
+        readout: Of a correlation, the row of the read-out that is trained over each row's network.
     """
 
     title: str
@@ -70,6 +71,7 @@ class PaperTable:
     beside: dict = dataclasses.field(default_factory=dict)
     repeats: int = 1
     note: str = ""
+    readout: Row | None = None
 
     def row(self, name):
         """The row of that name."""
@@ -143,6 +145,18 @@ def _hallucination(base, *, step1_only=False):
         for method in METHODS
     )
 
+
+# Backbones of different worth: stages of one training, each going on from the one before, and narrower networks.
+BACKBONES = (
+    Row("rgb", settings=("epochs=1",), called="rgb-1-epoch"),
+    Row("rgb", settings=("epochs=1",), init="rgb-1-epoch", called="rgb-2-epochs"),
+    Row("rgb", settings=("epochs=2",), init="rgb-2-epochs", called="rgb-4-epochs"),
+    Row("rgb", settings=("epochs=4",), init="rgb-4-epochs", called="rgb-8-epochs"),
+    Row("rgb_half", settings=("epochs=4",), called="rgb_half-4-epochs"),
+    Row("rgb_quarter", settings=("epochs=4",), called="rgb_quarter-4-epochs"),
+)
+# Equal for all backbones. Normalised features make one learning rate fit all.
+READOUT = ("frozen=true", "normalised=true", "loss=divergence", "learning_rate=0.001", "batch=8", "epochs=10")
 
 FAN_INS = ("fanin1", "fanin2", "fanin3")
 TABLES = {
@@ -231,6 +245,14 @@ TABLES = {
         "Hallucination, Table III: the map of step 1 against fixations",
         "fixations",
         _hallucination("alexnet", step1_only=True),
+    ),
+    "accuracy-vs-saliency": PaperTable(
+        "Notes on accuracy and saliency: what a classifier's accuracy says of the saliency read out of it",
+        "correlation",
+        BACKBONES,
+        readout=Row("readout_bi", settings=READOUT),
+        note="Backbones that are stages of one training, or trained on the same pictures, are not independent; the "
+        "intervals take them for it and are too narrow.",
     ),
 }  # fmt: skip
 

@@ -91,13 +91,7 @@ def plan(table, choices):
     rows = _chosen_rows(table, choices.only)
     if choices.large is None and any(row.large for row in rows):
         raise UserError("this table begins on a large set of pictures; give one: --large DIR.")
-    for setting in choices.settings:
-        name, colon, _ = setting.partition(":")
-        fits = [
-            row for row in rows if row.experiment == name or (not colon and _knows(experiment(row.experiment), setting))
-        ]
-        if not fits:
-            raise UserError(f"--set {setting!r} fits no experiment of this table.")
+    check_settings([*rows, *([table.readout] if table.readout else [])], choices.settings)
     for shots in choices.shots:
         if shots not in SHOTS:
             raise UserError(f"pictures per class are of {', '.join(SHOTS)}. Received: {shots}")
@@ -108,6 +102,16 @@ def plan(table, choices):
         for shots in choices.shots if table.kind == "few_shot" else ("",):
             runs += [_run(table, row, seed, shots, choices) for row in measured]
     return runs
+
+
+def check_settings(rows, settings):
+    """Refuses a `KEY=VALUE` or `EXPERIMENT:KEY=VALUE` that fits the experiment of none of these rows."""
+    for setting in settings:
+        name, colon, _ = setting.partition(":")
+        if not any(
+            row.experiment == name or (not colon and _knows(experiment(row.experiment), setting)) for row in rows
+        ):
+            raise UserError(f"--set {setting!r} fits no experiment of this table.")
 
 
 def carry_out(runs, precision="float32", keep_models=True):
@@ -163,13 +167,18 @@ def _run(table, row, seed, shots, choices):
         measured = [one for one in table.rows if not one.preparation] or table.rows
         length = experiment(measured[0].experiment).epochs
         chosen = chosen.with_epochs(max(1, round(chosen.epochs * choices.epochs / length)))
-    shared = [setting for setting in choices.settings if ":" not in setting and _knows(chosen, setting)]
-    own = [setting.partition(":")[2] for setting in choices.settings if setting.startswith(f"{row.experiment}:")]
-    chosen = chosen.with_settings([*row.settings, *shared, *own, *([f"few_shot={shots}"] if shots else [])])
+    chosen = with_choices(chosen, row, choices, [f"few_shot={shots}"] if shots else [])
     init = choices.out / "runs" / row.init if row.init else None
     name = row.name + (f"-k{shots}" if shots else "") + (f"-seed{seed}" if seed else "")
     data = choices.large if row.large else choices.data
     return PlannedRun(row, chosen, data, choices.out / "runs" / name, seed, init, shots)
+
+
+def with_choices(chosen, row, choices, further=()):
+    """An experiment with the settings of its row, then the user's, then further ones."""
+    shared = [setting for setting in choices.settings if ":" not in setting and _knows(chosen, setting)]
+    own = [setting.partition(":")[2] for setting in choices.settings if setting.startswith(f"{row.experiment}:")]
+    return chosen.with_settings([*row.settings, *shared, *own, *further])
 
 
 def _knows(one, setting):

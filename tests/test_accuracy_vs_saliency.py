@@ -1,0 +1,140 @@
+"""`reproduce accuracy-vs-saliency`: one measure for every backbone, correlations, one sentence for every mistake."""
+
+import csv
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from saliency_keras.console import UserError
+from saliency_keras.data.manifest import Manifest
+from saliency_keras.metrics.comparison import correlation
+from saliency_keras.reproduce import main
+from saliency_keras.training.backbones import linear_probe, named_backbones
+from tests.small_sets import write_fixation_set, write_small_set
+
+SMALL = ["--set", "dense_units=4", "--set", "rgb_quarter:batch=16", "--set", "rgb_quarter:epochs=1",
+         "--set", "height=96", "--set", "width=128", "--set", "readout_bi:epochs=2"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sets")
+    (folder / "compact").mkdir()
+    write_small_set(folder / "compact", side=128, classes=2, train=(32,), val=(21,), separable=True)
+    write_fixation_set(folder / "fixations")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    """A run's network: two channels, brightness and noise."""
+    folder = tmp_path_factory.mktemp("given") / "bright"
+    folder.mkdir()
+    image = keras.Input((32, 32, 3), dtype="uint8", name="image")
+    x = keras.layers.AveragePooling2D(8, padding="same", name="pool")(keras.layers.Rescaling(1 / 255)(image))
+    x = keras.layers.Conv2D(2, 1, activation="relu", name="conv")(x)
+    keras.Model({"image": image}, keras.layers.Dense(2)(keras.layers.Flatten()(x))).save(folder / "model.keras")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reproduced(sets, classifier, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    words = ["--data", sets / "compact", "--fixations", sets / "fixations", "--out", out, "--only", "rgb_quarter"]
+    words = ["accuracy-vs-saliency", *map(str, words), "--backbones", f"ours,{classifier}", *SMALL]
+    main(words)
+    return out, words
+
+
+def table_of(out):
+    with open(out / "accuracy-vs-saliency" / "table.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_backbone_has_its_accuracy_and_the_scores_of_its_own_read_out(reproduced):
+    rows = table_of(reproduced[0])
+    assert {row["backbone"] for row in rows} == {"rgb_quarter-untrained", "rgb_quarter-4-epochs", "bright"}
+    for row in rows:
+        folder = reproduced[0] / "runs" / f"readout-{row['backbone']}"
+        summary = json.loads((folder / "summary.json").read_text())
+        assert float(row["nss"]) == pytest.approx(summary["held_out"]["run"]["NSS"]["mean"])
+        assert float(row["top1_low"]) <= float(row["top1"]) <= float(row["top1_high"])
+    assert [float(row["top1"]) for row in rows] == sorted((float(row["top1"]) for row in rows), reverse=True)
+
+
+def test_correlations_are_those_of_the_table(reproduced):
+    rows = table_of(reproduced[0])
+    with open(reproduced[0] / "accuracy-vs-saliency" / "correlations.csv", newline="") as file:
+        found = {(row["metric"], row["kind"]): float(row["coefficient"] or "nan") for row in csv.DictReader(file)}
+    top1 = [float(row["top1"]) for row in rows]
+    for metric, column in ("NSS", "nss"), ("CC", "cc"), ("AUC-Judd", "auc_judd"):
+        for kind, ranks in ("Pearson", False), ("Spearman", True):
+            expected = correlation(top1, [float(row[column]) for row in rows], ranks)
+            assert found[metric, kind] == pytest.approx(expected, nan_ok=True)
+    assert (reproduced[0] / "accuracy-vs-saliency" / "scatter.png").stat().st_size > 20_000
+    text = (reproduced[0] / "accuracy-vs-saliency" / "table.md").read_text()
+    assert "Pearson" in text
+    assert "not independent" in text
+
+
+def test_made_again_it_trains_nothing_and_says_the_same(reproduced, capsys):
+    out, words = reproduced
+    before = table_of(out)
+    times = {path: path.stat().st_mtime_ns for path in out.glob("runs/*/model.keras")}
+    capsys.readouterr()
+    main(words)
+    assert table_of(out) == before
+    assert times == {path: path.stat().st_mtime_ns for path in out.glob("runs/*/model.keras")}
+    assert not [line for line in capsys.readouterr().out.splitlines() if line.startswith(("linear", "epoch", "["))]
+
+
+def test_linear_classifier_is_right_where_the_features_tell_the_class_and_at_chance_where_they_do_not(sets):
+    manifest = Manifest.load(sets / "compact")
+    pixels = keras.Input((None, None, 3))
+    bright = keras.Model(pixels, keras.layers.AveragePooling2D(8)(pixels))
+    blind = keras.Model(pixels, keras.layers.Rescaling(0.0)(keras.layers.AveragePooling2D(8)(pixels)))
+    assert linear_probe(bright, manifest) == (21, 21)
+    labels = np.arange(21) % 2
+    right, pictures = linear_probe(blind, manifest)
+    assert (right, pictures) == (max((labels == 0).sum(), (labels == 1).sum()), 21)
+
+
+def test_backbones_are_named_by_network_and_weights(tmp_path, classifier):
+    (tmp_path / "mine.weights.h5").write_bytes(b"")
+    words = ["ours", "ResNet50", "ResNet50=none", f"DenseNet121={tmp_path / 'mine.weights.h5'}", str(classifier)]
+    found = named_backbones(words)
+    assert [one.name for one in found] == ["ResNet50-imagenet", "ResNet50-none", "DenseNet121-mine", "bright"]
+    assert [one.weights for one in found] == ["imagenet", "", str(tmp_path / "mine.weights.h5"), ""]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--backbones", "ResNet51"], "'ResNet51' is neither a finished run nor one of"),
+        (["--backbones", "ResNet50=nothing.h5"], r"no weights file nothing\.h5"),
+        (["--backbones", "ResNet50=none,ResNet50=none"], "two backbones would be called 'ResNet50-none'"),
+        (["--backbones", ""], "say which backbones"),
+        (["--epochs", "3"], "--epochs and --repeats do not apply"),
+        (["--set", "wide=1"], "fits no experiment"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(sets, tmp_path, words, says):
+    places = ["--data", sets / "compact", "--fixations", sets / "fixations", "--out", tmp_path / "out"]
+    with pytest.raises(UserError, match=says):
+        main(["accuracy-vs-saliency", *map(str, places), *words])
+    assert not (tmp_path / "out").exists()
+
+
+def test_fixations_are_asked_for(sets):
+    with pytest.raises(UserError, match="give a set: --fixations DIR"):
+        main(["accuracy-vs-saliency", "--data", str(sets / "compact")])
+
+
+def test_a_finished_run_of_another_length_is_told_not_taken(sets, reproduced, tmp_path):
+    shutil.copytree(reproduced[0], tmp_path / "out")
+    words = [str(tmp_path / "out") if word == str(reproduced[0]) else word for word in reproduced[1]]
+    with pytest.raises(UserError, match="was started with another epochs"):
+        main([*words, "--set", "rgb_quarter:epochs=2"])
