@@ -25,7 +25,7 @@ import uuid
 from pathlib import Path
 
 from data_prep.compact import options_parser, print_set, settings
-from data_prep.workers import ONE_THREAD, cores, in_workers
+from data_prep.workers import WORKER_ENVIRONMENT, cores, in_workers
 from saliency_keras import console
 from saliency_keras.console import UserError
 
@@ -189,7 +189,7 @@ def write(task, work, out, mark):
     """
     check_mark(out, mark)
     # Elsewhere than in the worker's own process: there, numpy may be loaded with several threads already.
-    os.environ.update(ONE_THREAD)
+    os.environ.update(WORKER_ENVIRONMENT)
     attempt = out / f".{task.files[0]}.{uuid.uuid4().hex}.incomplete"
     attempt.mkdir()
     try:

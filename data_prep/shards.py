@@ -198,11 +198,11 @@ def _read_batch(pictures, source, unusable):
 def _write_batch(task, batch, predictors, writers, results):
     """Predicts the maps of a batch on its 256x256 squares, scales picture and maps, writes records, adds up results."""
     squares = np.stack([pixels for _, pixels, _ in batch])
-    predicted = {name: predictors[name](squares) for name in task.maps if name in predictors}
+    predicted = {name: _stored_maps(predictors[name](squares), task.side) for name in task.maps if name in predictors}
     for index, (picture, pixels, own_maps) in enumerate(batch):
         image = prepare.shrink(pixels, task.side)
         maps = [
-            prepare.stored_map(predicted[name][index] if name in predicted else own_maps[name], task.side)
+            predicted[name][index] if name in predicted else prepare.stored_map(own_maps[name], task.side)
             for name in task.maps
         ]
         writers[0].write(encode_record(task.codec, image, maps[0], picture.label, picture.id, task.dtypes[0]))
@@ -214,6 +214,13 @@ def _write_batch(task, batch, predictors, writers, results):
             results["rgb_sums"][channel] += int(image[..., channel].sum(dtype="int64"))
         for number, one in enumerate(maps):
             results["map_sums"][number] += int(one.sum(dtype="int64"))
+
+
+def _stored_maps(maps, side):
+    """What is stored of a batch of maps; where all are alike, as those of `center` are, the work is done once."""
+    if (maps == maps[0]).all():
+        return [prepare.stored_map(maps[0], side)] * len(maps)
+    return [prepare.stored_map(one, side) for one in maps]
 
 
 @contextlib.contextmanager

@@ -10,8 +10,14 @@ from concurrent.futures.process import BrokenProcessPool
 
 from saliency_keras.console import UserError, quiet_tensorflow
 
-# Several workers with several threads each would only get in each other's way, and sums could differ in order.
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+WORKER_ENVIRONMENT = {
+    # Several workers with several threads each would only get in each other's way, and sums could differ in order.
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    # glibc would give the memory of each picture back to the system and fetch it again for the next one, which takes
+    # a third of the time of scaling one: let a worker keep 64 MiB, and any block below 32 MiB, glibc's own limit.
+    "MALLOC_TRIM_THRESHOLD_": str(2**26),
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+}
 
 
 def cores():
@@ -40,7 +46,7 @@ def in_workers(work, todo, workers, bar):
     read, skipped = (context.RawArray("q", max(todo) + 1) for _ in range(2))
     results = {}
     with (
-        _environment(**ONE_THREAD),
+        _environment(**WORKER_ENVIRONMENT),
         concurrent.futures.ProcessPoolExecutor(
             min(workers, len(todo)), context, _start_worker, (work, read, skipped)
         ) as pool,

@@ -68,7 +68,7 @@ def crc32c(data):
 
     A checksum is a remainder modulo a polynomial, so a 32-bit word may be replaced by another one that stands some
     words later and has the same remainder. The first part of the data is folded onto the last in this way, half of it
-    at a time, until one word is left.
+    at a time, until few words are left; these go byte by byte.
 
     Args:
         data: bytes, 4 or more.
@@ -81,12 +81,28 @@ def crc32c(data):
     octets = words.view("u1")
     octets[padding:] = np.frombuffer(data, "u1")
     octets[padding : padding + 4] ^= 0xFF
-    while len(words) > 1:
+    while len(words) > 32:
         doublings = (len(words) - 1).bit_length() - 1
         folded = len(words) - 2**doublings
         first, words = words[:folded], words[folded:]
         words[len(words) - folded :] ^= _moved(first, _moves(doublings))
-    return int(_moved(words, _moves(0))[0]) ^ ALL
+    remainder, table = 0, _table()
+    for octet in words.tobytes():
+        remainder = table[remainder & 0xFF ^ octet] ^ remainder >> 8
+    return remainder ^ ALL
+
+
+@functools.cache
+def _table():
+    """Remainders of the 256 bytes."""
+    return _later(np.arange(256, dtype="<u4"), 8).tolist()
+
+
+def _later(words, bits):
+    """Words with the remainders of `words` that stand `bits` later."""
+    for _ in range(bits):
+        words = words >> 1 ^ (words & 1) * np.uint32(POLYNOMIAL)
+    return words
 
 
 def _moved(words, moves):
@@ -101,7 +117,4 @@ def _moves(doublings):
     if doublings:
         half_way = _moves(doublings - 1)
         return np.stack([_moved(moved, half_way) for moved in half_way])
-    words = np.stack([np.arange(2**16, dtype="<u4"), np.arange(2**16, dtype="<u4") << 16])
-    for _ in range(32):
-        words = words >> 1 ^ (words & 1) * np.uint32(POLYNOMIAL)
-    return words
+    return _later(np.stack([np.arange(2**16, dtype="<u4"), np.arange(2**16, dtype="<u4") << 16]), 32)
