@@ -92,6 +92,7 @@ def train(
     if resume:
         _check_same(config, out)
         if (out / "summary.json").is_file():
+            drop_state(out / "state")  # of a run that was killed between the two
             return json.loads((out / "summary.json").read_text(encoding="utf-8"))
     if isinstance(source, Manifest):
         source.check_sums()
