@@ -170,8 +170,13 @@ def contact_sheet(manifest):
             for name, saliency in zip(manifest.map_names, of_picture, strict=True):
                 pictures.append(words.view(np.uint8).reshape(stored.side, stored.side, 4)[..., :3].copy())
                 maps.append(saliency)
-                captions.append(f"{name}: {manifest.classes[label]} ({split}, {identifier})")
+                captions.append(f"{name}: {_named(manifest.classes[label], identifier)} ({split})")
     return overlay.contact_sheet(pictures, maps, captions, len(manifest.maps) if len(manifest.maps) > 1 else 3)
+
+
+def _named(label, identifier):
+    """A picture's id with its class, unless the id begins with it."""
+    return identifier if identifier.startswith(f"{label}/") else f"{label}, {identifier}"
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def main(arguments=None):
     with console.whole_file(out / "table.md", "w", encoding="utf-8") as file:
         file.write(table)
     write_csv(out / "scores.csv", ["predictor", "image", *METRICS], scores.table_rows())
-    style.save(examples_figure(fixation_set, sources, protocol, scores.images), out / "figure.png")
+    style.save(examples_figure(fixation_set, sources, protocol, scores.images, scores), out / "figure.png")
     print(table)
     print(f"written: {out / 'table.md'}, {out / 'scores.csv'}, {out / 'figure.png'}")
 

@@ -27,8 +27,10 @@ except SystemExit as end:
 
 
 def test_the_commands_of_the_design_are_there():
-    expected = {"train", "evaluate", "plot", "predict", "score"}
-    assert {f"saliency_keras.{name}" for name in expected} | {"data_prep.compact"} <= set(COMMANDS)
+    expected = {"train", "evaluate", "plot", "report", "reproduce", "classify", "predict", "score"}
+    prepare = {"compact", "verify", "add_map"}
+    names = {f"saliency_keras.{name}" for name in expected} | {f"data_prep.{name}" for name in prepare}
+    assert names <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("module", COMMANDS)

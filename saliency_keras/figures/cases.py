@@ -75,14 +75,14 @@ def softmax(scores):
 
 
 def pictures_shown(run, ids):
-    """The pictures of those ids as the run's validation saw them, each with its map and the overlay.
+    """The pictures of those ids as the run's validation saw them, each with the map it was shown and the overlay.
 
     Args:
         run: `training.runs.Run`.
         ids: Set of ids.
 
     Returns:
-        `{id: [picture, map, overlay]}`, `document.Picture`s.
+        `{id: [picture, map, overlay]}`, `document.Picture`s; the picture alone where the network sees no map.
 
     Raises:
         UserError: If the data set is no longer there, or is another one.
@@ -101,12 +101,13 @@ def pictures_shown(run, ids):
     for inputs, labels in reader.validation():
         wanted = [index for index in range(len(labels)) if order[start + index] in ids]
         for index in wanted:
-            pixels, saliency_map = inputs["image"][index], inputs["saliency"][index]
-            found[order[start + index]] = [
-                photograph(pixels, "picture"),
-                photograph(heat(saliency_map), "saliency map"),
-                photograph(overlay(pixels, saliency_map), "map over picture"),
-            ]
+            pixels = inputs["image"][index]
+            pictures = [photograph(pixels, "picture")]
+            if "saliency" in inputs:
+                saliency_map = inputs["saliency"][index]
+                pictures.append(photograph(heat(saliency_map), "saliency map"))
+                pictures.append(photograph(overlay(pixels, saliency_map), "map over picture"))
+            found[order[start + index]] = pictures
         start += len(labels)
     return found
 

@@ -71,7 +71,7 @@ def run_figure(config, history):
                 value = published[metric] * quantity.factor
                 label = f"{style.one_line(source)}: {value:{quantity.digits}} (its pictures)"
                 ax.axhline(value, label=label, **style.PUBLISHED)
-            ax.legend(loc="best", fontsize=8)
+            ax.legend(loc="best", fontsize=8, frameon=True, framealpha=0.9, edgecolor="none", fancybox=False)
     return figure
 
 

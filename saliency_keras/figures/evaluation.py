@@ -23,6 +23,11 @@ CLASSES_IN_EXTREMES = 5
 FIGURES = {"top1": ("Top-1", 1), "top5": ("Top-5", 5)}
 
 
+def figures_of(classes):
+    """The entries of `FIGURES` that say something of so many classes: with five or fewer, Top-5 is always right."""
+    return {name: (title, k) for name, (title, k) in FIGURES.items() if k == 1 or k < classes}
+
+
 def evaluation(run, against=None):
     """Everything `evaluate` tells of a run.
 
@@ -54,7 +59,7 @@ def accuracies(run):
     """Top-1 and Top-5 of a run with their intervals, beside the published ones where there are any: blocks."""
     predictions, rows = run.predictions, []
     pictures = predictions.ids.size
-    for name, (title, k) in FIGURES.items():
+    for name, (title, k) in figures_of(len(predictions.classes)).items():
         right = int(predictions.correct(k).sum())
         published = run.published.get(name)
         interval = _interval(wilson_interval(right, pictures), percent, pictures)
@@ -88,7 +93,7 @@ def comparison(run, against, label, label_against):
     ours = run.predictions
     theirs = against.predictions.in_order_of(ours)
     pictures, rows = ours.ids.size, []
-    for title, k in FIGURES.values():
+    for title, k in figures_of(len(ours.classes)).values():
         right, before = ours.correct(k), theirs.correct(k)
         interval = bootstrap_interval(right.astype(int) - before)
         p = mcnemar_p(int((right & ~before).sum()), int((before & ~right).sum()))
@@ -139,11 +144,11 @@ def class_table(run, against=None):
 
 def written_class_table(header, rows, label_against=""):
     """`class_table`'s rows with the digits that people read: a `document.Table`."""
-    against = f"{label_against} right"
-    titles = {"top1": "Top-1 %", "top5": "Top-5 %", "right_against": against, "relative_gain": None}
+    titled = {name: f"{title} %" for name, (title, _) in figures_of(len(rows)).items()}
+    titles = {"top5": None, **titled, "right_against": f"{label_against} right", "relative_gain": None}
     cells = []
     for name, pictures, right, top1, top5, *change in rows:
-        row = [name, pictures, right, percent(top1, pictures), percent(top5, pictures)]
+        row = [name, pictures, right, *(percent(top, pictures) for top in (top1, top5)[: len(titled)])]
         cells.append([*row, *([change[0], points(change[1] / 100, pictures)] if change else [])])
     return Table([titles.get(name, name) for name in header if titles.get(name, name)], cells)
 

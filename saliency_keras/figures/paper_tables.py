@@ -52,7 +52,7 @@ def _fixations(table, planned, folder, fixations):
     scores = score_set(fixation_set, sources, protocol)
     *shown, numbers, csv_rows = few_shot.fixations_table(scores, own.name)
     head = [_what_was_run(Run.load(run.folder)), scores.caption()]
-    figures = {"maps.png": examples_figure(fixation_set, sources, protocol, scores.images)}
+    figures = {"maps.png": examples_figure(fixation_set, sources, protocol, scores.images, scores)}
     return write_files(folder, table, head, shown, (numbers, csv_rows), figures)
 
 

@@ -9,7 +9,7 @@ import json
 from saliency_keras.figures.cases import case_blocks
 from saliency_keras.figures.curves import comparison_figure, run_figure
 from saliency_keras.figures.document import Folded, Heading, Table, figure_picture
-from saliency_keras.figures.evaluation import accuracies, class_table, comparison, written_class_table
+from saliency_keras.figures.evaluation import accuracies, class_table, comparison, figures_of, written_class_table
 from saliency_keras.figures.table import percent
 from saliency_keras.training.runs import labels_of, title_of
 
@@ -40,7 +40,9 @@ def report(runs):
 
 
 def _overview(runs, labels):
-    header = ["run", "Top-1 %", "Top-5 %", "published Top-1 %", "parameters", "epochs", "images/s", "hours"]
+    figures = figures_of(len(runs[0].predictions.classes)).values()
+    titles = [f"{title} %" for title, _ in figures]
+    header = ["run", *titles, "published Top-1 %", "parameters", "epochs", "images/s", "hours"]
     rows = []
     for run, label in zip(runs, labels, strict=True):
         predictions, published = run.predictions, run.published.get("top1")
@@ -50,7 +52,7 @@ def _overview(runs, labels):
         rows.append(
             [
                 label,
-                *(percent(predictions.correct(k).mean(), pictures) for k in (1, 5)),
+                *(percent(predictions.correct(k).mean(), pictures) for _, k in figures),
                 f"{100 * published:.2f}" if published else None,
                 None if parameters is None else f"{parameters:,}",
                 len(run.history["epoch"]),

@@ -12,7 +12,7 @@ from saliency_keras.figures import style
 COLUMNS = 6  # example pictures
 
 
-def map_figure(pictures, human, models, captions=None):
+def map_figure(pictures, human, models, captions=None, scores=None):
     """Pictures, human densities and models' maps in one grid.
 
     Args:
@@ -20,6 +20,7 @@ def map_figure(pictures, human, models, captions=None):
         human: Arrays `(height, width)`, the density of human fixations of each picture.
         models: From a model's name to its maps, arrays `(height, width)`, one a picture.
         captions: One text a picture, its name for example; `None` for none.
+        scores: From a model's name to one text a picture, written above its map; `None` for none.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -29,12 +30,13 @@ def map_figure(pictures, human, models, captions=None):
     """
     captions = [""] * len(pictures) if captions is None else captions
     rows = {"picture": pictures, "humans": human, **models}
-    odd = [name for name, row in [*rows.items(), ("captions", captions)] if len(row) != len(pictures)]
+    above = {"picture": captions, **(scores or {})}
+    odd = [name for name, row in [*rows.items(), *above.items()] if len(row) != len(pictures)]
     if not len(pictures) or odd:
         raise ValueError(f"a row has one entry for each picture. Received: {len(pictures)} pictures, other in {odd}")
     height = 1.7 * np.mean([picture.shape[0] / picture.shape[1] for picture in pictures])
     with style.look():
-        figure = style.new_figure(1.7 * len(pictures) + 0.4, height * len(rows) + 0.25)
+        figure = style.new_figure(1.7 * len(pictures) + 0.4, height * len(rows) + 0.18 * len(above) + 0.1)
         figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
         grid = figure.subplots(len(rows), len(pictures), squeeze=False)
         for axes, (name, row) in zip(grid, rows.items(), strict=True):
@@ -45,12 +47,12 @@ def map_figure(pictures, human, models, captions=None):
                 ax.grid(False)
                 ax.spines[:].set_visible(False)
             axes[0].set_ylabel(style.one_line(name), fontsize=9)
-        for ax, caption in zip(grid[0], captions, strict=True):
-            ax.set_title(style.one_line(caption), fontsize=7, fontweight="normal", loc="center")
+            for ax, text in zip(axes, above.get(name, ()), strict=name in above):
+                ax.set_title(style.one_line(text), fontsize=7, fontweight="normal", loc="center", pad=2)
     return figure
 
 
-def examples_figure(fixation_set, sources, protocol, images):
+def examples_figure(fixation_set, sources, protocol, images, scores=None):
     """`map_figure` of the first pictures of a fixation set that have fixations.
 
     Args:
@@ -58,18 +60,26 @@ def examples_figure(fixation_set, sources, protocol, images):
         sources: Predictors, as `metrics.scoring.score_set` takes them.
         protocol: `metrics.scoring.Protocol`.
         images: Names of pictures.
+        scores: `metrics.scoring.Scores` of these sources, whose NSS is written above each map; `None` for none.
 
     Returns:
         A `matplotlib.figure.Figure`.
     """
     from saliency_keras.data.pictures import read_picture
+    from saliency_keras.metrics.fixations import METRICS
     from saliency_keras.metrics.scoring import human_density, make_maps
 
     shown = [image for image in images if len(fixation_set.points(image))][:COLUMNS]
     maps = [make_maps(fixation_set, sources, [image]) for image in shown]
+
+    def written(name):
+        column = list(METRICS).index("NSS")
+        return [f"NSS {scores.rows[name][scores.images.index(image), column]:.2f}" for image in shown]
+
     return map_figure(
         [read_picture(fixation_set.path(image)) for image in shown],
         [human_density(fixation_set, image, protocol).values for image in shown],
         {source.name: [of_one[source.name][0] for of_one in maps] for source in sources},
         shown,
+        scores and {source.name: written(source.name) for source in sources},
     )

@@ -94,7 +94,7 @@ class Run:
 
     @property
     def maps(self):
-        """The saliency maps that were used: `"own"`, `"shuffled"` and so on."""
+        """The saliency maps that were used: `"own"`, `"shuffled"` and so on, `None` where the network sees none."""
         return self.config.get("maps", "own")
 
     @property
@@ -163,8 +163,8 @@ class Run:
 def title_of(config):
     """What a run is, in a line: `"fanin3 · own maps · imagenette · seed 0"`, from its `config.json` as a dict."""
     data = Path(str(config.get("data", {}).get("folder", ""))).name
-    maps = f"{config.get('maps', 'own')} maps" if config["experiment"].get("task") != "saliency" else ""
-    words = [config["experiment"]["name"], maps, data, f"seed {config.get('seed', 0)}"]
+    maps = config.get("maps", "own") if config["experiment"].get("task") != "saliency" else None
+    words = [config["experiment"]["name"], maps and f"{maps} maps", data, f"seed {config.get('seed', 0)}"]
     return " · ".join(word for word in words if word)
 
 
@@ -187,7 +187,7 @@ def labels_of(runs):
     for folder in folders:
         if folders.count(folder) > 1:
             raise UserError(f"the run {folder} is given twice.")
-    labels = [run.name if run.maps == "own" else f"{run.name}, {run.maps} maps" for run in runs]
+    labels = [run.name if run.maps in ("own", None) else f"{run.name}, {run.maps} maps" for run in runs]
     if len({run.seed for run in runs}) > 1:
         labels = [f"{label}, seed {run.seed}" for label, run in zip(labels, runs, strict=True)]
     for detail in _details(runs):

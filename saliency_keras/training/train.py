@@ -30,6 +30,7 @@ from saliency_keras.data.fixation_arrays import digest
 from saliency_keras.data.fixations import read_fixation_set
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments.experiment import Experiment
+from saliency_keras.models.build import uses_saliency
 from saliency_keras.models.count import multiply_adds, parameters
 from saliency_keras.models.hallucination import pretrained_resnet
 from saliency_keras.training.classification import classification_job
@@ -234,7 +235,7 @@ def _config(experiment, data, maps, seed, precision, init, augment, devices):
     return {
         "experiment": json.loads(json.dumps(dataclasses.asdict(experiment))),
         "data": data,
-        "maps": maps,
+        "maps": maps if _sees_maps(experiment) else None,
         "seed": seed,
         "precision": precision,
         "augment": augment,
@@ -251,6 +252,10 @@ def _config(experiment, data, maps, seed, precision, init, augment, devices):
     }
 
 
+def _sees_maps(experiment):
+    return experiment.task == "classification" and uses_saliency(experiment.network, experiment.arguments)
+
+
 def _accelerators():
     if keras.backend.backend() == "torch":  # Keras lists no devices there
         import torch
@@ -264,6 +269,8 @@ def _check_same(config, out):
         earlier = json.loads((out / "config.json").read_text(encoding="utf-8"))
         earlier["experiment"] = {**_defaults(), **earlier["experiment"]}
         earlier.setdefault("devices", 1)
+        if config["maps"] is None:
+            earlier["maps"] = None  # earlier versions wrote `own` for a network that sees none
         differing = [name for name in MUST_AGREE if name != "experiment" and earlier[name] != config[name]]
         fields = {name: (earlier["experiment"].get(name), value) for name, value in config["experiment"].items()}
         differing += [f"{name} ({before}, now {now})" for name, (before, now) in fields.items() if before != now]

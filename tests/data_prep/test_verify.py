@@ -43,6 +43,8 @@ def test_a_good_set_passes_and_what_was_checked_is_printed(tmp_path, capsys, cod
 def test_the_contact_sheet_shows_pictures_of_both_splits_with_all_their_maps(made):
     manifest, written = made
     images = [ax.images[0].get_array() for ax in verify.contact_sheet(manifest).axes]
+    captions = [part.get_suptitle() for part in verify.contact_sheet(manifest).subfigs]
+    assert captions[0] == f"first: {written['train']['id'][0]} (train)"  # the id begins with the class
     assert len(images) == 3 * 2 * 6  # picture, map and overlay, of two maps, of six pictures
     for index, split in enumerate(("train", "val")):
         for number in range(3):

@@ -49,6 +49,14 @@ def test_pictures_are_the_centre_crops_of_those_ids_with_their_maps(run_with_pic
     assert [one.data for one in shown[val["id"][7]]] == [photograph(image, "").data for image in expected]
 
 
+def test_a_network_that_sees_no_map_is_shown_with_the_picture_alone(run_with_pictures):
+    run, val = run_with_pictures
+    run.config["maps"] = None
+    shown = pictures_shown(run, {val["id"][7]})
+    picture = val["image"][7, 2:34, 2:34]
+    assert [one.data for one in shown[val["id"][7]]] == [photograph(picture, "").data]
+
+
 def test_cases_show_three_pictures_each_and_say_what_was_true_and_what_came_first(run_with_pictures):
     run, val = run_with_pictures
     right, wrong = (block for block in case_blocks(run) if isinstance(block, Gallery))

@@ -18,6 +18,17 @@ def test_rows_are_picture_humans_and_models_and_columns_are_pictures():
     np.testing.assert_array_equal(axes[2, 1].images[0].get_array(), models["gbvs"][1])
 
 
+def test_scores_are_written_above_the_maps_they_belong_to():
+    pictures, maps = [np.zeros((6, 8, 3), np.uint8)] * 2, [np.ones((6, 8))] * 2
+    models = {"gbvs": maps, "uniform": maps}
+    figure = map_figure(pictures, maps, models, scores={"gbvs": ["NSS 1.50", "NSS -0.20"], "uniform": ["NSS 0.00"] * 2})
+    axes = np.array(figure.axes).reshape(4, 2)
+    assert [ax.get_title() for ax in axes[2]] == ["NSS 1.50", "NSS -0.20"]
+    assert [ax.get_title() for ax in axes[3]] == ["NSS 0.00"] * 2
+    with pytest.raises(ValueError, match="gbvs"):
+        map_figure(pictures, maps, models, scores={"gbvs": ["NSS 1.50"]})
+
+
 def test_a_row_with_a_map_too_few_is_refused():
     picture = np.zeros((6, 8, 3), np.uint8)
     with pytest.raises(ValueError, match="gbvs"):

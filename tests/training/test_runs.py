@@ -156,6 +156,7 @@ def test_labels_say_what_tells_the_runs_apart_and_no_more(tmp_path):
 
     assert labels_of(runs({"name": "rgb"}, {"name": "fanin3"})) == ["rgb", "fanin3"]
     assert labels_of(runs({"maps": "own"}, {"maps": "shuffled"})) == ["fanin3", "fanin3, shuffled maps"]
+    assert labels_of(runs({"maps": None}, {"maps": "shuffled"})) == ["fanin3", "fanin3, shuffled maps"]
     assert labels_of(runs({"seed": 0}, {"seed": 1})) == ["fanin3, seed 0", "fanin3, seed 1"]
     assert labels_of(runs({"precision": "float32"}, {"precision": "bfloat16"}, {"name": "rgb"})) == [
         "fanin3, precision float32",
