@@ -93,7 +93,21 @@ class Classifier:
         Raises:
             UserError: If the network's scores are not finite.
         """
-        picture, saliency = self.prepared(pixels)
+        return self.classified(*self.prepared(pixels))
+
+    def classified(self, picture, saliency=None):
+        """Classifies a picture that is prepared already, such as one of a data set.
+
+        Args:
+            picture: uint8 array `(side, side, 3)`.
+            saliency: uint8 array `(side, side)`, where the network is shown a map.
+
+        Returns:
+            `Classified`.
+
+        Raises:
+            UserError: If the network's scores are not finite.
+        """
         inputs = {"image": picture[None]}
         if saliency is not None:
             inputs["saliency"] = saliency[None, ..., None]

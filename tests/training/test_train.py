@@ -193,6 +193,17 @@ def test_resuming_with_other_settings_is_refused(data, finished):
         train("fanin2", "--data", data, "--out", finished, "--epochs", 4, *SMALL, "--resume")
 
 
+def test_a_network_that_sees_no_map_says_so_and_runs_that_said_own_can_be_resumed(data, tmp_path):
+    words = ["rgb", "--data", data, "--out", tmp_path / "run", "--epochs", 1, *SMALL]
+    train(*words)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["maps"] is None
+    (tmp_path / "run" / "config.json").write_text(json.dumps({**config, "maps": "own"}))
+    (tmp_path / "run" / "summary.json").unlink()
+    train(*words, "--resume")
+    assert (tmp_path / "run" / "summary.json").is_file()
+
+
 def test_folder_with_a_run_is_not_trained_over(data, finished):
     from saliency_keras.console import UserError
 
