@@ -18,6 +18,7 @@ from pathlib import Path
 import keras
 
 from saliency_keras.console import UserError, progress, whole_file
+from saliency_keras.data.stream import CORES
 from saliency_keras.figures.curves import run_figure
 from saliency_keras.figures.style import save
 from saliency_keras.training.devices import OneDevice, SeveralDevices, first_process
@@ -72,7 +73,9 @@ def fit(job, experiment, folder, tensorboard=False, devices=1):
         devices: How many devices share each batch.
 
     Returns:
-        The history: a list of one dictionary an epoch.
+        The history, a list of one dictionary an epoch; and of the time that this call trained the shares `"waiting"`,
+        in which the device stood still for want of pictures at the most, and `"host_idle"`, in which the host's cores
+        did nothing. They are `None` where no epoch was left.
 
     Raises:
         UserError: If the loss is not finite; the sentence names epoch and step.
@@ -87,10 +90,13 @@ def fit(job, experiment, folder, tensorboard=False, devices=1):
     if first_process():
         write_history(folder, history)
     events = Events(folder, history) if tensorboard and first_process() else None
+    idle = {"waiting": None, "host_idle": None}
     if len(history) < experiment.epochs:
+        batches = spread.part(job.training(len(history) + 1, experiment.epochs))
+        clock, processor = time.perf_counter(), time.process_time()
         with spread.training():
             trained.fit(
-                spread.part(job.training(len(history) + 1, experiment.epochs)),
+                batches,
                 initial_epoch=len(history),
                 epochs=experiment.epochs,
                 steps_per_epoch=job.steps,
@@ -99,10 +105,12 @@ def fit(job, experiment, folder, tensorboard=False, devices=1):
                 shuffle=False,
                 verbose=0,
             )
+        clock, processor = time.perf_counter() - clock, time.process_time() - processor
+        idle = {"waiting": batches.waited / clock, "host_idle": max(0.0, 1 - processor / (clock * CORES))}
     spread.bring_home()
     if events:
         events.close()
-    return history
+    return history, idle
 
 
 def _compile(model, job, experiment):

@@ -112,8 +112,8 @@ def train(
         out.mkdir(parents=True, exist_ok=True)
         _write_json(out / "config.json", config)
     try:
-        history = fit(job, experiment, out, tensorboard, devices)
-        return _finish(job, experiment, history, out) if first_process() else None
+        history, idle = fit(job, experiment, out, tensorboard, devices)
+        return _finish(job, experiment, history, idle, out) if first_process() else None
     except Exception as error:
         _explain_reading(error, source)
         raise
@@ -302,7 +302,7 @@ def _be_reproducible(seed, precision):
         tf.config.experimental.enable_op_determinism()
 
 
-def _finish(job, experiment, history, out):
+def _finish(job, experiment, history, idle, out):
     save_model(job.model, out / "model.keras")
     found = job.finish(job.model, out)
     best = max(history, key=lambda row: row[job.best])
@@ -316,6 +316,7 @@ def _finish(job, experiment, history, out):
         "multiply_adds": multiply_adds(job.model),
         "seconds": round(sum(row["seconds"] for row in history), 1),
         "images_per_second": round(job.pictures / epoch_seconds, 1),
+        **{name: share if share is None else round(share, 4) for name, share in idle.items()},
         "frozen": [layer.name for layer in job.model.layers if layer.weights and not layer.trainable],
         **found,
     }

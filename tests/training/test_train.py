@@ -81,6 +81,8 @@ def test_predictions_give_the_accuracies_of_the_last_epoch(finished):
         assert file["top5"].shape == (11, 3)
     summary = json.loads((finished / "summary.json").read_text())
     assert summary["last"]["val_top1"] == float(last["val_top1"])
+    assert 0 <= summary["waiting"] < 0.5, "batches are prepared before they are asked for"
+    assert 0 <= summary["host_idle"] < 1
     assert summary["parameters"]["total"] == keras.saving.load_model(finished / "model.keras").count_params()
 
 
