@@ -68,7 +68,7 @@ def _correlation(chosen, choices, options):
     check_settings([*(run.row for run in runs), chosen.readout], choices.settings)
     if not (named or runs):
         raise UserError(f"say which backbones to compare: --backbones {OURS}, networks of keras.applications, runs.")
-    measured = measure(chosen, choices, runs, named, options.fixations)
+    measured = measure(chosen, choices, runs, named, options.fixations, options.limit)
     text = write(chosen, measured, options.data, options.out / options.table)
     return f"{text}\nwritten: {options.out / options.table}"
 
@@ -90,6 +90,8 @@ def _parse(arguments):
     add("--shots", metavar="K,…", default=SHOTS, help="few-shot: training pictures per class (default: %(default)s)")
     add("--fixations", metavar="DIR", type=Path, help="set that hallucination-3 and accuracy-vs-saliency score on")
     add("--backbones", metavar="NAMES", default="ours", help="accuracy-vs-saliency: what to compare (default: ours)")
+    limit = "accuracy-vs-saliency: pictures of each split that linear classifiers see at most (default: %(default)s)"
+    add("--limit", metavar="N", type=int, default=10_000, help=limit)
     add("--precision", choices=["float32", "bfloat16"], default="float32", help="default: %(default)s")
     options = parser.parse_args(arguments)
     if not options.list and not options.table:
@@ -98,7 +100,7 @@ def _parse(arguments):
         table(options.table)
         if options.data is None:
             raise UserError(f"{options.table} wants a compact data set: --data DIR.")
-    for name in "epochs", "repeats":
+    for name in "epochs", "repeats", "limit":
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise UserError(f"--{name} must be at least 1. Received: {getattr(options, name)}")
     return options

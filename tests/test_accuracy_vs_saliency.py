@@ -56,7 +56,7 @@ def table_of(out):
 
 def test_every_backbone_has_its_accuracy_and_the_scores_of_its_own_read_out(reproduced):
     rows = table_of(reproduced[0])
-    assert {row["backbone"] for row in rows} == {"rgb_quarter-untrained", "rgb_quarter-4-epochs", "bright"}
+    assert {row["backbone"] for row in rows} == {"rgb_quarter-untrained", "rgb_quarter", "bright"}
     for row in rows:
         folder = reproduced[0] / "runs" / f"readout-{row['backbone']}"
         summary = json.loads((folder / "summary.json").read_text())

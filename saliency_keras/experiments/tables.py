@@ -148,12 +148,12 @@ def _hallucination(base, *, step1_only=False):
 
 # Backbones of different worth: stages of one training, each going on from the one before, and narrower networks.
 BACKBONES = (
-    Row("rgb", settings=("epochs=1",), called="rgb-1-epoch"),
-    Row("rgb", settings=("epochs=1",), init="rgb-1-epoch", called="rgb-2-epochs"),
-    Row("rgb", settings=("epochs=2",), init="rgb-2-epochs", called="rgb-4-epochs"),
-    Row("rgb", settings=("epochs=4",), init="rgb-4-epochs", called="rgb-8-epochs"),
-    Row("rgb_half", settings=("epochs=4",), called="rgb_half-4-epochs"),
-    Row("rgb_quarter", settings=("epochs=4",), called="rgb_quarter-4-epochs"),
+    Row("rgb", settings=("epochs=1",), called="rgb-stage1"),
+    Row("rgb", settings=("epochs=1",), init="rgb-stage1", called="rgb-stage2"),
+    Row("rgb", settings=("epochs=2",), init="rgb-stage2", called="rgb-stage3"),
+    Row("rgb", settings=("epochs=4",), init="rgb-stage3", called="rgb-stage4"),
+    Row("rgb_half", settings=("epochs=4",), called="rgb_half"),
+    Row("rgb_quarter", settings=("epochs=4",), called="rgb_quarter"),
 )
 # Equal for all backbones. Normalised features make one learning rate fit all.
 READOUT = ("frozen=true", "normalised=true", "loss=divergence", "learning_rate=0.001", "batch=8", "epochs=10")
@@ -251,8 +251,9 @@ TABLES = {
         "correlation",
         BACKBONES,
         readout=Row("readout_bi", settings=READOUT),
-        note="Backbones that are stages of one training, or trained on the same pictures, are not independent; the "
-        "intervals take them for it and are too narrow.",
+        note="Stages of `rgb` go on from each other: 1, 2, 4 and 8 epochs in all, unless `--set` says otherwise. Such "
+        "stages, and networks trained on the same pictures, are not independent; the intervals take them for it and "
+        "are too narrow.",
     ),
 }  # fmt: skip
 

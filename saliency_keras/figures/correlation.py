@@ -74,8 +74,9 @@ def correlation_figure(measured):
             ax.set_xlabel("Top-1 of a linear classifier (%)")
             ax.set_ylabel(f"{metric}{' (standard deviations)' if metric == 'NSS' else ''}, held-out pictures")
             if (metric, "Pearson") in found:
-                pearson, low, high = found[metric, "Pearson"]
-                ax.set_title(f"r = {pearson:.2f} ({low:.2f} to {high:.2f}), rank {found[metric, 'Spearman'][0]:.2f}")
+                value, interval = _coefficient(*found[metric, "Pearson"])
+                ranks, _ = _coefficient(*found[metric, "Spearman"])
+                ax.set_title(f"r = {value} ({interval}), of ranks {ranks}")
         lines, labels = axes[0].get_legend_handles_labels()
         figure.legend(lines, labels, loc="outside lower left", ncols=4)
     return figure
@@ -103,7 +104,7 @@ def write(table, measured, data, folder):
     lines = [f"# {table.title}\n", markdown_table(*shown)]
     if found:
         header = ["Top-1 against", "correlation", "coefficient", "95 % interval"]
-        text = [[metric, kind, f"{value:.2f}", f"{low:.2f} to {high:.2f}"] for metric, kind, value, low, high in found]
+        text = [[metric, kind, *_coefficient(*values)] for metric, kind, *values in found]
         lines.append(markdown_table(header, text))
     lines += [
         f"Top-1: of a linear classifier on the last features averaged over positions, {data}. Saliency: "
@@ -125,6 +126,11 @@ def _score(one, metric):
     """Mean and standard error over the held-out pictures."""
     values = one.run.summary["held_out"]["run"][metric]
     return values["mean"], values["standard_error"]
+
+
+def _coefficient(value, low, high):
+    """A correlation and its interval, two texts; dashes where one side does not vary."""
+    return ["–", "–"] if math.isnan(value) else [f"{value:.2f}", f"{low:.2f} to {high:.2f}"]
 
 
 def _plus_minus(mean, error):

@@ -19,8 +19,7 @@ from saliency_keras.training.reproduction import PlannedRun, carry_out, with_cho
 
 OURS = "ours"
 UNTRAINED = "untrained"
-# What a linear classifier is fitted to and tested on at most: the first pictures, which are in random order on disk.
-MOST_PICTURES = {"train": 10_000, "val": 5_000}
+PICTURES = 10_000  # of a split that a linear classifier sees at most: the first, which are in random order on disk
 STEPS = 300
 PENALTY = 1e-4
 
@@ -101,7 +100,7 @@ def named_backbones(words):
     return found
 
 
-def measure(table, choices, runs, named, fixations):
+def measure(table, choices, runs, named, fixations, limit=PICTURES):
     """Trains and measures whatever is not yet measured.
 
     Args:
@@ -110,6 +109,7 @@ def measure(table, choices, runs, named, fixations):
         runs: The table's own `PlannedRun`s; empty where they are not asked for.
         named: Further `Backbone`s.
         fixations: Folder of the fixation set.
+        limit: Pictures of each split that linear classifiers see at most.
 
     Returns:
         A list of `Measured`, in the order of the table, then of `named`.
@@ -130,7 +130,7 @@ def measure(table, choices, runs, named, fixations):
     readouts = [_readout(table.readout, choices, one, fixations) for one in backbones]
     carry_out(readouts)
     return [
-        Measured(one.name, *_probe(one, manifest, run.folder / "probe.json"), Run.load(run.folder))
+        Measured(one.name, *_probe(one, manifest, limit, run.folder / "probe.json"), Run.load(run.folder))
         for one, run in zip(backbones, readouts, strict=True)
     ]
 
@@ -160,11 +160,11 @@ def _untrained(run, manifest, folder):
     return Backbone(name, str(path.parent))
 
 
-def _probe(backbone, manifest, path):
+def _probe(backbone, manifest, limit, path):
     """`(right, pictures, parameters)` of a linear classifier on the backbone, kept in a file beside its read-out."""
     if path.is_file():
         kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["data"] == manifest.digest():
+        if (kept["data"], kept["limit"]) == (manifest.digest(), limit):
             return kept["right"], kept["pictures"], kept["parameters"]
     from saliency_keras.models.readout import feature_extractor
 
@@ -172,19 +172,21 @@ def _probe(backbone, manifest, path):
     is_run = (Path(backbone.source) / "model.keras").is_file()
     source = str(Path(backbone.source) / "model.keras") if is_run else backbone.source
     extractor = feature_extractor(source, (), backbone.weights or None)
-    right, pictures = linear_probe(extractor, manifest)
-    kept = {"data": manifest.digest(), "right": right, "pictures": pictures, "parameters": extractor.count_params()}
+    right, pictures = linear_probe(extractor, manifest, limit)
+    kept = {"data": manifest.digest(), "limit": limit, "right": right, "pictures": pictures}
+    kept["parameters"] = extractor.count_params()
     with whole_file(path, "w", encoding="utf-8") as file:
         json.dump(kept, file)
     return right, pictures, kept["parameters"]
 
 
-def linear_probe(extractor, manifest):
+def linear_probe(extractor, manifest, limit=PICTURES):
     """Fits a linear classifier to a backbone's features, averaged over positions, and tests it.
 
     Args:
         extractor: `keras.Model` from pixels `(batch, height, width, 3)`, 0 to 255, to features `(batch, h, w, c)`.
         manifest: The compact set's `Manifest`; pictures are seen whole, at the stored size.
+        limit: Pictures of each split at most.
 
     Returns:
         How many pictures of the val split it has right, and of how many.
@@ -192,7 +194,7 @@ def linear_probe(extractor, manifest):
     import keras
     import numpy as np
 
-    (train, labels), (val, val_labels) = (_averages(extractor, manifest, split) for split in ("train", "val"))
+    (train, labels), (val, val_labels) = (_averages(extractor, manifest, split, limit) for split in ("train", "val"))
     mean, deviation = train.mean(axis=0), train.std(axis=0) + 1e-6
     keras.utils.set_random_seed(0)
     penalty = keras.regularizers.L2(PENALTY)
@@ -207,14 +209,14 @@ def linear_probe(extractor, manifest):
     return int((np.argmax(scores, axis=1) == val_labels).sum()), len(val_labels)
 
 
-def _averages(extractor, manifest, split):
+def _averages(extractor, manifest, split, limit):
     """Features averaged over positions, float32 `(pictures, c)`, and labels."""
     import numpy as np
 
     from saliency_keras.console import progress
     from saliency_keras.data.reader import Reader
 
-    count = min(manifest.splits[split].records, MOST_PICTURES[split])
+    count = min(manifest.splits[split].records, limit)
     reader = Reader(manifest, split, manifest.side, 32, None, subset=np.arange(count))
     features, labels = [], []
     for inputs, batch_labels in progress(reader.validation(), label=f"features of {split}", unit="batch"):

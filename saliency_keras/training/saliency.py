@@ -29,6 +29,7 @@ from saliency_keras.training.saliency_losses import LOSSES
 
 METRICS = {"nss": "NSS", "cc": "CC", "auc_judd": "AUC-Judd"}
 BATCH = 8  # pictures predicted at once
+GREATEST = float(np.finfo(np.float16).max)
 
 
 def saliency_job(experiment, fixation_set, seed, folder, source=None):
@@ -217,7 +218,8 @@ class Part:
             yield from self._network_features(pictures[:, :, ::-1] if mirrored else pictures)
 
     def _network_features(self, pictures):
-        return np.asarray(self.network.predict_on_batch(pictures)).astype(np.float16)
+        features = np.asarray(self.network.predict_on_batch(pictures), np.float32)
+        return features.clip(-GREATEST, GREATEST).astype(np.float16)
 
     def _map(self, image):
         density = Density.of(self.set.points(image), self.set.sigma(image)).values[None, :, :, None]
