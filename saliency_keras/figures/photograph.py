@@ -26,7 +26,7 @@ def photograph_figure(classified, name, map_source, layer):
         pictures["saliency map"] = heat(classified.saliency)
     pictures[f"Grad-CAM of {_shortened(classified.classes[0])}"] = overlay(classified.picture, classified.grad_cam)
     with style.look():
-        figure = style.new_figure(2.5 * len(pictures) + 3.0, 2.9)
+        figure = style.new_figure(2.5 * len(pictures) + 3.0, 2.7)
         figure.suptitle(style.one_line(name), x=0.01, ha="left", fontsize=11)
         note = f"saliency map: {map_source}; Grad-CAM at layer {layer}"
         figure.supxlabel(style.one_line(note), x=0.01, ha="left", fontsize=7, color="#444444")
