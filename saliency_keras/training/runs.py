@@ -253,7 +253,7 @@ def read_history(path):
 def _read_json(path):
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON: {error}.") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} is damaged: it holds no named fields.")
