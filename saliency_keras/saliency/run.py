@@ -37,12 +37,13 @@ class RunPredictor:
         self.name = folder.resolve().name
         try:
             experiment = json.loads((folder / "config.json").read_text(encoding="utf-8"))["experiment"]
+            trained = experiment["name"]
             content = (folder / "model.keras").read_bytes()
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             raise UserError(f"{folder} is no finished run: it lacks config.json or model.keras.") from None
         if _falls_short(folder / "summary.json"):
             self.name += UNTRAINED
-        self.parameters = {"experiment": experiment["name"], "weights": hashlib.sha256(content).hexdigest()[:16]}
+        self.parameters = {"experiment": trained, "weights": hashlib.sha256(content).hexdigest()[:16]}
         self._loss = experiment.get("loss")
         self._network = _map_network(folder / "model.keras")
 
