@@ -8,7 +8,8 @@ on one machine or on several that were started with `KERAS_DISTRIBUTION_JOB_ADDR
 
 What is spread is a copy of the network. The network itself stays on one device, is given the weights after each epoch,
 and validates, predicts and is saved as in any other run. Batch normalisation is over a device's part of the batch on
-TensorFlow, and over the whole batch on JAX.
+TensorFlow, where the moving averages are those of the first device, and over the whole batch on JAX. Dropout draws the
+same masks on every device on TensorFlow, and masks for the whole batch on JAX.
 """
 
 import contextlib
@@ -22,11 +23,12 @@ from saliency_keras.data.stream import Stream
 PROCESSES = "KERAS_DISTRIBUTION_NUM_PROCESSES"
 
 
-def check_devices(number):
+def check_devices(number, one_machine=False):
     """Joins the other processes, where there are some, and refuses what cannot be trained on.
 
     Args:
         number: How many devices, those of all machines together.
+        one_machine: Whether what is to be trained cannot use several machines.
 
     Raises:
         UserError: If there are fewer, or the backend cannot do it.
@@ -34,29 +36,34 @@ def check_devices(number):
     backend = keras.backend.backend()
     if number < 1:
         raise UserError(f"--devices must be at least 1. Received: {number}")
-    several_machines = int(os.environ.get(PROCESSES, "1")) > 1
-    if several_machines and backend != "jax":
-        raise UserError(
-            f"{PROCESSES} asks for several machines, which Keras trains on with JAX only: KERAS_BACKEND=jax."
-        )
+    if several := os.environ.get(PROCESSES, "1") != "1":
+        if backend != "jax":
+            raise UserError(
+                f"{PROCESSES} asks for several machines, which Keras trains on with JAX only: KERAS_BACKEND=jax."
+            )
+        if one_machine:
+            raise UserError(f"networks that predict saliency are trained on one machine; leave {PROCESSES} out.")
+        _join()
     if number > 1 and backend not in ("tensorflow", "jax"):
         raise UserError(
             f"Keras on {backend} trains on one device only; for --devices {number} use KERAS_BACKEND=tensorflow or jax."
         )
-    if several_machines:
-        _join()
-    there = devices() if number > 1 else [None]
+    there = devices() if number > 1 or several else [None]
     if number > len(there):
         raise UserError(f"--devices {number} is more than there are: {len(there)} ({', '.join(there)}).")
-    if several_machines and number != len(there):
+    if several and number != len(there):
         raise UserError(f"the machines have {len(there)} devices together; --devices must say so. Received: {number}")
 
 
 def _join():
     import jax
 
-    if not jax.distributed.is_initialized():
+    if jax.distributed.is_initialized():
+        return
+    try:
         keras.distribution.initialize()
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"the processes of this run do not find each other: {str(error).splitlines()[0]}") from None
 
 
 def check_batch(size, number):

@@ -87,7 +87,7 @@ def train(
     check_start(experiment, out, init, resume)
     if tensorboard:
         check_tensorboard()
-    check_devices(devices)
+    check_devices(devices, one_machine=experiment.task == "saliency")
     source = open_data(experiment, data, maps, augment)
     config = _config(experiment, _described(source, maps), maps, seed, precision, init, augment, devices)
     if resume:

@@ -219,6 +219,9 @@ def test_several_machines_on_tensorflow_are_refused_with_what_to_use(monkeypatch
     monkeypatch.setenv(devices.PROCESSES, "2")
     with pytest.raises(UserError, match="KERAS_BACKEND=jax"):
         devices.check_devices(2)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(UserError, match="on one machine"):
+        devices.check_devices(2, one_machine=True)
 
 
 def test_each_process_contributes_its_part_of_every_batch(monkeypatch):
