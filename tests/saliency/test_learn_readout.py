@@ -46,7 +46,9 @@ def test_the_head_learns_where_the_fixations_are(spots, capsys):
     head = learn_readout.learn(looked_at, cache, epochs=100)
     losses = [float(line.split()[3]) for line in capsys.readouterr().out.splitlines()]
     assert len(losses) == 100
-    assert losses[-1] < 0.5 * losses[0]
+    # It begins with no idea, ln 96 nats, and later has none where the telling channel is dropped, three times in ten.
+    assert losses[0] == pytest.approx(np.log(8 * 12), abs=0.3)
+    assert np.mean(losses[-10:]) < 0.65 * losses[0]
     levels = [
         np.stack([np.load(learn_readout.feature_files(cache, image, False)[n]) for image in looked_at.images])
         for n in range(len(LEVELS))
