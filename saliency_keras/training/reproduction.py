@@ -72,7 +72,9 @@ class PlannedRun:
     def __str__(self):
         maps = "" if self.row.maps == "own" else f", {self.row.maps} maps"
         shots = f", {self.shots} pictures per class" if self.shots else ""
-        return f"{self.row.experiment}{maps}{shots}, seed {self.seed}, {self.experiment.epochs} epochs"
+        return (
+            f"{self.row.called or self.row.experiment}{maps}{shots}, seed {self.seed}, {self.experiment.epochs} epochs"
+        )
 
 
 def plan(table, choices):
