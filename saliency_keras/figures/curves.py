@@ -14,6 +14,17 @@ from saliency_keras.training.runs import labels_of, title_of
 
 NOT_METRICS = ("epoch", "learning_rate", "seconds")
 LETTERS_IN_WIDTH = 130
+# Over the axes, in a line: wherever the curves go, it covers none of them.
+ABOVE = {
+    "loc": "lower left",
+    "bbox_to_anchor": (-0.1, 1),
+    "ncols": 3,
+    "fontsize": 7,
+    "columnspacing": 0.9,
+    "handlelength": 2.4,
+    "handletextpad": 0.5,
+    "borderaxespad": 0.3,
+}
 PUBLISHED_LABEL = "published (the paper's pictures)"
 
 
@@ -71,7 +82,7 @@ def run_figure(config, history):
                 value = published[metric] * quantity.factor
                 label = f"{style.one_line(source)}: {value:{quantity.digits}} (its pictures)"
                 ax.axhline(value, label=label, **style.PUBLISHED)
-            ax.legend(loc="best", fontsize=8, frameon=True, framealpha=0.9, edgecolor="none", fancybox=False)
+            ax.legend(**ABOVE)
     return figure
 
 
