@@ -79,7 +79,7 @@ class ImagenetSource:
     def _class_wnids(self):
         """The wnids of the train split, sorted."""
         place = self.folder / self._layout["train"]
-        names = [entry.name for entry in _members(place)] if place.is_file() else os.listdir(place)
+        names = map(_wnid, _members(place)) if place.is_file() else os.listdir(place)
         return sorted({name.removesuffix(".tar") for name in names if WNID.fullmatch(name.removesuffix(".tar"))})
 
     def _listed(self, split):
@@ -90,7 +90,7 @@ class ImagenetSource:
             yield from self._listed_validation(layout)
         elif place.is_file():
             for tar in _members(place):
-                yield from _listed_tar(place, layout, tar.name.removesuffix(".tar"), tar.offset_data)
+                yield from _listed_tar(place, layout, _wnid(tar), tar.offset_data)
         else:
             for wnid in self._wnids:
                 if (place / wnid).is_dir():
@@ -165,6 +165,11 @@ def _members(path, offset=0):
                         yield member
     except tarfile.TarError as error:
         raise UserError(f"{path} is damaged or not whole: {error}; fetch it again.") from None
+
+
+def _wnid(member):
+    """The wnid of a class's tar in the tar of tars; whatever path it is stored under is of no account."""
+    return Path(member.name).name.removesuffix(".tar")
 
 
 def _listed_tar(path, relative, wnid, offset=0):

@@ -167,12 +167,13 @@ def finished_results(task, folder):
     """The results of a shard that is finished, or `None`."""
     try:
         results = json.loads((folder / task.results_file).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-    for shard in results["shards"]:
-        path = folder / shard["file"]
-        if not path.is_file() or path.stat().st_size != shard["bytes"]:
+        if [shard["file"] for shard in results["shards"]] not in ([], task.files):
             return None
+        for shard in results["shards"]:
+            if (folder / shard["file"]).stat().st_size != shard["bytes"]:
+                return None
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
+        return None
     return results
 
 

@@ -223,6 +223,9 @@ class Manifest:
         for name, split in splits.items():
             if len(split.per_class) != len(manifest.classes) or sum(split.per_class) != split.records:
                 raise ValueError(f"the counts of {name}")
+        for one in maps:
+            if not _plain(one.name):
+                raise ValueError(f"the map name {one.name!r}")
         for one in maps[1:]:
             for name, split in splits.items():
                 if [s.records for s in one.shards[name]] != [s.records for s in split.shards]:
@@ -246,11 +249,16 @@ class Manifest:
         return pictures + [shard for one in self.maps for shards in one.shards.values() for shard in shards]
 
 
+def _plain(name):
+    """Whether a name is that of a file in the folder itself, and of no hidden one."""
+    return bool(name) and name == Path(name).name and not name.startswith(".") and "\0" not in name
+
+
 def _shards(entries):
     shards = tuple(Shard(str(e["file"]), int(e["records"]), int(e["bytes"]), str(e["sha256"])) for e in entries)
     for shard in shards:
         # A manifest is data from elsewhere: it may name files of its own folder only.
-        if shard.file != Path(shard.file).name or shard.file.startswith("."):
+        if not _plain(shard.file):
             raise ValueError(f"the shard name {shard.file!r}")
         if shard.records < 1:
             raise ValueError(f"the shard {shard.file!r} without records")

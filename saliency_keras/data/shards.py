@@ -26,7 +26,12 @@ WORD = np.dtype("<u4")  # one pixel of picture and map: red, green, blue, salien
 
 
 class Records:
-    """The records of one split, or of one further map of it, by their place on disk."""
+    """The records of one split, or of one further map of it, by their place on disk.
+
+    What it promises by itself: as many records as the manifest says, each of the right kind and size and read from its
+    own place, or a sentence. That the bytes are those which were written rests on `Manifest.check_sums`, which training
+    and the commands of `data_prep` call first: a bit that flips in a stored pixel is a pixel as good as any other.
+    """
 
     def __init__(self, manifest, split, map_name=None):
         """Finds no record yet; each shard is looked through when it is first needed.

@@ -1,5 +1,6 @@
 """Damaged bytes of every kind: refused in a sentence or read rightly, never a crash, a hang or another record."""
 
+import csv
 import io
 import json
 import random
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data_prep.compaction import compact
+from data_prep.sources import FolderSource
 from data_prep.verify import check_records
 from saliency_keras.console import UserError
 from saliency_keras.data import prepare
@@ -18,6 +21,7 @@ from saliency_keras.data.shards import Records
 from tests.small_sets import write_small_set
 
 MUTATIONS = 150
+MANY = pytest.param(2000, marks=pytest.mark.slow)
 FORMATS = {
     "JPEG": {"quality": 80},
     "PNG": {},
@@ -51,21 +55,63 @@ def mutations(content, count, seed):
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_damaged_picture_is_unreadable_or_becomes_a_square(kind):
-    file = io.BytesIO()
-    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype="uint8")
-    Image.fromarray(pixels).resize((40, 30)).save(file, kind, **FORMATS[kind])
     refusals = []
-    for content in mutations(file.getvalue(), MUTATIONS, seed=kind):
+    for content in mutations(picture(kind), MUTATIONS, seed=kind):
         try:
-            picture = read_picture(io.BytesIO(content))
+            pixels = read_picture(io.BytesIO(content))
         except UnreadablePicture as error:
             refusals.append(str(error))
             continue
-        assert (picture.dtype, picture.ndim, picture.shape[2]) == (np.uint8, 3, 3)
-        if picture.size < 10**7:
-            assert prepare.square(picture).shape == (256, 256, 3)
+        assert (pixels.dtype, pixels.ndim, pixels.shape[2]) == (np.uint8, 3, 3)
+        if pixels.size < 10**7:
+            assert prepare.square(pixels).shape == (256, 256, 3)
     assert refusals
     assert not [text for text in refusals if "\n" in text or "read as a picture: ." in text]
+
+
+def picture(kind, seed=0):
+    """A small picture as a file of some format."""
+    file = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype="uint8")
+    Image.fromarray(pixels).resize((40, 30)).save(file, kind, **FORMATS[kind])
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("count", [70, MANY])
+def test_damaged_pictures_go_through_compaction_as_what_they_decode_to_or_are_skipped(request, tmp_path, count):
+    """Beside them the 40 files of `nasty`, where they are there."""
+    tree, damaged = tmp_path / "pictures", tmp_path / "pictures" / "train" / "damaged"
+    for name in ("train/damaged", "train/whole", "val/damaged", "val/whole"):
+        (tree / name).mkdir(parents=True)
+        (tree / name / "good.png").write_bytes(picture("PNG"))
+    for place, kind in enumerate(FORMATS):
+        for number, content in enumerate(mutations(picture(kind, place), -(-count // len(FORMATS)), seed=kind)):
+            (damaged / f"{kind}{number}.jpg").write_bytes(content)
+    nasty = {}
+    if count == 2000:
+        folder = request.getfixturevalue("shared_data") / "nasty"
+        with open(folder / "index.csv", newline="", encoding="utf-8") as file:
+            nasty = {row["file"]: row["load"].startswith("ok") for row in csv.DictReader(file)}
+        for name in nasty:
+            shutil.copy(folder / name, damaged / name)
+    manifest = compact(FolderSource(tree), tmp_path / "set", ("uniform",), side=32, codec="npy", workers=2)
+    check_records(manifest)
+    stored = Records(manifest, "train")
+    places = np.arange(len(stored))
+    used = {}
+    for name, words in zip(stored.ids(places), stored.words(places), strict=True):
+        used[name] = words.copy().view(np.uint8).reshape(32, 32, 4)[..., :3]
+    with open(manifest.folder / "skipped.csv", newline="", encoding="utf-8") as file:
+        skipped = {row["id"]: row["reason"] for row in csv.DictReader(file)}
+    everything = {f"damaged/{path.name}" for path in damaged.iterdir()} | {"whole/good.png"}
+    assert used.keys() | skipped.keys() == everything
+    assert not used.keys() & skipped.keys()
+    assert all(skipped.values())
+    for name, pixels in used.items():
+        expected = prepare.shrink(prepare.square(read_picture(tree / "train" / name)), 32)
+        np.testing.assert_array_equal(pixels, expected, err_msg=name)
+    for name, good in nasty.items():
+        assert (f"damaged/{name}" in used) == good, name
 
 
 @pytest.fixture(scope="module", params=["npy", "raw", "jpeg"])
@@ -98,10 +144,11 @@ def damaged_sets(manifest, path, tmp_path, count):
             yield folder
 
 
-def test_a_damaged_shard_is_refused_with_its_name(small_set, tmp_path):
+@pytest.mark.parametrize("count", [2 * MUTATIONS // 3, MANY])
+def test_a_damaged_shard_is_refused_with_its_name(small_set, tmp_path, count):
     manifest, _ = small_set
     for number, path in enumerate((*manifest.shard_files("train"), *manifest.shard_files("val", "other"))):
-        for folder in damaged_sets(manifest, path, tmp_path / str(number), MUTATIONS // 3):
+        for folder in damaged_sets(manifest, path, tmp_path / str(number), count // 2):
             with pytest.raises(UserError, match=path.name):
                 Manifest.load(folder).check_sums()
 
@@ -116,9 +163,10 @@ def shards_damaged_in_place(manifest, tmp_path, count):
             yield path, Manifest.load(folder)
 
 
-def test_records_of_a_shard_damaged_since_its_checksum_was_looked_at_end_in_a_sentence(small_set, tmp_path):
+@pytest.mark.parametrize("count", [2 * MUTATIONS, MANY])
+def test_records_of_a_shard_damaged_since_its_checksum_was_looked_at_end_in_a_sentence(small_set, tmp_path, count):
     refusals = []
-    for path, damaged in shards_damaged_in_place(small_set[0], tmp_path, 2 * MUTATIONS):
+    for path, damaged in shards_damaged_in_place(small_set[0], tmp_path, count // 2):
         try:
             everything(damaged)
         except UserError as error:
@@ -140,10 +188,11 @@ def test_batches_of_a_damaged_shard_have_their_shape_or_end_in_a_sentence(small_
     assert refused
 
 
-def test_a_damaged_manifest_is_refused_or_gives_the_same_records(small_set, tmp_path):
+@pytest.mark.parametrize("count", [2 * MUTATIONS, MANY])
+def test_a_damaged_manifest_is_refused_or_gives_the_same_records(small_set, tmp_path, count):
     manifest, whole = small_set
     refused = 0
-    for folder in damaged_sets(manifest, manifest.folder / "manifest.json", tmp_path, 3 * MUTATIONS):
+    for folder in damaged_sets(manifest, manifest.folder / "manifest.json", tmp_path, count):
         try:
             damaged = Manifest.load(folder)
             damaged.check_sums()
@@ -154,7 +203,7 @@ def test_a_damaged_manifest_is_refused_or_gives_the_same_records(small_set, tmp_
         assert everything(damaged) == whole
         assert damaged.splits == manifest.splits
         assert len(damaged.classes) == len(manifest.classes)
-    assert refused > 2 * MUTATIONS
+    assert refused > count / 2
 
 
 @pytest.mark.parametrize("value", [None, -1, 10**30, float("inf"), float("nan"), "", "\0", "../x", [], [[]], {}, True])
