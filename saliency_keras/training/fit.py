@@ -136,6 +136,9 @@ def save_model(model, path):
     try:
         model.save(temporary)
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say which file it refused
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
