@@ -14,6 +14,7 @@ pictures are decoded in a process started for the shard, with the environment th
 
 import contextlib
 import functools
+import io
 import json
 import logging
 import os
@@ -28,6 +29,8 @@ from data_prep.compact import options_parser, print_set, settings
 from data_prep.workers import WORKER_ENVIRONMENT, cores, in_workers
 from saliency_keras import console
 from saliency_keras.console import UserError
+
+QUIET = "WARNING"  # what workers log where nobody asks for another level
 
 
 def main(arguments=None):
@@ -72,12 +75,10 @@ def _pipeline(words):
             "shards are written by processes of their own anyway, as many as --direct_num_workers says."
         )
     defaults = {
-        "default_sdk_harness_log_level": "WARNING",
+        "default_sdk_harness_log_level": QUIET,
         "direct_running_mode": "multi_threading",
         "direct_num_workers": cores(),
     }
-    if given["default_sdk_harness_log_level"] is None:
-        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # the sentence at the end says it
     asked = [word.partition("=")[0] for word in words]
     words = [*words, *(f"--{name}={value}" for name, value in defaults.items() if f"--{name}" not in asked)]
     try:
@@ -111,7 +112,7 @@ def in_pipeline(work, todo, bar, pipeline, asked):
     mark = (out / PLAN).read_text(encoding="utf-8")
     asked = {name: value for name, value in asked.items() if name != "out"}
     work = functools.partial(work.func, **{**work.keywords, "folder": None})
-    with _sentences(), _watched(bar, todo, out):
+    with _sentences(), _watched(bar, todo, out), _quiet(pipeline):
         (
             pipeline
             | "start" >> apache_beam.Create([sorted(todo)])
@@ -127,6 +128,17 @@ def in_pipeline(work, todo, bar, pipeline, asked):
             "OUT must lie on storage that this machine and all workers share."
         )
     return results
+
+
+@contextlib.contextmanager
+def _quiet(pipeline):
+    """Keeps the tracebacks of workers in this process to itself, unless Beam's option asks for them."""
+    if pipeline.options.get_all_options()["default_sdk_harness_log_level"] != QUIET:
+        yield
+        return
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    with contextlib.redirect_stderr(io.StringIO()):  # Beam prints them besides
+        yield
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from data_prep import beam, compaction, shards
 from data_prep.sources import FolderSource
@@ -147,9 +148,10 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(tree, tmp_path, words, sen
 @needs_beam
 @pytest.mark.slow
 def test_what_a_worker_meets_becomes_the_commands_sentence(tree, tmp_path):
-    (tmp_path / "maps").mkdir()
-    for split in ("train", "val"):
-        shutil.copytree(tree / split, tmp_path / "maps" / split)
+    for picture in tree.rglob("*.png"):
+        place = tmp_path / "maps" / picture.relative_to(tree)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.open(picture).convert("L").save(place)
     (tmp_path / "maps" / "val" / "dog" / "001.png").write_bytes(b"no map")
     done = run("beam", tree, tmp_path / "set", "--maps", f"eyes={tmp_path / 'maps'}")
     assert done.returncode == 2
