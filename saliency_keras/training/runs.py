@@ -171,8 +171,9 @@ def title_of(config):
 def labels_of(runs):
     """A short label for each run that tells it from the others: `fanin3`, `fanin3, shuffled maps, seed 1`.
 
-    It starts with the experiment and, where they are not the pictures' own, the maps; the seed follows where seeds
-    differ. Runs that are still alike get what differs in their experiment and their config, at last their folder.
+    It starts with the experiment and, where they are not the pictures' own, the maps; a network that predicts saliency
+    no better than the centre of the picture does is called untrained. The seed follows where seeds differ. Runs that
+    are still alike get what differs in their experiment and their config, at last their folder.
 
     Args:
         runs: `Run`s.
@@ -188,6 +189,8 @@ def labels_of(runs):
         if folders.count(folder) > 1:
             raise UserError(f"the run {folder} is given twice.")
     labels = [run.name if run.maps in ("own", None) else f"{run.name}, {run.maps} maps" for run in runs]
+    untrained = [run.summary.get("beats_center") is False for run in runs]
+    labels = [f"{label}, untrained" if so else label for label, so in zip(labels, untrained, strict=True)]
     if len({run.seed for run in runs}) > 1:
         labels = [f"{label}, seed {run.seed}" for label, run in zip(labels, runs, strict=True)]
     for detail in _details(runs):

@@ -14,6 +14,7 @@ from saliency_keras.metrics.fixations import all_metrics
 from saliency_keras.metrics.maps import Density
 from saliency_keras.saliency import predictor
 from saliency_keras.train import main
+from saliency_keras.training.runs import Run, labels_of
 from saliency_keras.training.saliency import Part, carry_all
 from tests.small_sets import write_fixation_set, write_small_set
 
@@ -130,6 +131,7 @@ def test_readout_of_a_frozen_backbone_finds_the_spots_and_leaves_the_backbone_al
 def test_run_that_does_not_beat_the_centre_says_so_wherever_it_appears(finished):
     assert not json.loads((finished / "summary.json").read_text())["beats_center"]
     assert predictor(str(finished)).name == "juntingnet-untrained"
+    assert labels_of([Run.load(finished)]) == ["juntingnet, untrained"]
 
 
 @pytest.mark.parametrize("settings", [["frozen=true"], []])
