@@ -5,7 +5,8 @@ Turns pictures into a compact data set: pictures and their saliency maps side by
 columns class,name beside them gives the classes human names); `tfds:NAME`, a set of TensorFlow Datasets;
 `imagenet:DIR`, DIR having ILSVRC2012 as tars or folders; or `popout` for the built-in pictures. Prints how many
 pictures, how many bytes and how much room there is before it starts, and what was written and skipped at the end.
-Stopped and run again, it goes on where it was.
+Stopped and run again, it goes on where it was. Where a set of TFDS has boxes of objects, `boxes.csv` has them
+(split,id,xmin,ymin,xmax,ymax) as shares of the stored pictures, cut off at their edges.
 
 Maps computed elsewhere come with --maps NAME=DIR: one grey picture for each picture of SOURCE, brighter where people
 look, of its relative stem (`photos/train/cat/7.jpg` has `DIR/train/cat/7.png`; other sources go by the picture's id)
@@ -71,6 +72,8 @@ def print_set(manifest):
     with open(manifest.folder / "skipped.csv", newline="", encoding="utf-8") as file:
         skipped = sum(1 for _ in csv.reader(file)) - 1
     print(f"skipped: {skipped:,} pictures that cannot be read" + (" (see skipped.csv)" if skipped else ""))
+    if (manifest.folder / "boxes.csv").is_file():
+        print("the source's boxes, as shares of the stored pictures, are in boxes.csv")
     print(f"the data set is in {manifest.folder}")
 
 

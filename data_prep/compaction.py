@@ -29,6 +29,7 @@ from saliency_keras.saliency import predictor
 PLAN = ".plan.json"
 LIBRARIES = ("numpy", "pillow", "tensorflow", "keras")
 SIDES = range(16, 257)
+TABLES = ("skipped.csv", "boxes.csv")  # beside the manifest; boxes where the source has some
 
 
 @dataclasses.dataclass(frozen=True)
@@ -300,7 +301,7 @@ def _finished(out, plan):
     except UserError as error:
         print(f"{error} Making the set again.")
         # All shards, not only the plan's: maps that were added later go with the pictures they belong to.
-        for path in (out / "manifest.json", out / "skipped.csv", *out.glob("*-of-*")):
+        for path in (out / "manifest.json", *(out / name for name in TABLES), *out.glob("*-of-*")):
             path.unlink(missing_ok=True)
         return None
     # Killed between the manifest and the clearing up: only the latter is left to do.
@@ -383,19 +384,27 @@ def _write_shards(plan, out, do_tasks):
 
 
 def _finish(out, plan, results):
-    """Adds up the shards' results, writes skipped.csv and the manifest, and removes the traces of the work."""
+    """Adds up the shards' results, writes the tables and the manifest, and removes the traces of the work."""
     skipped = [
         (*row, task.split) for task, result in zip(plan.tasks, results, strict=True) for row in result["skipped"]
     ]
     _check_classes(out, plan, results, skipped)
-    with whole_file(out / "skipped.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([("id", "reason", "split"), *skipped])
+    boxes = [
+        (task.split, *row) for task, result in zip(plan.tasks, results, strict=True) for row in result.get("boxes", ())
+    ]
+    _write_table(out / "skipped.csv", ("id", "reason", "split"), skipped)
+    if boxes:
+        _write_table(out / "boxes.csv", ("split", "id", "xmin", "ymin", "xmax", "ymax"), boxes)
     manifest = _manifest(plan, results)
     _remove_leftovers(out)
     manifest.save(out)
     _clear_up(out, plan)
     return Manifest.load(out)
+
+
+def _write_table(path, names, rows):
+    with whole_file(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([names, *rows])
 
 
 def _per_class(plan, results, split):

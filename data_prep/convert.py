@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.compaction import TABLES
 from data_prep.shards import described, whole_shards
 from saliency_keras.console import UserError, progress
 from saliency_keras.data.manifest import CODECS, Manifest, Shard, Split, shard_name, shard_suffix
@@ -80,8 +81,9 @@ def _write(manifest, folder, codec):
         ),
         libraries={**manifest.libraries, "numpy": importlib.metadata.version("numpy")},
     ).save(folder)
-    if (skipped := manifest.folder / "skipped.csv").is_file():
-        shutil.copyfile(skipped, folder / "skipped.csv")
+    for name in TABLES:
+        if (manifest.folder / name).is_file():
+            shutil.copyfile(manifest.folder / name, folder / name)
 
 
 def _write_shard(paths, codec, pictures, maps, places, bar):

@@ -15,7 +15,7 @@ import tarfile
 from pathlib import Path
 
 from data_prep import matlab
-from data_prep.sources import Picture, distinct_names, files_in, human_names, text_of
+from data_prep.sources import Picture, Source, distinct_names, files_in, human_names, text_of
 from saliency_keras.console import UserError, progress
 
 DEVKIT = "ILSVRC2012_devkit_t12"
@@ -24,10 +24,8 @@ VALIDATION = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
 TARS = {"train": "ILSVRC2012_img_train.tar", "val": "ILSVRC2012_img_val.tar"}
 
 
-class ImagenetSource:
+class ImagenetSource(Source):
     """The pictures of a folder with ILSVRC2012; ids are `wnid/file name`."""
-
-    own_maps = ()
 
     def __init__(self, folder):
         self.folder = Path(folder)

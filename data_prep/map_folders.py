@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from data_prep.shards import check_map_name
-from data_prep.sources import Picture, UnusableMap, text_of
+from data_prep.sources import Picture, Source, UnusableMap, text_of
 from saliency_keras.console import UserError
 from saliency_keras.data.pictures import PICTURE_SUFFIXES, UnreadablePicture
 from saliency_keras.saliency.map_folder import read_map
@@ -28,7 +28,7 @@ class PlaceWithMaps(NamedTuple):
         return str(self.picture.place)
 
 
-class SourceWithMaps:
+class SourceWithMaps(Source):
     """A source whose pictures have maps in folders.
 
     Args:
@@ -84,6 +84,10 @@ class SourceWithMaps:
         for (name, folder), path in zip(self._folders.items(), paths, strict=True):
             own_maps = {**own_maps, name: _map_of_size(folder / path, *pixels.shape[:2])}
         return pixels, own_maps
+
+    def boxes(self, picture):
+        """The boxes that the source of the pictures has."""
+        return self._source.boxes(picture.place.picture)
 
     def _maps_of(self, name, split, stems, pictures):
         """The path of each picture's map in its folder; `None` for a picture without a map that cannot be read."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.sources import Picture
+from data_prep.sources import Picture, Source
 from saliency_keras.data.manifest import SPLITS, Manifest
 from saliency_keras.data.prepare import SQUARE
 
@@ -80,7 +80,7 @@ def make(split, index, seed=0, difficulty=Difficulty()):
     return np.rint(canvas.clip(0, 255)).astype("uint8"), mask, label
 
 
-class PopoutSource:
+class PopoutSource(Source):
     """The built-in pictures as a source of `data_prep.sources`: 2,000 to train on and 500 to validate, 10 classes."""
 
     own_maps = ("mask",)

@@ -138,12 +138,19 @@ def write_shard(task, folder, source, predictors, advance=lambda read, skipped: 
     Raises:
         UnusableMap: If maps of the source's own are no maps of their pictures; nothing is written then.
     """
-    results = {"skipped": [], "per_class": [0] * task.classes, "rgb_sums": [0] * 3, "map_sums": [0] * len(task.maps)}
+    results = {
+        "skipped": [],
+        "boxes": [],
+        "per_class": [0] * task.classes,
+        "rgb_sums": [0] * 3,
+        "map_sums": [0] * len(task.maps),
+    }
     unusable = []
     with whole_shards([folder / name for name in task.files], task.codec, task.dtypes) as writers:
         for start in range(0, len(task.pictures), BATCH):
-            batch, skipped = _read_batch(task.pictures[start : start + BATCH], source, unusable)
+            batch, skipped, boxes = _read_batch(task.pictures[start : start + BATCH], source, unusable)
             results["skipped"] += skipped
+            results["boxes"] += boxes
             if batch and not unusable:
                 _write_batch(task, batch, predictors, writers, results)
             advance(len(batch), len(skipped))
@@ -180,9 +187,10 @@ def finished_results(task, folder):
 def _read_batch(pictures, source, unusable):
     """Squares of the pictures that can be read, `(picture, pixels, own maps)`, and `[id, reason]` of the others.
 
+    The third list has the boxes of the former, `[id, xmin, ymin, xmax, ymax]` as shares of the square.
     What is wrong with a map of the source's own is added to the list `unusable`.
     """
-    batch, skipped = [], []
+    batch, skipped, boxes = [], [], []
     for picture in pictures:
         try:
             pixels, own_maps = source.read(picture)
@@ -193,7 +201,10 @@ def _read_batch(pictures, source, unusable):
             unusable.append(str(error))
             continue
         batch.append((picture, prepare.square(pixels), {name: prepare.square(one) for name, one in own_maps.items()}))
-    return batch, skipped
+        height, width = pixels.shape[:2]
+        within = (prepare.box_in_square(box, width, height) for box in source.boxes(picture))
+        boxes += [[picture.id, *box] for box in within if box]
+    return batch, skipped, boxes
 
 
 def _write_batch(task, batch, predictors, writers, results):

@@ -7,7 +7,8 @@ A source lists its pictures without decoding them and reads one when asked to. I
 - `pictures(split)`: a list of `Picture`, in any order;
 - `read(picture)`: the pixels, uint8 `(height, width, 3)`, and a dict of the maps that the source itself has;
   `UnreadablePicture` for a picture that is none, `UnusableMap` for a map that is none;
-- `own_maps`: names of those maps.
+- `own_maps`: names of those maps;
+- `boxes(picture)`: the boxes of its objects, `(xmin, ymin, xmax, ymax)` as shares of the picture's width and height.
 
 A source is sent to the worker processes, so it holds names and places, no open files. The image folder is here, the
 others have files of their own; a further source is one class and one entry in `open_source`.
@@ -63,15 +64,23 @@ def open_source(name):
     return FolderSource(name)
 
 
-class FolderSource:
+class Source:
+    """What every source is unless it says otherwise: one without maps and boxes of its own."""
+
+    own_maps = ()
+
+    def boxes(self, picture):
+        """The boxes of a picture's objects: none."""
+        return ()
+
+
+class FolderSource(Source):
     """An image folder: `train/CLASS/*` and `val/CLASS/*`, whatever the files are called.
 
     Every regular file of a class folder that is not hidden counts as a picture; one that cannot be decoded ends up in
     `skipped.csv`. A picture's id is `CLASS/file name`. A file `classes.csv` beside `train/` (columns `class,name`)
     gives the classes human names.
     """
-
-    own_maps = ()
 
     def __init__(self, folder):
         self.folder = Path(folder)

@@ -1,14 +1,15 @@
 """An image-classification set of TensorFlow Datasets: `tfds:NAME`, with a configuration or version where it has one.
 
-The set is downloaded and prepared by TFDS if it is not there yet (`TFDS_DATA_DIR`, else `~/tensorflow_datasets`). Its
-records are then read where they lie, by offset, and their encoded pictures decoded as those of a folder are.
+Where it has boxes of objects, they come along. The set is downloaded and prepared by TFDS if it is not there yet
+(`TFDS_DATA_DIR`, else `~/tensorflow_datasets`). Its records are then read where they lie, by offset, and their encoded
+pictures decoded as those of a folder are.
 """
 
 import io
 import os
 import struct
 
-from data_prep.sources import Picture
+from data_prep.sources import Picture, Source
 from saliency_keras.console import UserError, progress
 from saliency_keras.data.manifest import SPLITS
 
@@ -16,15 +17,14 @@ from saliency_keras.data.manifest import SPLITS
 WANTED = {"train": ("train",), "val": ("validation", "test")}
 
 
-class TfdsSource:
+class TfdsSource(Source):
     """The pictures of a TFDS set; ids are `class/split-number`."""
-
-    own_maps = ()
 
     def __init__(self, name):
         builder = _prepared(name)
         info = builder.info
         self._image, self._label, self.classes = _features(name, info.features)
+        self._boxes = _box_features(info.features)
         self._splits = {split: _first(name, WANTED[split], info.splits) for split in SPLITS}
         self._files = {}
         for split, wanted in self._splits.items():
@@ -47,7 +47,8 @@ class TfdsSource:
                 if not 0 <= label < len(self.classes):
                     raise UserError(f"record {len(found)} of {split} of {self.description['name']} has no label.")
                 identifier = f"{self.classes[label]}/{self._splits[split]}-{len(found):07d}"
-                found.append(Picture(identifier, label, (file, offset), len(payload)))
+                boxes = [box for key in self._boxes for box in _boxes(feature[key].float_list.value)]
+                found.append(Picture(identifier, label, (file, offset, tuple(boxes)), len(payload)))
         return found
 
     def read(self, picture):
@@ -56,11 +57,15 @@ class TfdsSource:
 
         from saliency_keras.data.pictures import read_picture
 
-        file, offset = picture.place
+        file, offset, _ = picture.place
         with open(file, "rb") as opened:
             opened.seek(offset)
             example = tf.train.Example.FromString(opened.read(picture.bytes))
         return read_picture(io.BytesIO(example.features.feature[self._image].bytes_list.value[0])), {}
+
+    def boxes(self, picture):
+        """The boxes that the set has of a picture."""
+        return picture.place[2]
 
 
 def _prepared(name):
@@ -98,6 +103,28 @@ def _features(name, features):
     if len(classes) < 2:
         raise UserError(f"{name} has {len(classes)} class(es); a classifier needs two or more.")
     return image, label, classes
+
+
+def _box_features(features):
+    """Names in a record of the boxes of a picture's objects, one of them or a sequence."""
+    import tensorflow_datasets as tfds
+
+    found = []
+    for key, feature in features.items():
+        inner = getattr(feature, "feature", None)  # of a sequence
+        named = {f"{key}/{part}": one for part, one in inner.items()} if hasattr(inner, "items") else {key: feature}
+        for path, one in named.items():
+            form = getattr(one, "bbox_format", None)
+            if isinstance(one, tfds.features.BBoxFeature) and getattr(form, "name", "REL_YXYX") == "REL_YXYX":
+                found.append(path)
+    return found
+
+
+def _boxes(values):
+    """TFDS's numbers, four a box, as `(xmin, ymin, xmax, ymax)`."""
+    for start in range(0, len(values) - 3, 4):
+        ymin, xmin, ymax, xmax = values[start : start + 4]
+        yield xmin, ymin, xmax, ymax
 
 
 def _first(name, wanted, splits):

@@ -33,6 +33,23 @@ def centre_box(width, height):
     return left, top, right, bottom
 
 
+def box_in_square(box, width, height):
+    """Where a box of a picture lies in its square.
+
+    Args:
+        box: `(xmin, ymin, xmax, ymax)` as shares of the picture's width and height.
+        width: Width of the picture in pixels.
+        height: Height of the picture in pixels.
+
+    Returns:
+        The same as shares of the square, to six digits, cut off at its edges; `None` if nothing of the box is in it.
+    """
+    left, top, right, bottom = centre_box(width, height)
+    xmin, xmax = (round(min(1, max(0, (x * width - left) / (right - left))), 6) for x in box[::2])
+    ymin, ymax = (round(min(1, max(0, (y * height - top) / (bottom - top))), 6) for y in box[1::2])
+    return (xmin, ymin, xmax, ymax) if xmin < xmax and ymin < ymax else None
+
+
 def square(pixels):
     """Scales the shorter side to 256 and cuts out the central 256x256.
 

@@ -1,5 +1,6 @@
 """TFDS sets, with a small one prepared on the spot and read without a network."""
 
+import csv
 import io
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 from data_prep import compaction
+from data_prep.convert import convert
 from data_prep.sources import open_source
 from saliency_keras.console import UserError
 
@@ -46,8 +48,37 @@ def prepared(tmp_path_factory):
             for number in numbers:
                 yield number, {"value": number}
 
+    class TinyBoxes(TinyShapes):
+        """One box as in caltech_birds2011 and cars196, a sequence of them as in stanford_dogs, one in other units."""
+
+        def _info(self):
+            box = tfds.features.BBoxFeature()
+            features = {
+                "image": tfds.features.Image(),
+                "label": tfds.features.ClassLabel(names=["disc", "ring"]),
+                "bbox": box,
+                "objects": tfds.features.Sequence({"bbox": box}),
+                "corner": tfds.features.BBoxFeature(bbox_format="XYXY"),
+            }
+            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
+
+        def _generate_examples(self, numbers):
+            box = tfds.features.BBox
+            for number in numbers:
+                objects = [box(ymin=0.0, xmin=0.97, ymax=1.0, xmax=1.0)] * (number % 3)
+                yield (
+                    number,
+                    {
+                        "image": io.BytesIO(png(number)),
+                        "label": number % 2,
+                        "bbox": box(ymin=0.25, xmin=0.0, ymax=0.75, xmax=0.5),
+                        "objects": [{"bbox": one} for one in objects],
+                        "corner": box(ymin=1, xmin=2, ymax=3, xmax=4),
+                    },
+                )
+
     folder = tmp_path_factory.mktemp("tfds")
-    for kind in (TinyShapes, TinyNumbers):
+    for kind in (TinyShapes, TinyNumbers, TinyBoxes):
         kind(data_dir=folder).download_and_prepare()
     return folder
 
@@ -81,6 +112,47 @@ def test_a_tfds_set_becomes_a_compact_one(tmp_path):
     assert manifest.splits["train"].per_class == (4, 4)
     assert manifest.splits["val"].per_class == (2, 2)
     assert manifest.source["kind"] == "tfds"
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_boxes_are_stored_as_shares_of_the_square(tmp_path):
+    source = open_source("tfds:tiny_boxes")
+    manifest = compaction.compact(source, tmp_path / "set", saliency=("center",), workers=0)
+    with open(tmp_path / "set" / "boxes.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["split", "id", "xmin", "ymin", "xmax", "ymax"]
+    expected = []
+    for split in ("train", "val"):
+        for picture in source.pictures(split):
+            height, width = source.read(picture)[0].shape[:2]
+            shorter = min(height, width)
+            # The central square in pixels; the first box reaches over its left edge where the picture is wide.
+            left, top = (width - shorter) / 2, (height - shorter) / 2
+            boxes = [(0, height / 4, width / 2, 3 * height / 4)]
+            boxes += [(0.97 * width, 0, width, height)] * (len(source.boxes(picture)) - 1)
+            for xmin, ymin, xmax, ymax in boxes:
+                edges = [
+                    (xmin - left) / shorter,
+                    (ymin - top) / shorter,
+                    (xmax - left) / shorter,
+                    (ymax - top) / shorter,
+                ]
+                xmin, ymin, xmax, ymax = (min(1, max(0, edge)) for edge in edges)
+                if xmin < xmax:
+                    expected.append((split, picture.id, xmin, ymin, xmax, ymax))
+    assert sum(len(source.boxes(picture)) for picture in source.pictures("train")) == 8 + 7
+    found = [(row["split"], row["id"], *(float(row[name]) for name in list(row)[2:])) for row in rows]
+    assert len(found) == len(expected) > 12
+    for one, other in zip(sorted(found), sorted(expected), strict=True):
+        assert one[:2] == other[:2]
+        assert one[2:] == pytest.approx(other[2:], abs=0.003)  # the longer side is rounded to whole pixels
+    assert convert(manifest.folder, tmp_path / "npy", "npy").folder.joinpath("boxes.csv").is_file()
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_a_set_without_boxes_gets_no_table_of_them(tmp_path):
+    compaction.compact(open_source("tfds:tiny_shapes"), tmp_path / "set", saliency=("center",), workers=0)
+    assert not (tmp_path / "set" / "boxes.csv").exists()
 
 
 @pytest.mark.usefixtures("data_dir")

@@ -2,7 +2,6 @@
 
 import csv
 import multiprocessing
-import os
 import random
 import signal
 import time
@@ -45,12 +44,10 @@ def trained(processes, words, out, seconds=None):
     process = processes.Process(target=train.main, args=([*words, "--out", str(out), *resume],))
     process.start()
     process.join(seconds)
-    ended = not process.is_alive()
-    if not ended:
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
-    assert process.exitcode == (0 if ended else -signal.SIGKILL)
-    return ended
+    process.kill()
+    process.join()
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode == 0
 
 
 @pytest.fixture(scope="module")
