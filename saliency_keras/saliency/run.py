@@ -101,7 +101,8 @@ def maps_of(outputs, loss, height, width):
 
     from saliency_keras.training.saliency_losses import saliency_of
 
-    small = keras.ops.cast(saliency_of(loss, outputs) if loss else outputs, "float32")
+    outputs = keras.ops.cast(outputs, "float32")
+    small = saliency_of(loss, outputs) if loss else outputs
     large = keras.ops.image.resize(small, (height, width), interpolation="bilinear")
     return np.maximum(keras.ops.convert_to_numpy(large)[..., 0], 0)
 
