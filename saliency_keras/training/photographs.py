@@ -4,6 +4,7 @@ A photograph is prepared as compaction and the validation reader prepare a pictu
 centre crop. A set of codec `jpeg` loses a little on the way, which a photograph is spared. Drawing is `figures`'.
 """
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.maps import control_map
 from saliency_keras.figures.cases import softmax
 from saliency_keras.metrics.classification import first_classes
-from saliency_keras.models.grad_cam import GradCam
+from saliency_keras.models.grad_cam import GradCam, laid_out, receptive_centres
 from saliency_keras.models.hallucination import MAP_LAYER
 from saliency_keras.saliency import PREDICTORS, predictor
 from saliency_keras.training.runs import Run
@@ -169,18 +170,18 @@ class Classifier:
         return any(layer.name == MAP_LAYER for layer in self._network.layers)
 
     def _hallucinated(self, inputs):
-        """The map that the network makes, over the whole picture: `(side, side)`."""
-        part = keras.Model(self._network.input, self._network.get_layer(MAP_LAYER).output)
-        large = keras.ops.image.resize(part(inputs, training=False), (self.side, self.side), interpolation="bilinear")
-        return keras.ops.convert_to_numpy(keras.ops.cast(large, "float32"))[0, ..., 0]
+        """The map that the network makes, `(side, side)`, where it meets the features that it modulates."""
+        names = {layer.name for layer in self._network.layers}
+        enlarged = f"{MAP_LAYER}_enlarged" if f"{MAP_LAYER}_enlarged" in names else MAP_LAYER
+        part = keras.Model(self._network.input, self._network.get_layer(enlarged).output)
+        values = keras.ops.convert_to_numpy(keras.ops.cast(part(inputs, training=False), "float32"))[..., 0]
+        return laid_out(values, receptive_centres(self._network, "modulation"), self.side)[0]
 
 
 def _predictor_of(run, name):
     """What made the map of that name, as the run's data set says, or the map's name where the set is gone."""
-    try:
+    with contextlib.suppress(UserError):  # the set may be gone, or another one by now
         manifest = Manifest.load(run.config["data"]["folder"])
         if manifest.digest(run.maps) == run.config["data"]["digest"]:
             return manifest.map_named(name).predictor
-    except UserError:
-        pass
     return {"name": name}
