@@ -16,7 +16,7 @@ import numpy as np
 from saliency_keras.console import UserError
 
 MAP_LAYER = "saliency_map"
-BATCH = 16
+BATCH = 8
 UNTRAINED = "-untrained"
 
 
@@ -64,7 +64,8 @@ class RunPredictor:
         maps = []
         for first in range(0, len(images), BATCH):
             pixels = keras.ops.cast(seen(images[first : first + BATCH], *side), self._network.inputs[0].dtype)
-            maps.append(maps_of(self._network(pixels, training=False), self._loss, height, width))
+            # As one graph: layer by layer, a deep network's intermediate maps would all stay in memory.
+            maps.append(maps_of(self._network.predict_on_batch(pixels), self._loss, height, width))
         return np.concatenate(maps)
 
 
