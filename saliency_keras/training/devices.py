@@ -8,8 +8,8 @@ on one machine or on several that were started with `KERAS_DISTRIBUTION_JOB_ADDR
 
 What is spread is a copy of the network. The network itself stays on one device, is given the weights after each epoch,
 and validates, predicts and is saved as in any other run. Batch normalisation is over a device's part of the batch on
-TensorFlow, where the moving averages are those of the first device, and over the whole batch on JAX. Dropout draws the
-same masks on every device on TensorFlow, and masks for the whole batch on JAX.
+TensorFlow, the moving averages being averaged over the devices after each epoch, and over the whole batch on JAX.
+Dropout draws the same masks on every device on TensorFlow, and masks for the whole batch on JAX.
 """
 
 import contextlib
@@ -186,6 +186,10 @@ class SeveralDevices:
 
     def bring_home(self):
         """Gives the model the weights that were trained."""
+        for variable in self._copy.non_trainable_variables:
+            # On TensorFlow each device keeps moving averages of its own, and a state would hold the first one's.
+            if len(of_devices := getattr(variable.value, "values", ())) > 1 and "float" in variable.dtype:
+                variable.assign(sum(one.numpy() for one in of_devices) / len(of_devices))
         self._model.set_weights(self._copy.get_weights())
 
     def part(self, batches):

@@ -78,6 +78,30 @@ def die(*arguments):
     os._exit(9)
 fit.save_state = die
 """
+NORMALISED = """
+import keras, numpy as np
+from saliency_keras.data.stream import Stream
+from saliency_keras.training.devices import OneDevice, SeveralDevices
+draw = np.random.default_rng(0)
+pictures, labels = draw.normal(draw.normal(size=(64, 1)), size=(64, 5)), draw.integers(0, 3, 64)
+def rows(step):
+    part = slice(step % 4 * 16, step % 4 * 16 + 16)
+    return pictures[part], labels[part]
+def compiled(model):
+    model.compile(keras.optimizers.SGD(0.0), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.optimizer.build(model.trainable_variables)
+for spread in (OneDevice(), SeveralDevices(2)):
+    keras.utils.set_random_seed(0)
+    given = keras.Input((5,))
+    normal = keras.layers.BatchNormalization(momentum=0.9)
+    model = keras.Model(given, keras.layers.Dense(3)(normal(given)))
+    compiled(model)
+    copy = spread.copy_of(model, compiled)
+    with spread.training():
+        copy.fit(Stream(rows, range(4)), steps_per_epoch=4, verbose=0, shuffle=False)
+    spread.bring_home()
+    print(*np.concatenate([np.array(normal.moving_mean), np.array(normal.moving_variance)]))
+"""
 TOLD = {
     "tensorflow": {"replica 0 on CPU:0 has 6", "replica 1 on CPU:1 has 6"},
     "jax": {"device 0 has 6", "device 1 has 6"},
@@ -147,6 +171,20 @@ def test_two_devices_share_each_batch_and_give_the_losses_of_one(backend, data, 
         assert len(file["id"]) == 11
         last = json.loads((tmp_path / "two" / "summary.json").read_text())["last"]
         assert np.mean(file["rank"][:] == 0) == pytest.approx(last["val_top1"])
+
+
+@pytest.mark.slow
+def test_moving_averages_are_those_of_all_devices(backend):
+    before = TENSORFLOW.partition("from saliency_keras.training")[0] if backend == "tensorflow" else ""
+    done = subprocess.run(
+        [sys.executable, "-c", before + NORMALISED], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    one, two = (np.array(line.split(), float) for line in done.stdout.splitlines())
+    np.testing.assert_allclose(two[:5], one[:5], rtol=1e-5, atol=1e-6)
+    # The mean of two halves' variances is not the variance of the whole, which takes in how the halves' means differ.
+    assert np.allclose(two[5:], one[5:], rtol=1e-5) == (backend == "jax")
 
 
 @pytest.mark.slow
