@@ -198,7 +198,7 @@ def described_predictor(maker):
 
 
 def versions():
-    """Versions of the libraries; TensorFlow may be absent, codec `npy` does without."""
+    """Versions of the libraries; TensorFlow may be absent, most predictors do without."""
     installed = {}
     for name in LIBRARIES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
