@@ -45,11 +45,23 @@ def main(arguments=None):
     parser = options_parser("python -m data_prep.beam", "Makes a compact data set as an Apache Beam pipeline.")
     parser.epilog = "All other options are Apache Beam's own, such as --runner FlinkRunner --flink_master HOST:PORT."
     options, for_beam = parser.parse_known_args(arguments)
+    if (Path(options.source) / "manifest.json").is_file():
+        raise UserError(f"{options.source} is a compact data set; data_prep.compact writes it in another --codec.")
+    options.source = _absolute(options.source)
+    options.saliency = [
+        (one[0], os.path.abspath(one[1])) if isinstance(one, tuple) else one for one in options.saliency or ()
+    ]
     pipeline = _pipeline(for_beam)
     from data_prep.compaction import compact
 
     asked = settings(options)
     print_set(compact(**asked, do_tasks=functools.partial(in_pipeline, pipeline=pipeline, asked=asked)))
+
+
+def _absolute(source):
+    """A source as every worker can find it, wherever it was started."""
+    kind, colon, place = source.rpartition(":")
+    return kind + colon + os.path.abspath(place) if kind in ("", "imagenet") and os.path.isdir(place) else source
 
 
 def _pipeline(words):

@@ -55,7 +55,7 @@ def test_pipeline_writes_the_bytes_of_the_local_command(make_tree, tmp_path, cod
     (tree / "train" / "eel" / "broken.png").write_bytes(b"no picture")
     words = [*MAPS, "--shards", 4, "--codec", codec, "--side", 64, "--seed", 3]
     local = run("compact", tree, tmp_path / "local", *words, "--workers", 2)
-    piped = run("beam", tree, tmp_path / "piped", *words)
+    piped = run("beam", os.path.relpath(tree, ROOT), tmp_path / "piped", *words)
     assert piped.returncode == 0, piped.stderr
     assert contents(tmp_path / "piped") == contents(tmp_path / "local")
     assert len(contents(tmp_path / "piped")) == 2 * (4 + 1) + 2
@@ -169,6 +169,12 @@ def test_help_needs_no_beam_and_a_run_without_it_says_what_to_install(tree, tmp_
     with pytest.raises(UserError, match=r"pip install \.\[beam\]"):
         beam.main([str(tree), str(tmp_path / "set")])
     assert not (tmp_path / "set").exists()
+
+
+def test_a_compact_data_set_is_for_the_local_command(tmp_path):
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(UserError, match=r"data_prep\.compact writes it"):
+        beam.main([str(tmp_path), str(tmp_path / "set")])
 
 
 def test_worker_refuses_a_source_or_a_folder_that_is_not_the_one_the_pipeline_was_started_for(tree, tmp_path):
