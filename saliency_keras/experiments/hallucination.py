@@ -13,6 +13,8 @@ memorised leave the branch nothing to learn. Keras has no weights of AlexNet, so
 
 A ResNet begins with `--set weights=imagenet` (the default), a weights file, or `--init RUN`; unless the large set has
 ImageNet's thousand classes in the order of their wnids, its step 1 starts from a run of `baseline_rgb_resnet` on it.
+On pictures that the frozen network is overconfident about, which a small LARGE makes likely, l (s + 1) drives s to zero
+and kills the branch: `docs/hallucination.md` has the measurements, and the settings that keep it alive (`skip=false`).
 The published tables are below, in percent and as printed; what is wrong with some of their figures is in `SUSPECT`.
 """
 
