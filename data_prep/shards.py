@@ -229,8 +229,8 @@ def _write_batch(task, batch, predictors, writers, results):
 
 
 def _stored_maps(maps, side):
-    """What is stored of a batch of maps; where all are alike, as those of `center` are, the work is done once."""
-    if (maps == maps[0]).all():
+    """What is stored of a batch of maps."""
+    if maps.strides[0] == 0:  # one map, seen as often as there are pictures, as `center` gives it
         return [prepare.stored_map(maps[0], side)] * len(maps)
     return [prepare.stored_map(one, side) for one in maps]
 

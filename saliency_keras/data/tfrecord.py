@@ -108,7 +108,8 @@ def _later(words, bits):
 def _moved(words, moves):
     """Words with the remainders of `words` that stand later, by the distance of the two tables `moves`."""
     halves = words.view("<u2").reshape(-1, 2)
-    return np.take(moves[0], halves[:, 0]) ^ np.take(moves[1], halves[:, 1])
+    # Every half is an index; "wrap" is the mode that does not look whether it is.
+    return moves[0].take(halves[:, 0], mode="wrap") ^ moves[1].take(halves[:, 1], mode="wrap")
 
 
 @functools.cache

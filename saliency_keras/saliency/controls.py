@@ -27,7 +27,7 @@ class Center:
             images: uint8 array `(pictures, height, width, 3)`; only its shape matters.
 
         Returns:
-            float32 array `(pictures, height, width)`, at most 1.
+            float32 array `(pictures, height, width)`, at most 1; one map, seen as often as there are pictures.
         """
         pictures, height, width = np.shape(images)[:3]
         sigma = self.parameters["sigma"] * max(height, width)
@@ -35,7 +35,7 @@ class Center:
             np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / sigma) ** 2).astype(np.float32)
             for size in (height, width)
         )
-        return np.tile(np.outer(rows, columns), (pictures, 1, 1))
+        return np.broadcast_to(np.outer(rows, columns), (pictures, height, width))
 
 
 class Uniform:
@@ -57,6 +57,7 @@ class Uniform:
             images: uint8 array `(pictures, height, width, 3)`; only its shape matters.
 
         Returns:
-            float32 array `(pictures, height, width)`, all 1.
+            float32 array `(pictures, height, width)`, all 1; one map, seen as often as there are pictures.
         """
-        return np.ones(np.shape(images)[:3], np.float32)
+        pictures, height, width = np.shape(images)[:3]
+        return np.broadcast_to(np.ones((height, width), np.float32), (pictures, height, width))
