@@ -23,8 +23,8 @@ from saliency_keras.training import devices
 from tests.small_sets import write_small_set
 
 ROOT = Path(__file__).parents[2]
-NETWORK = ["pretrain_alexnet", "--epochs", 2, "--batch", 12, "--set", "dense_units=16", "--set", "train_on=train"]
-SMALL = [*NETWORK, "--set", "side=128"]
+SMALL = ["pretrain_alexnet", "--epochs", 2, "--batch", 12]
+SMALL += ["--set", "dense_units=16", "--set", "train_on=train", "--set", "side=128"]
 
 # Each prints, while it trains, what a device has of a batch.
 TENSORFLOW = """
@@ -189,7 +189,7 @@ def test_moving_averages_are_those_of_all_devices(backend):
 
 @pytest.mark.slow
 def test_killed_on_two_devices_and_resumed_it_ends_bit_identical(backend, data, tmp_path):
-    words = [*SMALL, "--data", data, "--devices", 2, "--out"]  # with dropout, as this experiment has it
+    words = ["rgb", *SMALL[1:], "--set", "dropout=0.5", "--data", data, "--devices", 2, "--out"]
     finished(started(backend, "", *words, tmp_path / "whole"))
     finished(started(backend, DIE_AFTER_A_STATE, *words, tmp_path / "killed"), code=9)
     assert not (tmp_path / "killed" / "summary.json").exists()
