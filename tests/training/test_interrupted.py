@@ -68,7 +68,7 @@ def what_counts(run):
     weights = {}
     for name in ("model.keras", "best.keras"):
         with zipfile.ZipFile(run / name) as archive:
-            weights[name] = archive.read("model.weights.h5"), archive.read("config.json")
+            weights[name] = archive.read("model.weights.h5")
     with open(run / "history.csv", newline="") as file:
         history = [{**row, "seconds": None} for row in csv.DictReader(file)]
     with h5py.File(run / "predictions.h5") as file:
