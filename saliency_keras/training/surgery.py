@@ -23,7 +23,7 @@ def carry_weights(source, model, new_weights="uniform01", new_top=False, seed=0)
         new_weights: What new channels get: `"uniform01"`, the uniform distribution on 0..1 as in the thesis, for
             kernels and all four batch-normalisation vectors; `"glorot"`, Glorot's uniform one for kernels; or
             `"zeros"`. The latter two leave new entries of batch-normalisation vectors as initialised.
-        new_top: Whether the last layer with weights keeps its initial weights instead.
+        new_top: Whether the last layer with weights gets new ones instead, drawn by its own initialiser.
         seed: Seed of the draws.
 
     Returns:
@@ -36,7 +36,7 @@ def carry_weights(source, model, new_weights="uniform01", new_top=False, seed=0)
     sources = {layer.name: layer for layer in source.layers if layer.weights}
     targets = [layer for layer in model.layers if layer.weights]
     if new_top:
-        targets = targets[:-1]
+        *targets, top = targets
     shared = [layer for layer in targets if layer.name in sources]
     if not shared:
         raise UserError(f"no layer of {source.name} has the name of a layer of {model.name}; choose another --init.")
@@ -56,6 +56,8 @@ def carry_weights(source, model, new_weights="uniform01", new_top=False, seed=0)
     for layer in shared:
         for variable in layer.weights:
             variable.assign(filled[variable.path])
+    if new_top:
+        _draw_kernel(top, seed)
     return [layer.name for layer in shared]
 
 
@@ -82,6 +84,14 @@ def freeze(model, which):
     for layer in frozen:
         layer.trainable = False
     return [layer.name for layer in frozen]
+
+
+def _draw_kernel(layer, seed):
+    """Draws anew: built like the source and by the same seed, the layer began as the source's own top once did."""
+    initializer = layer.kernel_initializer
+    own_seed = int(np.random.default_rng([seed, 0x70B]).integers(2**31))
+    drawn = type(initializer).from_config({**initializer.get_config(), "seed": own_seed})
+    layer.kernel.assign(drawn(layer.kernel.shape, layer.kernel.dtype))
 
 
 def _channel_axis(shape):

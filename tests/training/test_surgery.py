@@ -70,13 +70,28 @@ def test_zeros_leave_the_function_as_it_was(baseline):
     np.testing.assert_allclose(model(inputs), expected, rtol=1e-3, atol=float(np.abs(expected).max()) * 1e-5)
 
 
-def test_new_top_keeps_its_initial_weights(baseline):
+def test_new_top_is_drawn_and_everything_below_is_copied(baseline):
     model = network("rgb", classes=7)
-    before = weights(model, "fc3")["kernel"]
     carried = carry_weights(baseline, model, new_top=True)
     assert "fc3" not in carried
-    assert np.array_equal(weights(model, "fc3")["kernel"], before)
     assert np.array_equal(weights(model, "fc2")["kernel"], weights(baseline, "fc2")["kernel"])
+    kernel = weights(model, "fc3")["kernel"]
+    assert kernel.shape == (8, 7)
+    assert 0 < np.abs(kernel).max() <= (6 / (8 + 7)) ** 0.5, "Glorot's limit"
+
+
+def test_new_top_is_not_the_one_that_the_source_began_with_but_the_same_in_all_networks(baseline):
+    tops = []
+    for name in "rgb", "fanin2":
+        keras.utils.set_random_seed(0)
+        model = network(name)
+        began = weights(model, "fc3")["kernel"]
+        carry_weights(baseline, model, new_top=True, seed=0)
+        tops.append(weights(model, "fc3")["kernel"])
+        assert not np.isin(tops[-1], began).any()
+    assert np.array_equal(*tops)
+    carry_weights(baseline, model, new_top=True, seed=1)
+    assert not np.isin(weights(model, "fc3")["kernel"], tops[0]).any()
 
 
 def test_draws_follow_the_seed(baseline):
