@@ -3,8 +3,10 @@
 A network with a layer `saliency_map` (Figueroa-Flores et al. 2020; `models.hallucination`) gives that layer's output:
 "Our approach (step I)" of their Table III. Any other network must end in a map of one channel, which the loss it was
 trained with turns into saliency (`training.saliency_losses.saliency_of`). The picture is resized to what the network
-sees, its sides' ratio given up where the network has another, and the map bilinearly back to the picture. A network
-that was trained on fixations and does not beat `center` on pictures it has not seen is called `NAME-untrained`.
+sees, its sides' ratio given up where the network has another, and the map bilinearly back to the picture. A
+hallucinated map lies where its positions' receptive fields have their centres (without padding, AlexNet sees the middle
+of the picture), its border's values beyond them. A network that was trained on fixations and does not beat `center` on
+pictures it has not seen is called `NAME-untrained`.
 """
 
 import hashlib
@@ -30,7 +32,7 @@ class RunPredictor:
         UserError: If it is no finished run, or its network makes no map from a picture alone.
     """
 
-    version = 1
+    version = 2  # 1 stretched hallucinated maps over the whole picture
 
     def __init__(self, folder):
         folder = Path(folder)
@@ -45,7 +47,7 @@ class RunPredictor:
             self.name += UNTRAINED
         self.parameters = {"experiment": trained, "weights": hashlib.sha256(content).hexdigest()[:16]}
         self._loss = experiment.get("loss")
-        self._network = _map_network(folder / "model.keras")
+        self._network, self._centres = _map_network(folder / "model.keras")
 
     def __call__(self, images):
         """Maps of a batch.
@@ -65,7 +67,10 @@ class RunPredictor:
         for first in range(0, len(images), BATCH):
             pixels = keras.ops.cast(seen(images[first : first + BATCH], *side), self._network.inputs[0].dtype)
             # As one graph: layer by layer, a deep network's intermediate maps would all stay in memory.
-            maps.append(maps_of(self._network.predict_on_batch(pixels), self._loss, height, width))
+            outputs = self._network.predict_on_batch(pixels)
+            if self._centres:
+                outputs = _over_picture(outputs, self._centres, side)
+            maps.append(maps_of(outputs, self._loss, height, width))
         return np.concatenate(maps)
 
 
@@ -108,6 +113,15 @@ def maps_of(outputs, loss, height, width):
     return np.maximum(keras.ops.convert_to_numpy(large)[..., 0], 0)
 
 
+def _over_picture(small, centres, size):
+    """Maps `(pictures, h, w, 1)` spread linearly between the places that they stand for, as `(pictures, *size, 1)`."""
+    rows, columns = (
+        np.stack([np.interp(np.arange(length), places, one) for one in np.eye(len(places))])
+        for length, places in zip(size, centres, strict=True)
+    )
+    return np.einsum("bhwc,hy,wx->byxc", np.asarray(small, np.float32), rows, columns).astype(np.float32)
+
+
 def _falls_short(summary):
     try:
         return json.loads(summary.read_text(encoding="utf-8")).get("beats_center") is False
@@ -116,8 +130,10 @@ def _falls_short(summary):
 
 
 def _map_network(path):
-    """The part of a saved network that goes from the picture to the map."""
+    """The part of a saved network that goes from the picture to the map, and where a hallucinated map's places lie."""
     import keras
+
+    from saliency_keras.models.grad_cam import receptive_centres
 
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -129,4 +145,4 @@ def _map_network(path):
         raise UserError(f"the network of {path.parent} wants a saliency map beside the picture, so it predicts none.")
     if len(output.shape) != 4 or output.shape[-1] != 1:
         raise UserError(f"the network of {path.parent} makes no saliency map; it has no layer {MAP_LAYER!r}.")
-    return keras.Model(model.inputs[0], output)
+    return keras.Model(model.inputs[0], output), layer and receptive_centres(model, MAP_LAYER)

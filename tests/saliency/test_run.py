@@ -47,6 +47,23 @@ def test_hallucinated_map_has_the_picture_s_size_and_lies_where_the_layer_saw_so
     assert predict.parameters["experiment"] == "made"
 
 
+def test_hallucinated_map_lies_where_an_unpadded_network_looked(tmp_path):
+    image = keras.Input((33, 33, 3), dtype="uint8", name="image")
+    x = layers.Conv2D(1, 9, strides=4, use_bias=False)(layers.Rescaling(1 / 255)(image))  # at pixels 4, 8, … 28
+    where = layers.Conv2D(1, 3, use_bias=False, name="saliency_map")(x)  #                   at pixels 8, 12, … 24
+    model = keras.Model({"image": image}, layers.Dense(3)(layers.Flatten()(where)))
+    for kernel in model.weights[:2]:  # each position sees its centre alone
+        values = np.zeros(kernel.shape)
+        values[kernel.shape[0] // 2, kernel.shape[1] // 2] = 1
+        kernel.assign(values)
+    dots = np.zeros((2, 33, 33, 3), np.uint8)
+    dots[0, 12, 20] = dots[1, 8, 16] = 255
+    inside, at_the_border = predictor(write_run(tmp_path / "run", model))(dots)
+    expected = np.maximum(1 - abs(np.arange(33) - 12) / 4, 0)[:, None] * np.maximum(1 - abs(np.arange(33) - 20) / 4, 0)
+    np.testing.assert_allclose(inside, 3 * expected, atol=1e-5)
+    np.testing.assert_allclose(at_the_border[:9, 16], 3, atol=1e-5, err_msg="the border's values go on outwards")
+
+
 def test_saliency_network_of_any_size_gives_what_its_loss_makes_of_the_output(tmp_path):
     image = keras.Input((None, None, 3), dtype="uint8", name="image")
     negative = layers.Conv2D(1, 1, kernel_initializer=keras.initializers.Constant(-0.01), use_bias=False)
