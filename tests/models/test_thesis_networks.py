@@ -101,11 +101,12 @@ def test_network_has_an_input_for_the_map_only_if_it_uses_it(experiment):
 
 @pytest.mark.parametrize("name", ["rgbs", "rgb_1s2s", "rgb_1xs2xs_pretrained", "fanin1", "fanin2", "fanin3"])
 def test_map_changes_what_the_network_says(name):
+    keras.utils.set_random_seed(0)
     model = network(name, classes=5)
     pixels = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 4), np.uint8)
     inputs = {"image": pixels[..., :3], "saliency": pixels[..., 3:]}
-    other = {**inputs, "saliency": 255 - inputs["saliency"]}
-    assert np.abs(model(inputs) - model(other)).max() > 1e-4
+    said, otherwise = (np.asarray(model(one)) for one in (inputs, {**inputs, "saliency": 255 - inputs["saliency"]}))
+    assert np.abs(said - otherwise).max() > 1e-3 * np.abs(said).max()
 
 
 def test_maps_meet_the_output_of_the_relu_before_batch_normalisation_at_30_and_10_px():
