@@ -77,7 +77,7 @@ def add_map(folder, saliency, name=None, workers=None):
         UserError: If the set, the predictor, the name or the free space does not fit.
         OSError: If the folder cannot be written. A later run goes on from the side shards that are finished.
     """
-    from data_prep.compaction import described_predictor, exclusive
+    from data_prep.compaction import described_predictor, exclusive, remove_leftovers
     from data_prep.shards import check_map_name
     from saliency_keras.data.manifest import Manifest, SaliencyMap
     from saliency_keras.saliency import predictor
@@ -105,6 +105,7 @@ def add_map(folder, saliency, name=None, workers=None):
             _clear_up(folder, manifest)
             print(f"{folder} has this map already: nothing to do.")
             return manifest, name
+        remove_leftovers(folder)
         manifest.check_sums()
         tasks = _tasks(manifest, name)
         _check_space(manifest)
@@ -190,6 +191,7 @@ def _check_space(manifest):
 
 def _write_shards(manifest, tasks, maker, plan, workers):
     """Writes the side shards that are not finished and returns the results of all, in the tasks' order."""
+    from data_prep.compaction import remove_leftovers
     from data_prep.workers import cores, in_workers
 
     results = {number: _finished(manifest.folder, task, plan) for number, task in enumerate(tasks)}
@@ -203,7 +205,11 @@ def _write_shards(manifest, tasks, maker, plan, workers):
             for number, task in todo.items():
                 results[number] = work(task, advance=lambda read, skipped: bar.update(read))
         elif todo:
-            results |= in_workers(work, todo, cores() if workers is None else workers, bar)
+            try:
+                results |= in_workers(work, todo, cores() if workers is None else workers, bar)
+            except BaseException:
+                remove_leftovers(manifest.folder)
+                raise
     return list(results.values())
 
 
@@ -228,10 +234,13 @@ def _by_split(tasks, results):
 
 
 def _clear_up(folder, manifest):
-    """Removes shards that the manifest does not name, results, and what a killed run left half written."""
+    """Removes shards that the manifest does not name, results, and what killed processes left half written."""
+    from data_prep.compaction import remove_leftovers
+
+    remove_leftovers(folder)
     named = {shard.file for split in manifest.splits.values() for shard in split.shards}
     named |= {shard.file for one in manifest.maps for shards in one.shards.values() for shard in shards}
-    for path in [*folder.glob("*-of-*"), *folder.glob(".*.incomplete")]:
+    for path in folder.glob("*-of-*"):
         if path.name not in named:
             path.unlink(missing_ok=True)
 

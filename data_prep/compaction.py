@@ -108,7 +108,7 @@ def compact(
         if (out / "manifest.json").exists() and (manifest := _finished(out, plan)):
             print(f"{out} is already there and finished: nothing to do.")
             return manifest
-        _remove_leftovers(out)
+        remove_leftovers(out)
         _check_space(out, plan)
         with whole_file(out / PLAN, "w", encoding="utf-8") as file:
             json.dump({"plan": plan.digest, "libraries": versions(), "settings": plan.settings}, file)
@@ -309,7 +309,8 @@ def _finished(out, plan):
     return manifest
 
 
-def _remove_leftovers(out):
+def remove_leftovers(out):
+    """Removes what killed processes left half written in a folder."""
     for path in out.glob(".*.incomplete"):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -320,7 +321,7 @@ def _remove_leftovers(out):
 def _clear_up(out, plan):
     for task in plan.tasks:
         (out / task.results_file).unlink(missing_ok=True)
-    _remove_leftovers(out)
+    remove_leftovers(out)
     (out / PLAN).unlink(missing_ok=True)
 
 
@@ -376,7 +377,7 @@ def _write_shards(plan, out, do_tasks):
             try:
                 results |= do_tasks(work, todo, bar=bar)
             except BaseException:
-                _remove_leftovers(out)
+                remove_leftovers(out)
                 raise
     seconds = time.monotonic() - started
     print(f"{pictures:,} pictures in {seconds:.0f} s, {pictures / max(seconds, 1e-9):.0f} pictures/s")
@@ -396,7 +397,7 @@ def _finish(out, plan, results):
     if boxes:
         _write_table(out / "boxes.csv", ("split", "id", "xmin", "ymin", "xmax", "ymax"), boxes)
     manifest = _manifest(plan, results)
-    _remove_leftovers(out)
+    remove_leftovers(out)
     manifest.save(out)
     _clear_up(out, plan)
     return Manifest.load(out)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep import add_map, compact
+from data_prep import add_map, compact, workers
 from saliency_keras import console
 from saliency_keras.data.manifest import Manifest
 from tests.small_sets import write_small_set
@@ -89,6 +89,21 @@ def test_adding_a_map_stops_in_a_sentence_and_goes_on_with_room(tmp_path, small_
     small_disk.resize(10**9)
     add_map.main([str(word) for word in words])
     assert contents(out) == whole
+
+
+def test_what_ended_workers_leave_half_written_does_not_stay_on_a_full_disk(tmp_path, monkeypatch):
+    """One worker finds the disk full; another is ended in the middle of its file, which a later run would not use."""
+    write_small_set(tmp_path, side=100)
+    before = contents(tmp_path)
+
+    def in_workers(*_):
+        (tmp_path / ".train-00001-of-00003.center.tfrecord.4723.incomplete").write_bytes(b"half")
+        raise console.UserError("there is no room left")
+
+    monkeypatch.setattr(workers, "in_workers", in_workers)
+    with pytest.raises(console.UserError):
+        add_map.add_map(tmp_path, "center")
+    assert contents(tmp_path) == before
 
 
 def test_a_limit_on_files_sizes_is_told_as_a_full_disk_is(tree, tmp_path):
