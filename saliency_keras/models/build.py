@@ -92,8 +92,6 @@ def build_saliency(network, arguments, weights=""):
                 raise ValueError(f"its pictures are square, not {height}x{own['side']}")
         if network.startswith("readout"):
             own |= {"levels": tuple(filter(None, own["levels"].split(","))), "weights": weights or None}
-            if Path(own["backbone"]).is_dir():
-                own["backbone"] = str(Path(own["backbone"]) / "model.keras")
         model = SALIENCY_NETWORKS[network](**own)
     except UserError:
         raise

@@ -53,7 +53,7 @@ class GradCam:
 
         weights = ops.mean(_gradient(score, features), axis=(1, 2), keepdims=True)  #  (B, 1, 1, c)
         small = ops.relu(ops.sum(weights * features, axis=-1))  #                      (B, h, w)
-        return laid_out(ops.convert_to_numpy(small), self._centres, self.side)
+        return laid_out(ops.convert_to_numpy(small), self._centres, (self.side, self.side))
 
 
 def last_convolution(model):
@@ -89,20 +89,25 @@ def receptive_centres(model, layer):
     return centres
 
 
-def laid_out(small, centres, side):
-    """Spreads maps over a picture: linearly between the centres of their positions, to nothing one step beyond them.
+def laid_out(small, centres, size, to_the_border=False):
+    """Spreads maps over a picture: linearly between the centres of their positions.
 
     Args:
         small: float array `(pictures, height, width)`.
         centres: Rows and columns of the picture that its positions stand for, ascending.
-        side: Width and height of the picture.
+        size: Height and width of the picture.
+        to_the_border: Whether the outermost values go on to the picture's border; else they fade to nothing within one
+            step.
 
     Returns:
-        float32 array `(pictures, side, side)`.
+        float32 array `(pictures, *size)`.
     """
-    pixels, tents = np.arange(side), []
-    for at in centres:
-        step = at[1] - at[0] if len(at) > 1 else side
+    tents = []
+    for at, length in zip(centres, size, strict=True):
+        step = at[1] - at[0] if len(at) > 1 else length
+        pixels = np.arange(length)
+        if to_the_border:
+            pixels = np.clip(pixels, at[0], at[-1])
         tents.append(np.clip(1 - abs(pixels - at[:, None]) / step, 0, None))
     return np.einsum("bhw,hy,wx->byx", small, *tents).astype("float32")
 

@@ -17,6 +17,7 @@ DeepGaze II (Kümmerer et al. 2016), over features of several levels. All maps a
 """
 
 import math
+from pathlib import Path
 
 import keras
 from keras import layers, ops
@@ -80,8 +81,8 @@ def readout_dc(backbone="ResNet50", height=384, width=512, **options):
     """Read-out by transposed convolution (notes, "DC").
 
     Args:
-        backbone: A name in `BACKBONES`, or a classifier of ours, which takes plain pixels: a `keras.Model` or its
-            `.keras` file.
+        backbone: A name in `BACKBONES`, or a classifier of ours, which takes plain pixels: a `keras.Model`, its
+            `.keras` file or its run folder.
         height: Height of the picture in pixels.
         width: Width of the picture in pixels.
         **options: `levels`, `scales`, `weights` and `frozen` of `features_of`; and `normalised`, whether each channel
@@ -231,8 +232,9 @@ def feature_extractor(backbone, levels=(), weights=None):
         ValueError: As `features_of`.
         UserError: As `features_of`.
     """
-    if isinstance(backbone, str) and backbone.endswith(".keras"):
-        backbone = _loaded(backbone)
+    if isinstance(backbone, str):
+        file = str(Path(backbone) / "model.keras") if Path(backbone).is_dir() else backbone
+        backbone = _loaded(file) if file.endswith(".keras") else backbone
     if isinstance(backbone, keras.Model):
         return _part(backbone, levels, any_size=False)
     if backbone not in BACKBONES:

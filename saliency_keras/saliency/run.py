@@ -60,6 +60,8 @@ class RunPredictor:
         """
         import keras
 
+        from saliency_keras.models.grad_cam import laid_out
+
         images = np.asarray(images)
         height, width = images.shape[1:3]
         side = [given or own for given, own in zip(self._network.input_shape[1:3], (height, width), strict=True)]
@@ -69,7 +71,7 @@ class RunPredictor:
             # As one graph: layer by layer, a deep network's intermediate maps would all stay in memory.
             outputs = self._network.predict_on_batch(pixels)
             if self._centres:
-                outputs = _over_picture(outputs, self._centres, side)
+                outputs = laid_out(np.asarray(outputs)[..., 0], self._centres, side, to_the_border=True)[..., None]
             maps.append(maps_of(outputs, self._loss, height, width))
         return np.concatenate(maps)
 
@@ -111,15 +113,6 @@ def maps_of(outputs, loss, height, width):
     small = saliency_of(loss, outputs) if loss else outputs
     large = keras.ops.image.resize(small, (height, width), interpolation="bilinear")
     return np.maximum(keras.ops.convert_to_numpy(large)[..., 0], 0)
-
-
-def _over_picture(small, centres, size):
-    """Maps `(pictures, h, w, 1)` spread linearly between the places that they stand for, as `(pictures, *size, 1)`."""
-    rows, columns = (
-        np.stack([np.interp(np.arange(length), places, one) for one in np.eye(len(places))])
-        for length, places in zip(size, centres, strict=True)
-    )
-    return np.einsum("bhwc,hy,wx->byxc", np.asarray(small, np.float32), rows, columns).astype(np.float32)
 
 
 def _falls_short(summary):

@@ -169,9 +169,7 @@ def _probe(backbone, manifest, limit, path):
     from saliency_keras.models.readout import feature_extractor
 
     print(f"linear classifier on {backbone.name}", flush=True)
-    is_run = (Path(backbone.source) / "model.keras").is_file()
-    source = str(Path(backbone.source) / "model.keras") if is_run else backbone.source
-    extractor = feature_extractor(source, (), backbone.weights or None)
+    extractor = feature_extractor(backbone.source, (), backbone.weights or None)
     right, pictures = linear_probe(extractor, manifest, limit)
     kept = {"data": manifest.digest(), "limit": limit, "right": right, "pictures": pictures}
     kept["parameters"] = extractor.count_params()

@@ -46,6 +46,7 @@ def classification_job(experiment, manifest, maps, seed, augment="host"):
     model = build(experiment.network, experiment.arguments, experiment.side, len(manifest.classes), mean)
 
     def finish(model, folder):
+        """Writes `predictions.h5`; returns what the summary adds: few-shot accuracies, hallucinated maps."""
         tested = val if parts["tested"][1] is parts["validation"][1] else reader(*parts["tested"])
         ranks = write_predictions(model, tested, folder)
         summary = {"pictures": {name: _size(manifest, *part) for name, part in parts.items()}}

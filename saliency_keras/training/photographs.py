@@ -175,7 +175,7 @@ class Classifier:
         enlarged = f"{MAP_LAYER}_enlarged" if f"{MAP_LAYER}_enlarged" in names else MAP_LAYER
         part = keras.Model(self._network.input, self._network.get_layer(enlarged).output)
         values = keras.ops.convert_to_numpy(keras.ops.cast(part(inputs, training=False), "float32"))[..., 0]
-        return laid_out(values, receptive_centres(self._network, "modulation"), self.side)[0]
+        return laid_out(values, receptive_centres(self._network, "modulation"), (self.side, self.side))[0]
 
 
 def _predictor_of(run, name):

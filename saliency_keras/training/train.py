@@ -101,7 +101,7 @@ def train(
     if experiment.task == "saliency":
         start = load_run_model(init) if init else None
         job, config["carried"] = saliency_job(experiment, source, seed, out, start)
-        config["frozen"] = [layer.name for layer in job.model.layers if layer.weights and not layer.trainable]
+        config["frozen"] = _frozen(job.model)
     else:
         job = classification_job(experiment, source, maps, seed, augment)
         config["carried"] = _initial_weights(experiment, job.model, init, seed)
@@ -302,6 +302,10 @@ def _be_reproducible(seed, precision):
         tf.config.experimental.enable_op_determinism()
 
 
+def _frozen(model):
+    return [layer.name for layer in model.layers if layer.weights and not layer.trainable]
+
+
 def _finish(job, experiment, history, idle, out):
     save_model(job.model, out / "model.keras")
     found = job.finish(job.model, out)
@@ -317,7 +321,7 @@ def _finish(job, experiment, history, idle, out):
         "seconds": round(sum(row["seconds"] for row in history), 1),
         "images_per_second": round(job.pictures / epoch_seconds, 1),
         **{name: share if share is None else round(share, 4) for name, share in idle.items()},
-        "frozen": [layer.name for layer in job.model.layers if layer.weights and not layer.trainable],
+        "frozen": _frozen(job.model),
         **found,
     }
     maps = summary.get("hallucinated_maps", {})

@@ -120,7 +120,7 @@ def test_layer_that_is_absent_or_without_positions_is_refused():
 
 def test_laid_out_map_has_its_values_at_the_centres_and_fades_within_a_step():
     small = np.array([[[1.0, 2.0], [3.0, 4.0]]])
-    large = laid_out(small, (np.array([2.0, 6.0]), np.array([4.0, 8.0])), 16)[0]
+    large = laid_out(small, (np.array([2.0, 6.0]), np.array([4.0, 8.0])), (16, 16))[0]
     assert [large[2, 4], large[2, 8], large[6, 4], large[6, 8]] == [1, 2, 3, 4]
     assert large[4, 6] == 2.5
     assert not large[10:].any() and not large[:, 12:].any()  # noqa: PT018
