@@ -9,15 +9,10 @@ import threading
 from concurrent.futures.process import BrokenProcessPool
 
 from saliency_keras.console import UserError, quiet_tensorflow
+from saliency_keras.data.memory import keep_freed_memory
 
-WORKER_ENVIRONMENT = {
-    # Several workers with several threads each would only get in each other's way, and sums could differ in order.
-    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-    # glibc would give the memory of each picture back to the system and fetch it again for the next one, which takes
-    # a third of the time of scaling one: let a worker keep 64 MiB, and any block below 32 MiB, glibc's own limit.
-    "MALLOC_TRIM_THRESHOLD_": str(2**26),
-    "MALLOC_MMAP_THRESHOLD_": str(2**25),
-}
+# Several workers with several threads each would only get in each other's way, and sums could differ in order.
+WORKER_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def cores():
@@ -107,6 +102,7 @@ def _start_worker(work, read, skipped):
 
     threading.Thread(target=follow_parent, daemon=True).start()
     quiet_tensorflow()
+    keep_freed_memory()
 
 
 def _work(task, number):

@@ -143,9 +143,10 @@ class Reader:
         saliency = np.empty((pictures, side, side, 1), np.uint8)
         words = np.empty((side, side), WORD)
         swapped = self.swap.stored[self.swap.of_picture[places]] if self.maps and self.swap else None
-        for row, whole in enumerate(self.stored.words(places, interleaved)):
-            box = np.s_[top[row] : top[row] + side, left[row] : left[row] + side]
-            turn = np.s_[:, ::-1] if flip[row] else np.s_[:]
+        boxes = zip(top.tolist(), left.tolist(), flip.tolist(), strict=True)
+        for row, (whole, (y, x, turned)) in enumerate(zip(self.stored.words(places, interleaved), boxes, strict=True)):
+            box = np.s_[y : y + side, x : x + side]
+            turn = np.s_[:, ::-1] if turned else np.s_[:]
             words[...] = whole[box][turn]
             # Pixels are written as overlapping words, in order: the byte that is the map's is covered by the next
             # pixel's red. That is four times as fast as copying three bytes of four.
@@ -153,7 +154,8 @@ class Reader:
             if swapped is not None:
                 saliency[row, ..., 0] = swapped[row][box][turn]
             elif interleaved:
-                saliency[row, ..., 0] = words.view(np.uint8).reshape(side, side, 4)[..., 3]
+                words >>= 24
+                saliency[row, ..., 0] = words
         inputs = {"image": packed[:-1].reshape(pictures, side, side, 3)}
         if self.maps:
             inputs["saliency"] = saliency

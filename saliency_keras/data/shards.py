@@ -87,7 +87,12 @@ class Records:
 
     def labels(self, places):
         """Labels, int64 `(B,)`, for places in the split."""
-        return np.array([fields["label"][row] for _, fields, row in self._rows(places)], np.int64)
+        numbers, rows = self._numbers_and_rows(places)
+        labels = np.empty(len(rows), np.int64)
+        for number in np.unique(numbers).tolist():
+            here = numbers == number
+            labels[here] = self._fields(number)["label"][rows[here]]
+        return labels
 
     def ids(self, places):
         """Ids, a list of str, for places in the split."""
@@ -102,11 +107,14 @@ class Records:
 
     def _rows(self, places):
         """For each place: its shard, where that shard's fields lie, and the record's row in them."""
-        numbers = np.searchsorted(self.first, places, side="right") - 1
-        rows = np.asarray(places) - self.first[numbers]
+        numbers, rows = self._numbers_and_rows(places)
         shards = {number: (self._open(number), self._fields(number)) for number in np.unique(numbers).tolist()}
         for number, row in zip(numbers.tolist(), rows.tolist(), strict=True):
             yield *shards[number], row
+
+    def _numbers_and_rows(self, places):
+        numbers = np.searchsorted(self.first, places, side="right") - 1
+        return numbers, np.asarray(places) - self.first[numbers]
 
     def _fields(self, number):
         with self._finding:  # once: the second of two threads would see the file as it is later

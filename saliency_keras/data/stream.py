@@ -9,6 +9,8 @@ import time
 
 import keras
 
+from saliency_keras.data.memory import keep_freed_memory
+
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 THREADS = min(8, CORES)  # a thread copies 25,000 crops a second: eight feed more than one accelerator
 
@@ -29,6 +31,7 @@ class Stream(keras.utils.PyDataset):
             steps: Range of steps.
         """
         super().__init__()
+        keep_freed_memory()
         self._batch_of, self._steps = batch_of, steps
         self._pool = concurrent.futures.ThreadPoolExecutor(THREADS)
         self._coming = {}
