@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.scripts import DIE_AFTER_A_STATE, TRAIN
 from tests.small_sets import write_small_set
 
 pytestmark = [pytest.mark.backend, pytest.mark.slow]
@@ -51,24 +52,6 @@ for name in sys.argv[1:]:
 print(keras.backend.backend(), len(sys.argv) - 1)
 """
 
-TRAIN = """
-from saliency_keras.console import run
-from saliency_keras.train import main
-run(main)
-"""
-
-TRAIN_AND_DIE = """
-import os
-from saliency_keras.training import fit
-save_state = fit.save_state
-def die(*arguments):
-    save_state(*arguments)
-    os._exit(9)
-fit.save_state = die
-from saliency_keras.train import main
-main()
-"""
-
 
 @pytest.fixture(params=["jax", "torch"])
 def backend(request):
@@ -97,7 +80,7 @@ def test_run_without_tensorflow_killed_and_resumed_ends_bit_identical(backend, t
     words += ["--set", "dense_units=16", "--set", "dropout=0.5", "--out"]
     whole = python(backend, TRAIN, *words, tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
-    killed = python(backend, TRAIN_AND_DIE, *words, tmp_path / "killed")
+    killed = python(backend, DIE_AFTER_A_STATE + TRAIN, *words, tmp_path / "killed")
     assert killed.returncode == 9, killed.stderr
     assert not (tmp_path / "killed" / "summary.json").exists()
     resumed = python(backend, TRAIN, *words, tmp_path / "killed", "--resume")

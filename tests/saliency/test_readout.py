@@ -1,5 +1,6 @@
 """The learned predictor: its sizes, its head's file, what it says when something is missing, how well it predicts."""
 
+import functools
 import pickle
 
 import keras
@@ -77,10 +78,16 @@ def test_a_file_that_is_no_head_is_refused(untrained_network, tmp_path):
             readout.load_head(untrained_network, tmp_path / name)
 
 
-def test_maps_are_densities_with_their_peak_at_one(untrained_network, monkeypatch, tmp_path):
+@pytest.fixture
+def untrained(untrained_network, monkeypatch, tmp_path):
+    """Makes a `Readout` of that side with random weights."""
     monkeypatch.setattr(readout, "readout_network", lambda weights: untrained_network)
     (tmp_path / "weights.h5").touch()
-    predictor = Readout(side=64, weights=tmp_path / "weights.h5")
+    return functools.partial(Readout, weights=tmp_path / "weights.h5")
+
+
+def test_maps_are_densities_with_their_peak_at_one(untrained):
+    predictor = untrained(side=64)
     pictures = np.random.default_rng(0).integers(0, 256, (3, 50, 70, 3), np.uint8)
     maps = predictor(pictures)
     assert maps.shape == (3, 50, 70)
@@ -89,10 +96,8 @@ def test_maps_are_densities_with_their_peak_at_one(untrained_network, monkeypatc
     np.testing.assert_allclose(maps.max(axis=(1, 2)), 1.0, rtol=1e-6)
 
 
-def test_pictures_of_several_sizes_may_come_in_any_order(untrained_network, monkeypatch, tmp_path):
-    monkeypatch.setattr(readout, "readout_network", lambda weights: untrained_network)
-    (tmp_path / "weights.h5").touch()
-    predictor = Readout(side=128, weights=tmp_path / "weights.h5")
+def test_pictures_of_several_sizes_may_come_in_any_order(untrained):
+    predictor = untrained(side=128)
     wide = np.random.default_rng(0).integers(0, 256, (2, 40, 80, 3), np.uint8)
     first = predictor(wide)
     high = predictor(wide.transpose(0, 2, 1, 3))

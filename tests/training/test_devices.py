@@ -20,6 +20,7 @@ import pytest
 
 from saliency_keras.console import UserError
 from saliency_keras.training import devices
+from tests.scripts import DIE_AFTER_A_STATE, TRAIN
 from tests.small_sets import write_small_set
 
 ROOT = Path(__file__).parents[2]
@@ -63,20 +64,6 @@ def watched(model, *rest):
         return compute_loss(x, y, y_pred, *rest, training=training)
     model.compute_loss = told
 fit._compile = watched
-"""
-RUN = """
-import sys
-from saliency_keras.console import run
-from saliency_keras.train import main
-run(main)
-"""
-DIE_AFTER_A_STATE = """
-import os
-save_state = fit.save_state
-def die(*arguments):
-    save_state(*arguments)
-    os._exit(9)
-fit.save_state = die
 """
 NORMALISED = """
 import keras, numpy as np
@@ -126,7 +113,7 @@ def started(backend, script, *words, **environment):
     before = TENSORFLOW if backend == "tensorflow" else JAX
     environment = {"KERAS_BACKEND": backend, "XLA_FLAGS": "--xla_force_host_platform_device_count=2", **environment}
     return subprocess.Popen(
-        [sys.executable, "-c", before + script + RUN, *map(str, words)],
+        [sys.executable, "-c", before + script + TRAIN, *map(str, words)],
         cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
