@@ -1,4 +1,4 @@
-"""python benchmarks/reader.py [--pictures 1024] [--rounds 5] [--batch 128] [--skip-keras]
+"""python benchmarks/reader.py [--pictures 4096] [--rounds 5] [--batch 128] [--skip-keras]
 
 Training batches of picture and map, stored at 144 px, cropped to 128 px, flipped and shuffled: our reader in each
 codec beside two zipped `keras.utils.image_dataset_from_directory` pipelines doing the same work, and beside a bare
@@ -30,7 +30,7 @@ BARE = "bare numpy loop"
 def main(arguments=None):
     """Parses, makes the sets, measures, prints."""
     parser = argparse.ArgumentParser(description="Images per second of the reader, beside Keras' own and bare numpy.")
-    parser.add_argument("--pictures", type=int, default=1024, help="pictures a round")
+    parser.add_argument("--pictures", type=int, default=4096, help="pictures a round")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--sets", type=Path, help="folder for the sets, kept (default: a temporary one)")
