@@ -45,7 +45,7 @@ def main(arguments=None):
 
 def settings(options):
     """What `compaction.compact` is asked for: a dictionary of its arguments, from those of `options_parser`."""
-    from data_prep.sources import open_source
+    from data_prep import open_source
 
     source = open_source(options.source)
     chosen = options.saliency or ["gbvs"]

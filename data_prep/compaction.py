@@ -82,7 +82,7 @@ def compact(
     """Turns a source into a compact data set, or finishes one that was stopped.
 
     Args:
-        source: A source (`data_prep.sources.open_source`).
+        source: A source (`data_prep.open_source`).
         out: Folder to make; one that holds the same plan, finished or not, is taken up.
         saliency: Names of the maps: predictors, or maps the source has itself. The first is interleaved with the
             pictures. Maps of the source that are not named follow as further ones.

@@ -11,7 +11,7 @@ A source lists its pictures without decoding them and reads one when asked to. I
 - `boxes(picture)`: the boxes of its objects, `(xmin, ymin, xmax, ymax)` as shares of the picture's width and height.
 
 A source is sent to the worker processes, so it holds names and places, no open files. The image folder is here, the
-others have files of their own; a further source is one class and one entry in `open_source`.
+others have files of their own; a further source is one class and one entry in `data_prep.open_source`.
 """
 
 import csv
@@ -34,34 +34,6 @@ class Picture(NamedTuple):
     label: int
     place: object
     bytes: int
-
-
-def open_source(name):
-    """Finds the source of that name and lists what it has.
-
-    Args:
-        name: A folder with `train/CLASS/*` and `val/CLASS/*`, `"tfds:NAME"`, `"imagenet:DIR"` or `"popout"`.
-
-    Returns:
-        The source.
-
-    Raises:
-        UserError: If there is no such source or it is no data set of at least two classes.
-    """
-    kind, _, rest = str(name).partition(":")
-    if str(name) == "popout":
-        from data_prep.popout import PopoutSource
-
-        return PopoutSource()
-    if kind == "imagenet" and rest:
-        from data_prep.imagenet import ImagenetSource
-
-        return ImagenetSource(rest)
-    if kind == "tfds" and rest:
-        from data_prep.tfds_source import TfdsSource
-
-        return TfdsSource(rest)
-    return FolderSource(name)
 
 
 class Source:

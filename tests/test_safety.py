@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep import add_map, compact, compaction, verify
+from data_prep import add_map, compact, compaction, open_source, verify
 from data_prep.convert import convert
-from data_prep.sources import open_source
 from saliency_keras import evaluate, plot, predict, report
 from saliency_keras.console import UserError
 from saliency_keras.data.fixations import read_fixation_set

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep.sources import open_source
+from data_prep import open_source
 from saliency_keras.console import UserError
 
 # Ids 1, 2 and 3 of the devkit's meta.mat, and the labels of six validation pictures by those ids.

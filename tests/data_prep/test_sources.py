@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep.sources import open_source
+from data_prep import open_source
 from saliency_keras.console import UserError
 
 

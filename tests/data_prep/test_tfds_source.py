@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep import compaction
+from data_prep import compaction, open_source
 from data_prep.convert import convert
-from data_prep.sources import open_source
 from saliency_keras.console import UserError
 
 
