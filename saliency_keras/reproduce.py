@@ -1,14 +1,15 @@
 """Every row of a paper's table, theirs beside ours.
 
     python -m saliency_keras.reproduce TABLE --data DIR [--out DIR] [--epochs N] [--repeats R] [--only NAME,…]
-           [--set KEY=VALUE] [--large DIR] [--shots 1,5,K] [--fixations DIR] [--backbones NAME,…]
-           [--precision bfloat16]
+           [--set KEY=VALUE] [--maps NAME,…] [--large DIR] [--shots 1,5,K] [--fixations DIR]
+           [--backbones NAME,…] [--precision bfloat16]
     python -m saliency_keras.reproduce --list
 
 Trains what the table needs into OUT/runs, one run after another, and says which one is running and how many are left;
 stopped at any moment and started again with the same words, it goes on where it was. Prints the table and writes it to
 OUT/TABLE/table.md and table.csv, with intervals, and the paper's figures beside them. Tables made in one OUT share
-their runs. The hallucination tables begin on a large set: `--large`. `accuracy-vs-saliency` compares backbones:
+their runs. `controls` takes the interleaved map apart, and by `--maps readout` a further map of the set beside it.
+The hallucination tables begin on a large set: `--large`. `accuracy-vs-saliency` compares backbones:
 `--backbones ours,ResNet50,DenseNet121=FILE,runs/rgb` are the table's own, networks of `keras.applications` with
 ImageNet's weights, a file of weights or `=none`, and run folders.
 """
@@ -18,7 +19,8 @@ from pathlib import Path
 
 from saliency_keras import console
 from saliency_keras.console import UserError
-from saliency_keras.experiments.tables import TABLES, table
+from saliency_keras.data.manifest import Manifest
+from saliency_keras.experiments.tables import TABLES, table, with_further_maps
 
 SHOTS = "1,2,3,5,10,15,20,25,30,K"
 
@@ -30,7 +32,9 @@ def main(arguments=None):
         for name, one in TABLES.items():
             print(f"{name:25}{one.title}")
         return
-    chosen = table(options.table)
+    further = tuple(filter(None, options.maps.split(",")))
+    chosen = with_further_maps(table(options.table), further)
+    _check_maps(options.data, further)
     if chosen.kind in ("fixations", "correlation") and options.fixations is None:
         raise UserError(f"{options.table} scores maps against where people looked; give a set: --fixations DIR.")
     if chosen.kind == "correlation" and (options.epochs or options.repeats):
@@ -55,6 +59,14 @@ def main(arguments=None):
     folder = options.out / options.table
     print(write_table(chosen, runs, folder, options.fixations))
     print(f"written: {', '.join(str(path) for path in sorted(folder.iterdir()))}")
+
+
+def _check_maps(data, names):
+    """Refuses names that are not of further maps of the set."""
+    manifest = Manifest.load(data) if names else None
+    for name in names:
+        if manifest.map_named(name) is manifest.maps[0]:
+            raise UserError(f"{name} is interleaved with the pictures of {data}: controls is about it already.")
 
 
 def _correlation(chosen, choices, options):
@@ -86,6 +98,8 @@ def _parse(arguments):
     add("--only", metavar="NAMES", default="", help="confine it to these experiments and what they are compared with")
     setting = "change a field of all experiments that have it, or of one: EXPERIMENT:KEY=VALUE; repeatable"
     add("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
+    further = "controls: names of further maps of the set to be taken apart beside the interleaved one"
+    add("--maps", metavar="NAMES", default="", help=further)
     add("--large", metavar="DIR", type=Path, help="compact set that hallucination tables begin on")
     add("--shots", metavar="K,…", default=SHOTS, help="few-shot: training pictures per class (default: %(default)s)")
     add("--fixations", metavar="DIR", type=Path, help="set that hallucination-3 and accuracy-vs-saliency score on")

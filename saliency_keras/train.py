@@ -15,7 +15,7 @@ from saliency_keras.experiments import EXPERIMENTS, experiment
 from saliency_keras.training.start import check_kind, check_start
 from saliency_keras.training.tensorboard import check_tensorboard
 
-MAPS = "own, shuffled, shuffled_in_class, center, uniform, or the name of a further map of the set"
+MAPS = "own, shuffled, shuffled_in_class, center, uniform, a further map of the set by name, or NAME:shuffled and so on"
 DATA = "compact data set, by default the built-in pictures `popout`; for a network that predicts saliency, fixations"
 
 
@@ -105,7 +105,8 @@ def _figures(summary):
 
 def default_out(name, maps, seed):
     """Where a run goes that is not told: `runs/fanin3`, `runs/fanin3-shuffled-seed1`."""
-    return Path("runs") / (name + (f"-{maps}" if maps != "own" else "") + (f"-seed{seed}" if seed else ""))
+    maps = "" if maps == "own" else "-" + maps.replace(":", "-")
+    return Path("runs") / (name + maps + (f"-seed{seed}" if seed else ""))
 
 
 def _print_experiments():

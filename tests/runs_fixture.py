@@ -53,7 +53,14 @@ def write_run(
     }
     config = {
         "experiment": experiment,
-        "data": {"folder": str(data_folder), "digest": data, "side": 40, "codec": "raw", "source": {}},
+        "data": {
+            "folder": str(data_folder),
+            "digest": data,
+            "side": 40,
+            "codec": "raw",
+            "maps": ["gbvs"],
+            "source": {},
+        },
         "maps": maps,
         "seed": seed,
         "epochs": epochs,

@@ -2,8 +2,8 @@
 
 `own` is interleaved with the pictures and needs nothing from here. Every other choice is an array of maps and, for
 each picture, the place of its map in that array: `center` and `uniform` are one map for all, `shuffled` gives a
-picture the map of another one of its split, `shuffled_in_class` that of another one of its class, and the name of a
-further map gives that map.
+picture the map of another one of its split, `shuffled_in_class` that of another one of its class. The name of a
+further map gives that map, and `NAME:shuffled` and `NAME:shuffled_in_class` those of others.
 """
 
 import dataclasses
@@ -14,7 +14,9 @@ import numpy as np
 from saliency_keras.console import UserError, progress
 from saliency_keras.data.shards import Records
 
-SWAPS = ("own", "shuffled", "shuffled_in_class", "center", "uniform")
+SHUFFLES = ("shuffled", "shuffled_in_class")
+CONTROLS = ("center", "uniform")
+SWAPS = ("own", *SHUFFLES, *CONTROLS)
 IN_MEMORY = 4 << 30  # bytes; a larger array of maps lies in a temporary file
 
 
@@ -31,13 +33,33 @@ class Maps:
     of_picture: np.ndarray
 
 
+def map_and_swap(maps):
+    """Takes apart what `--maps` says.
+
+    Args:
+        maps: One of `SWAPS`, the name of a map, or `NAME:` and one of `SHUFFLES`.
+
+    Returns:
+        The map's name, `""` for the interleaved one, and one of `SWAPS`.
+
+    Raises:
+        UserError: If something else follows the colon.
+    """
+    name, colon, swap = maps.partition(":")
+    if not colon:
+        return ("", name) if name in SWAPS else (name, "own")
+    if not name or swap not in SHUFFLES:
+        raise UserError(f"--maps {maps}: after the name of a map comes {' or '.join(f':{one}' for one in SHUFFLES)}.")
+    return name, swap
+
+
 def swapped_maps(manifest, split, maps, seed):
     """Gets the maps that `--maps` asks for.
 
     Args:
         manifest: The `Manifest` of the compact set.
         split: `"train"` or `"val"`.
-        maps: One of `SWAPS` or the name of a map of the set.
+        maps: As for `map_and_swap`.
         seed: Seed of the derangement; the same in every epoch of a run.
 
     Returns:
@@ -46,18 +68,15 @@ def swapped_maps(manifest, split, maps, seed):
     Raises:
         UserError: If the set has no map of that name, or a class has a single picture and is to be deranged.
     """
-    pictures = manifest.splits[split].records
-    if maps in ("own", manifest.maps[0].name):
-        return None
-    if maps in ("center", "uniform"):
-        return Maps(control_map(maps, manifest.side)[None], np.zeros(pictures, np.int64))
-    if maps in ("shuffled", "shuffled_in_class"):
-        places = np.arange(pictures)
-        groups = Records(manifest, split).labels(places) if maps == "shuffled_in_class" else np.zeros_like(places)
-        donors = _derangement(groups, seed, manifest, split)
-        return Maps(_read_maps(manifest, split, None), donors)
-    manifest.map_named(maps)
-    return Maps(_read_maps(manifest, split, maps), np.arange(pictures))
+    places = np.arange(manifest.splits[split].records)
+    name, swap = map_and_swap(maps)
+    if swap in CONTROLS:
+        return Maps(control_map(swap, manifest.side)[None], np.zeros_like(places))
+    name = manifest.map_named(name or manifest.maps[0].name).name
+    if swap in SHUFFLES:
+        groups = Records(manifest, split).labels(places) if swap == "shuffled_in_class" else np.zeros_like(places)
+        return Maps(_read_maps(manifest, split, name), _derangement(groups, seed, manifest, split))
+    return None if name == manifest.maps[0].name else Maps(_read_maps(manifest, split, name), places)
 
 
 def control_map(name, side):

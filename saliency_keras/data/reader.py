@@ -31,7 +31,7 @@ class Reader:
         split: `"train"` or `"val"`.
         side: Width and height of the crops, at most the stored side.
         batch: Pictures in a batch.
-        maps: `"own"`, a swap of `maps.SWAPS`, the name of a map of the set, or `None` to leave maps out.
+        maps: As for `maps.map_and_swap`, or `None` to leave maps out.
         seed: Seed of order, crops, flips and swaps.
         window: Records that are permuted together.
         subset: Places in the split, in the order on disk, of the only pictures to read; `None` for all of them. The

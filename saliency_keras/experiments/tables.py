@@ -44,7 +44,8 @@ class Row:
     def name(self):
         """What the row and its run folders are called: `fanin3`, `fanin3-shuffled`, `rgb-side227`."""
         changed = "".join("-" + setting.replace("=", "") for setting in self.settings)
-        return self.called or self.experiment + (f"-{self.maps}" if self.maps != "own" else "") + changed
+        maps = "" if self.maps == "own" else "-" + self.maps.replace(":", "-")
+        return self.called or self.experiment + maps + changed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +63,7 @@ class PaperTable:
         repeats: Runs of each row unless told otherwise.
         note: A sentence under the table.
         readout: Of a correlation, the row of the read-out that is trained over each row's network.
+        further_maps: Of an attribution, names of maps that are controlled besides the interleaved one.
     """
 
     title: str
@@ -72,6 +74,7 @@ class PaperTable:
     repeats: int = 1
     note: str = ""
     readout: Row | None = None
+    further_maps: tuple[str, ...] = ()
 
     def row(self, name):
         """The row of that name."""
@@ -256,6 +259,19 @@ TABLES = {
         "are too narrow.",
     ),
 }  # fmt: skip
+
+
+def with_further_maps(table, names):
+    """The table with each strategy shown further maps of the data set as well: pictures' own, in-class, others'."""
+    if names and table.kind != "attribution":
+        raise UserError("--maps is for the table controls alone.")
+    rows = [
+        Row(strategy, name + swap, baseline)
+        for name in names
+        for strategy, (baseline, _) in STRATEGIES.items()
+        for swap in ("", ":shuffled_in_class", ":shuffled")
+    ]
+    return dataclasses.replace(table, rows=(*table.rows, *rows), further_maps=tuple(names))
 
 
 def table(name):

@@ -12,8 +12,9 @@ import dataclasses
 import numpy as np
 
 from saliency_keras.console import whole_file
+from saliency_keras.data.maps import SHUFFLES
 from saliency_keras.experiments import EXPERIMENTS
-from saliency_keras.experiments.tables import CONTROL_MAPS, MOST_IMPROVED, STRATEGIES
+from saliency_keras.experiments.tables import CONTROL_MAPS, MOST_IMPROVED, STRATEGIES, Row
 from saliency_keras.figures import style
 from saliency_keras.figures.curves import comparison_figure, run_figure
 from saliency_keras.figures.table import markdown_table, percent, points, write_csv
@@ -112,6 +113,11 @@ class Results:
         there = [row for row in self.table.rows if not row.preparation and row.name in self.runs]
         return sorted(there, key=lambda row: order.index(row.experiment))
 
+    @property
+    def interleaved(self):
+        """Name of the map that is interleaved with the pictures."""
+        return next(iter(self.runs.values()))[0].config["data"]["maps"][0]
+
     def correct(self, name, k=1):
         """Which pictures a row has right: one array a repeat, pictures in the order of the first row's run."""
         first = self.runs[self.rows()[0].name]
@@ -198,13 +204,12 @@ def attribution(results):
 
     Returns:
         A list of `(strategy, what, row, other row, Figure)`. Of each strategy the `PARTS` add up to the whole gain;
-        the lines after it compare further twins.
+        the lines after it compare further twins. With further maps, strategies are called `fanin3, gbvs` and so on.
     """
     found = []
     for strategy, (baseline, twin) in STRATEGIES.items():
-        names = {maps: strategy + (f"-{maps}" if maps != "own" else "") for maps in CONTROL_MAPS}
-        lines = [("the whole gain", names["own"], baseline)]
-        lines += [(what, names[maps], names[other] if other else baseline) for what, maps, other in PARTS]
+        names = _row_names(strategy)
+        lines = _gain_and_parts(names, baseline)
         lines += [("a centred spot instead of no map", names["center"], names["uniform"])]
         if twin != baseline:
             lines += [("the map instead of a second RGB branch", names["own"], twin)]
@@ -214,11 +219,30 @@ def attribution(results):
                 ("the same with AlexNet's dense layers", "noconv2_pooled", baseline),
                 ("saliency, beside the missing convolution", names["own"], "noconv2"),
             ]
-        for what, name, other in lines:
-            figure = results.difference(name, other)
-            if figure is not None:
-                found.append((strategy, what, name, other, figure))
+        panels = {f"{strategy}, {results.interleaved}" if results.table.further_maps else strategy: lines}
+        for source in results.table.further_maps:
+            further = _row_names(strategy, source)
+            instead = (f"instead of the maps of {results.interleaved}", further["own"], names["own"])
+            panels[f"{strategy}, {source}"] = [*_gain_and_parts(further, baseline), instead]
+        for panel, lines in panels.items():
+            for what, name, other in lines:
+                figure = results.difference(name, other)
+                if figure is not None:
+                    found.append((panel, what, name, other, figure))
     return found
+
+
+def _row_names(strategy, source=""):
+    """From each of `CONTROL_MAPS` to the row of a strategy that is shown it, with the maps of a further source."""
+    maps = {one: one for one in CONTROL_MAPS}
+    if source:
+        maps |= {"own": source, **{one: f"{source}:{one}" for one in SHUFFLES}}
+    return {one: Row(strategy, shown).name for one, shown in maps.items()}
+
+
+def _gain_and_parts(names, baseline):
+    parts = [(what, names[maps], names[other] if other else baseline) for what, maps, other in PARTS]
+    return [("the whole gain", names["own"], baseline), *parts]
 
 
 def attribution_table(results):

@@ -14,7 +14,7 @@ import numpy as np
 from saliency_keras.console import UserError
 from saliency_keras.data import prepare
 from saliency_keras.data.manifest import Manifest
-from saliency_keras.data.maps import control_map
+from saliency_keras.data.maps import CONTROLS, SHUFFLES, control_map, map_and_swap
 from saliency_keras.figures.cases import softmax
 from saliency_keras.metrics.classification import first_classes
 from saliency_keras.models.grad_cam import GradCam, laid_out, receptive_centres
@@ -24,7 +24,6 @@ from saliency_keras.training.runs import Run
 from saliency_keras.training.train import load_run_model
 
 BEST = 5
-CONTROLS = ("center", "uniform")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,14 +141,12 @@ class Classifier:
         return np.ascontiguousarray(stored[crop]), None if saliency is None else np.ascontiguousarray(saliency[crop])
 
     def _choose_map(self, run, maker):
-        name = run.maps
-        shuffled = name.startswith("shuffled")
-        if name in CONTROLS and not maker:
-            self._control = control_map(name, self.stored)
-            self.map_source = f"{name}, the same for every picture, as in training"
+        name, swap = map_and_swap(run.maps)
+        if swap in CONTROLS and not maker:
+            self._control = control_map(swap, self.stored)
+            self.map_source = f"{swap}, the same for every picture, as in training"
             return
-        if name == "own" or shuffled or name in CONTROLS:
-            name = run.config["data"]["maps"][0]
+        name = name or run.config["data"]["maps"][0]
         made_of = _predictor_of(run, name)
         maker = maker or made_of.get("name")
         if maker not in PREDICTORS and not Path(str(maker)).is_dir():
@@ -163,7 +160,7 @@ class Classifier:
         version = made_of.get("version", self._predict.version)
         if (self._predict.name, self._predict.version) != (made_of["name"], version):
             self.map_source += f", version {self._predict.version} (trained with {made_of['name']}, version {version})"
-        if shuffled:
+        if swap in SHUFFLES:
             self.map_source += ", the picture's own (trained with those of other pictures)"
 
     def _hallucinates(self):
@@ -182,6 +179,6 @@ def _predictor_of(run, name):
     """What made the map of that name, as the run's data set says, or the map's name where the set is gone."""
     with contextlib.suppress(UserError):  # the set may be gone, or another one by now
         manifest = Manifest.load(run.config["data"]["folder"])
-        if manifest.digest(run.maps) == run.config["data"]["digest"]:
+        if manifest.digest(map_and_swap(run.maps)[0]) == run.config["data"]["digest"]:
             return manifest.map_named(name).predictor
     return {"name": name}

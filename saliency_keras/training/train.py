@@ -29,6 +29,7 @@ from saliency_keras.console import UserError, whole_file
 from saliency_keras.data.fixation_arrays import digest
 from saliency_keras.data.fixations import read_fixation_set
 from saliency_keras.data.manifest import Manifest
+from saliency_keras.data.maps import map_and_swap
 from saliency_keras.experiments.experiment import Experiment
 from saliency_keras.models.build import uses_saliency
 from saliency_keras.models.count import multiply_adds, parameters
@@ -220,7 +221,7 @@ def _described(source, maps):
     if isinstance(source, Manifest):
         return {
             "folder": str(source.folder),
-            "digest": source.digest(maps),
+            "digest": source.digest(map_and_swap(maps)[0]),
             "side": source.side,
             "codec": source.codec,
             "maps": list(source.map_names),

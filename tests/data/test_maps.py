@@ -15,10 +15,10 @@ def small_set(tmp_path_factory):
     return write_small_set(tmp_path_factory.mktemp("set"), codec="npy")
 
 
-def donors(small_set, split, maps, epochs=1, seed=0):
+def donors(small_set, split, maps, epochs=1, seed=0, shown="saliency"):
     """For each picture of the split, the places of the pictures whose maps it was shown with.
 
-    The whole side is read, so a map is recognised by its pixels, mirrored or not.
+    The whole side is read, so a map is recognised among those of `shown` by its pixels, mirrored or not.
     """
     manifest, written = small_set
     arrays = written[split]
@@ -26,7 +26,7 @@ def donors(small_set, split, maps, epochs=1, seed=0):
     stream = reader.training(1, epochs) if split == "train" else reader.validation()
     images = {one.tobytes(): (place, flip) for place, whole in enumerate(arrays["image"]) for flip, one in
               enumerate((whole, np.ascontiguousarray(whole[:, ::-1])))}  # fmt: skip
-    sources = {one.tobytes(): (place, flip) for place, whole in enumerate(arrays["saliency"]) for flip, one in
+    sources = {one.tobytes(): (place, flip) for place, whole in enumerate(arrays[shown]) for flip, one in
                enumerate((whole, np.ascontiguousarray(whole[:, ::-1])))}  # fmt: skip
     found = {}
     for inputs, _ in stream:
@@ -93,6 +93,28 @@ def test_named_map_is_the_further_map_of_the_set(tmp_path, codec):
     assert Reader(manifest, "val", 36, 2, "other").mean_saliency == pytest.approx(written["val"]["other"].mean() / 255)
 
 
+@pytest.mark.parametrize(("maps", "in_class"), [("other:shuffled", False), ("other:shuffled_in_class", True)])
+def test_further_map_is_shuffled_as_the_interleaved_one_is(small_set, maps, in_class):
+    labels = small_set[1]["val"]["label"]
+    found = donors(small_set, "val", maps, shown="other")
+    assert found == donors(small_set, "val", maps.partition(":")[2])
+    assert all(picture not in others for picture, others in found.items())
+    assert all(labels[picture] == labels[min(others)] for picture, others in found.items()) == in_class
+
+
+def test_interleaved_map_by_its_name_is_the_own_one(small_set):
+    assert donors(small_set, "val", "first") == donors(small_set, "val", "own")
+    assert donors(small_set, "val", "first:shuffled") == donors(small_set, "val", "shuffled")
+
+
+@pytest.mark.parametrize("maps", ["other:", "other:center", "other:own", ":shuffled", "other:shuffled:shuffled"])
+def test_only_a_shuffle_may_follow_a_name(small_set, maps):
+    with pytest.raises(UserError, match="after the name of a map comes :shuffled or :shuffled_in_class"):
+        Reader(small_set[0], "val", 32, 4, maps)
+
+
 def test_unknown_map_is_refused_with_the_names_there_are(small_set):
     with pytest.raises(UserError, match="no map named 'gaze'; it has first, other"):
         Reader(Manifest.load(small_set[0].folder), "val", 32, 4, "gaze")
+    with pytest.raises(UserError, match="no map named 'gaze'; it has first, other"):
+        Reader(Manifest.load(small_set[0].folder), "val", 32, 4, "gaze:shuffled")

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from saliency_keras.experiments.tables import TABLES, PaperTable, Row
+from saliency_keras.console import UserError
+from saliency_keras.experiments.tables import TABLES, PaperTable, Row, with_further_maps
 from saliency_keras.figures import reproduction
 from saliency_keras.figures.reproduction import Results, accuracy, difference
 from saliency_keras.metrics.comparison import t_quantile, wilson_interval
@@ -14,7 +15,10 @@ from tests.runs_fixture import write_run
 @pytest.fixture(scope="module")
 def controls(tmp_path_factory):
     """A run of every row of the controls, each a bit better than the last."""
-    folder, table = tmp_path_factory.mktemp("runs"), TABLES["controls"]
+    return results_of(TABLES["controls"], tmp_path_factory.mktemp("runs"))
+
+
+def results_of(table, folder):
     runs = {}
     for place, row in enumerate(table.rows):
         skill = 0.5 + 0.1 * place
@@ -33,6 +37,35 @@ def test_parts_of_a_gain_add_up_to_the_whole(controls):
         own, baseline = strategy, "rgb_mean" if strategy == "rgbs" else "rgb"
         tops = [controls.runs[name][0].predictions.correct().mean() for name in (own, baseline)]
         assert lines["the whole gain"] == pytest.approx(tops[0] - tops[1], abs=1e-12)
+
+
+def test_a_further_map_s_gain_is_taken_apart_beside_the_interleaved_one_s(tmp_path):
+    """Parts add up for both; `center` and `uniform` are nobody's, so they are not trained again."""
+    table = with_further_maps(TABLES["controls"], ("readout",))
+    added = {row.name for row in table.rows} - {row.name for row in TABLES["controls"].rows}
+    assert {name for name in added if name.startswith("fanin2")} == {
+        "fanin2-readout", "fanin2-readout-shuffled", "fanin2-readout-shuffled_in_class"
+    }  # fmt: skip
+    results = results_of(table, tmp_path)
+    found = reproduction.attribution(results)
+    for strategy in ("fanin3", "fanin1", "fanin2", "rgbs", "rgb_1s2s"):
+        of = {panel: {line[1]: line for line in found if line[0] == panel} for panel, *_ in found}
+        gbvs, readout = of[f"{strategy}, gbvs"], of[f"{strategy}, readout"]
+        for lines in gbvs, readout:
+            parts = sum(lines[what][4].value for what, _, _ in reproduction.PARTS)
+            assert parts == pytest.approx(lines["the whole gain"][4].value, abs=1e-12)
+        assert readout["class information in the map"][2:4] == (
+            f"{strategy}-readout-shuffled_in_class", f"{strategy}-readout-shuffled"
+        )  # fmt: skip
+        assert readout["architecture, parameters"][2:4] == gbvs["architecture, parameters"][2:4]
+        gains = [lines["the whole gain"][4].value for lines in (gbvs, readout)]
+        assert readout["instead of the maps of gbvs"][4].value == pytest.approx(gains[1] - gains[0], abs=1e-12)
+    assert reproduction.attribution_figure(results).axes
+
+
+def test_further_maps_are_for_the_controls_alone():
+    with pytest.raises(UserError, match="controls alone"):
+        with_further_maps(TABLES["thesis-4.1"], ("readout",))
 
 
 def test_fan_in_3_is_also_compared_with_its_twins_without_saliency(controls):
