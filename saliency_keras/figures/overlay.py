@@ -70,7 +70,7 @@ def contact_sheet(pictures, maps, captions=None, pictures_in_row=3):
         triples = figure.subfigures(rows, columns, squeeze=False, wspace=0.02).flat
         for triple, picture, saliency_map, caption in zip(triples, pictures, maps, captions, strict=False):
             shown = np.asarray(picture), heat(saliency_map), overlay(np.asarray(picture), saliency_map)
-            triple.suptitle(_shortened(caption), fontsize=7, x=0.01, ha="left")
+            triple.suptitle(style.shortened(caption, 72), fontsize=7, x=0.01, ha="left")
             for ax, image in zip(triple.subplots(1, 3, gridspec_kw={"wspace": 0.02}), shown, strict=True):
                 ax.imshow(image)
                 ax.set_axis_off()
@@ -80,8 +80,3 @@ def contact_sheet(pictures, maps, captions=None, pictures_in_row=3):
 def _unit(saliency_map):
     values = np.asarray(saliency_map, dtype="float32").reshape(np.shape(saliency_map)[:2])
     return values / max(values.max(), np.finfo("float32").tiny)
-
-
-def _shortened(caption, letters=72):
-    caption = style.one_line(caption)
-    return caption if len(caption) <= letters else caption[: letters - 1] + "…"

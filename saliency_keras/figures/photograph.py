@@ -21,10 +21,11 @@ def photograph_figure(classified, name, map_source, layer):
         A `matplotlib.figure.Figure`.
     """
     side = classified.picture.shape[0]
+    classes = [style.shortened(name, LETTERS) for name in classified.classes]
     pictures = {f"picture, {side} px": classified.picture}
     if classified.saliency is not None:
         pictures["saliency map"] = heat(classified.saliency)
-    pictures[f"Grad-CAM of {_shortened(classified.classes[0])}"] = overlay(classified.picture, classified.grad_cam)
+    pictures[f"Grad-CAM of {classes[0]}"] = overlay(classified.picture, classified.grad_cam)
     with style.look():
         figure = style.new_figure(2.5 * len(pictures) + 3.0, 2.7)
         figure.suptitle(style.one_line(name), x=0.01, ha="left", fontsize=11)
@@ -35,24 +36,18 @@ def photograph_figure(classified, name, map_source, layer):
             ax.imshow(image, interpolation="nearest")
             ax.set_title(title, fontsize=9)
             ax.set_axis_off()
-        _draw_bars(bars, classified)
+        _draw_bars(bars, classes, 100 * classified.probabilities)
     return figure
 
 
-def _draw_bars(ax, classified):
-    places = np.arange(len(classified.classes))
-    percent = 100 * classified.probabilities
+def _draw_bars(ax, classes, percent):
+    places = np.arange(len(classes))
     ax.barh(places, percent, color=["#000000", *["#999999"] * (len(places) - 1)], height=0.6)
     for place, value in zip(places, percent, strict=True):
         ax.annotate(f"{value:.1f}", (value, place), (3, 0), textcoords="offset points", va="center", fontsize=8)
-    ax.set_yticks(places, [_shortened(one) for one in classified.classes])
+    ax.set_yticks(places, classes)
     ax.set_ylim(len(places) - 0.4, -0.6)
     ax.set_xlim(0, 118)
     ax.set_xticks([0, 50, 100])
     ax.set_xlabel("probability (%)")
     ax.grid(axis="y", visible=False)
-
-
-def _shortened(name):
-    name = style.one_line(name)
-    return name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"

@@ -10,6 +10,7 @@ import numpy as np
 from saliency_keras.figures import style
 
 COLUMNS = 6  # example pictures
+LETTERS = 30  # of a text above a picture
 
 
 def map_figure(pictures, human, models, captions=None, scores=None):
@@ -48,7 +49,7 @@ def map_figure(pictures, human, models, captions=None, scores=None):
                 ax.spines[:].set_visible(False)
             axes[0].set_ylabel(style.one_line(name), fontsize=9)
             for ax, text in zip(axes, above.get(name, ()), strict=name in above):
-                ax.set_title(style.one_line(text), fontsize=7, fontweight="normal", loc="center", pad=2)
+                ax.set_title(style.shortened(text, LETTERS), fontsize=7, fontweight="normal", loc="center", pad=2)
     return figure
 
 

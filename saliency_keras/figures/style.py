@@ -71,6 +71,13 @@ def one_line(text):
     return " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
 
 
+def shortened(text, letters):
+    """`one_line`, and of a longer text its beginning and its end, which tells pictures apart, with a gap between."""
+    text = one_line(text)
+    end = letters // 2
+    return text if len(text) <= letters else f"{text[: letters - end - 1]}…{text[-end:]}"
+
+
 def check_suffix(path):
     """Refuses, before any work is done, a figure's name that does not say its format."""
     if Path(path).suffix.lower() not in SUFFIXES:

@@ -39,6 +39,12 @@ def test_any_name_can_be_drawn_without_a_warning(tmp_path, name):
     assert np.asarray(Image.open(tmp_path / "figure.png")).min() < 100
 
 
+def test_a_long_name_keeps_its_beginning_and_its_end():
+    assert style.shortened("forest/autumn/IMG_2017_0816.jpg", 15) == "forest/…816.jpg"
+    assert style.shortened("n01440764\nfish", 15) == "n01440764 fish"
+    assert len(style.shortened("x" * 40, 15)) == 15
+
+
 def test_the_first_28_lines_differ_without_colour():
     looks = list(itertools.islice(style.line_styles(), 28))
     assert len({(str(look["linestyle"]), look["marker"]) for look in looks}) == 28
