@@ -10,7 +10,7 @@ import numpy as np
 from saliency_keras.figures import style
 
 COLUMNS = 6  # example pictures
-LETTERS = 30  # of a text above a picture
+LETTERS = 26  # of a text above a picture
 
 
 def map_figure(pictures, human, models, captions=None, scores=None):
