@@ -82,16 +82,15 @@ def add_map(folder, saliency, name=None, workers=None):
     from saliency_keras.data.manifest import Manifest, SaliencyMap
     from saliency_keras.saliency import predictor
 
-    if name is not None:
-        check_map_name(name)
     if workers is not None and workers < 0:
         raise UserError(f"the number of workers must be 0 or more; received {workers}.")
-    folder = Path(folder)
-    Manifest.load(folder)
-    maker = predictor(saliency)
+    if name is not None:
+        check_map_name(name)
+    folder, maker = Path(folder), predictor(saliency)
     name = name or maker.name
+    Manifest.load(folder, but=name)
     with exclusive(folder):
-        manifest = Manifest.load(folder)
+        manifest = Manifest.load(folder, but=name)
         if name == manifest.maps[0].name:
             raise UserError(
                 f"{name} is interleaved with the pictures of {folder} and cannot be replaced; give the new map another "
@@ -100,13 +99,13 @@ def add_map(folder, saliency, name=None, workers=None):
         made_of = {**described_predictor(maker), "pictures": f"as stored, {manifest.side} px"}
         made_of = json.loads(json.dumps(made_of))  # as the manifest gives it back
         there = [one for one in manifest.maps if one.name == name]
-        if there and there[0].predictor == made_of:
+        if there and there[0].predictor == made_of and _whole(manifest):
             # The same again, or killed between manifest and clearing up: only the latter is left to do.
             _clear_up(folder, manifest)
             print(f"{folder} has this map already: nothing to do.")
             return manifest, name
         remove_leftovers(folder)
-        manifest.check_sums()
+        manifest.check_sums(but=name)
         tasks = _tasks(manifest, name)
         _check_space(manifest)
         plan = hashlib.sha256(json.dumps([manifest.digest(), name, made_of], sort_keys=True).encode()).hexdigest()
@@ -175,6 +174,16 @@ def _tasks(manifest, name):
         if not used & {task.file for task in tasks}:
             return tasks
         version += 1
+
+
+def _whole(manifest):
+    """Whether all shards are there as the manifest says."""
+    try:
+        manifest.check_sizes()
+        manifest.check_sums()
+    except UserError:
+        return False
+    return True
 
 
 def _check_space(manifest):

@@ -38,8 +38,12 @@ def main(arguments=None):
     if (Path(options.source) / "manifest.json").is_file():
         _convert(options)
         return
-    from data_prep.compaction import compact
+    from data_prep.compaction import PLAN, compact
 
+    if (Path(options.source) / PLAN).is_file():
+        raise console.UserError(
+            f"{options.source} is an unfinished compact data set; first give the command that makes it again."
+        )
     print_set(compact(workers=options.workers, **settings(options)))
 
 
@@ -57,7 +61,7 @@ def settings(options):
         "source": source,
         "out": options.out,
         "saliency": [one[0] if isinstance(one, tuple) else one for one in chosen],
-        "side": options.side or 144,
+        "side": 144 if options.side is None else options.side,
         "codec": options.codec,
         "shards": options.shards,
         "limit": options.limit,
@@ -68,7 +72,8 @@ def settings(options):
 def print_set(manifest):
     """Prints what a data set holds and what was skipped."""
     for name, split in manifest.splits.items():
-        print(f"{name}: {split.records:,} pictures of {len(split.per_class)} classes in {len(split.shards)} shards")
+        classes = sum(n > 0 for n in split.per_class)
+        print(f"{name}: {split.records:,} pictures of {classes} classes in {len(split.shards)} shards")
     with open(manifest.folder / "skipped.csv", newline="", encoding="utf-8") as file:
         skipped = sum(1 for _ in csv.reader(file)) - 1
     print(f"skipped: {skipped:,} pictures that cannot be read" + (" (see skipped.csv)" if skipped else ""))
@@ -94,6 +99,7 @@ def _convert(options):
 
 def _parse(arguments):
     parser = options_parser("python -m data_prep.compact", "Turns pictures into a compact data set with their maps.")
+    parser.epilog = "SOURCE may be a finished compact data set: it is then written anew in another --codec."
     parser.add_argument("--workers", type=_positive, help="worker processes (default: one per core)")
     return parser.parse_args(arguments)
 
@@ -101,9 +107,7 @@ def _parse(arguments):
 def options_parser(prog, description):
     """The parser of what says which data set to make, whoever makes it; `settings` takes what it parsed."""
     parser = argparse.ArgumentParser(prog=prog, description=description, allow_abbrev=False)
-    parser.add_argument(
-        "source", help="folder with train/CLASS/* and val/CLASS/*, tfds:NAME, imagenet:DIR, popout, or a compact set"
-    )
+    parser.add_argument("source", help="folder with train/CLASS/* and val/CLASS/*, tfds:NAME, imagenet:DIR or popout")
     parser.add_argument("out", help="folder to make")
     parser.add_argument(
         "--saliency", action="append", metavar="PREDICTOR", help="saliency predictor; may be repeated (default: gbvs)"

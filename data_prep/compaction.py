@@ -299,7 +299,10 @@ def _finished(out, plan):
     try:
         manifest = Manifest.load(out)
     except UserError as error:
-        print(f"{error} Making the set again.")
+        settings = _settings_of(_json(out / "manifest.json"))
+        added = [name for name, _ in settings["saliency"][len(plan.settings["saliency"]) :]] if settings else []
+        again = f", without {', '.join(added)}: data_prep.add_map adds maps anew" if added else ""
+        print(f"{error}\nmaking the set again{again}")
         # All shards, not only the plan's: maps that were added later go with the pictures they belong to.
         for path in (out / "manifest.json", *(out / name for name in TABLES), *out.glob("*-of-*")):
             path.unlink(missing_ok=True)

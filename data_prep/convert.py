@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.compaction import TABLES
+from data_prep.compaction import TABLES, exclusive
 from data_prep.shards import described, whole_shards
 from saliency_keras.console import UserError, progress
 from saliency_keras.data.manifest import CODECS, Manifest, Shard, Split, shard_name, shard_suffix
@@ -30,7 +30,7 @@ def convert(source, out, codec):
         codec: `"raw"`, `"jpeg"` or `"npy"`.
 
     Returns:
-        The new set's `Manifest`. Its means are those of the source, which `jpeg` keeps to about a thousandth.
+        The new set's `Manifest`. Its means are those of the source's pixels, which `jpeg` keeps to about a thousandth.
 
     Raises:
         UserError: If the source is damaged or has that codec already, or the folder is not free.
@@ -41,16 +41,24 @@ def convert(source, out, codec):
         raise UserError(f"the codec must be {', '.join(CODECS[:-1])} or {CODECS[-1]}; received {codec!r}.")
     if codec == manifest.codec:
         raise UserError(f"{source} has the codec {codec} already; copy the folder.")
+    if (out / "manifest.json").is_file():
+        there = Manifest.load(out)
+        if (there.codec, there.source, there.map_names) == (codec, manifest.source, manifest.map_names):
+            print(f"{out} is already there and finished: nothing to do.")
+            return there
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is not empty; choose another folder.")
     manifest.check_sums()
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}.incomplete")
-    unfinished.mkdir(parents=True)
-    try:
-        _write(manifest, unfinished, codec)
-        os.replace(unfinished, out)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished = out.with_name(f".{out.name}.incomplete")
+    unfinished.mkdir(parents=True, exist_ok=True)
+    with exclusive(unfinished):
+        try:
+            for path in unfinished.iterdir():  # what a killed run has left
+                path.unlink()
+            _write(manifest, unfinished, codec)
+            os.replace(unfinished, out)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
     return Manifest.load(out)
 
 
@@ -58,6 +66,7 @@ def _write(manifest, folder, codec):
     further = manifest.map_names[1:]
     written = {split: [] for split in manifest.splits}
     total = sum(split.records for split in manifest.splits.values())
+    sums = np.zeros(4 + len(further), np.int64)  # of red, green, blue and each map, over the pictures of train
     with progress(total=total, label=f"to {codec}") as bar:
         for split, content in manifest.splits.items():
             pictures = Records(manifest, split)
@@ -68,16 +77,23 @@ def _write(manifest, folder, codec):
                     for name in (None, *further)
                 ]
                 places = np.arange(pictures.first[number], pictures.first[number + 1])
-                _write_shard([folder / name for name in names], codec, pictures, maps, places, bar)
+                of_shard = _write_shard([folder / name for name in names], codec, pictures, maps, places, bar)
+                sums += of_shard if split == "train" else 0
                 written[split].append([Shard(**described(folder / name, len(places))) for name in names])
     columns = {split: list(zip(*rows, strict=True)) for split, rows in written.items()}
+    means = [*manifest.mean_rgb, *(one.mean for one in manifest.maps)]
+    if manifest.codec == "jpeg":  # the manifest has the means of what was compressed
+        means = (sums / (255 * manifest.splits["train"].records * manifest.side**2)).tolist()
     dataclasses.replace(
         manifest,
+        mean_rgb=tuple(means[:3]),
         codec=codec,
         splits={split: Split(columns[split][0], content.per_class) for split, content in manifest.splits.items()},
         maps=tuple(
-            dataclasses.replace(one, shards={split: columns[split][number] for split in columns} if number else {})
-            for number, one in enumerate(manifest.maps)
+            dataclasses.replace(
+                one, mean=mean, shards={split: columns[split][number] for split in columns} if number else {}
+            )
+            for number, (one, mean) in enumerate(zip(manifest.maps, means[3:], strict=True))
         ),
         libraries={**manifest.libraries, "numpy": importlib.metadata.version("numpy")},
     ).save(folder)
@@ -87,7 +103,8 @@ def _write(manifest, folder, codec):
 
 
 def _write_shard(paths, codec, pictures, maps, places, bar):
-    """Writes the records of one shard and of its side shards."""
+    """Writes the records of one shard and of its side shards; returns the sums of red, green, blue and each map."""
+    sums = np.zeros(4 + len(maps), np.int64)
     ids, side = pictures.ids(places), pictures.side
     dtype = record_dtype(side, max(len(identifier.encode()) for identifier in ids))
     described_as = [dtype] + [("u1", (side, side))] * len(maps)
@@ -96,7 +113,10 @@ def _write_shard(paths, codec, pictures, maps, places, bar):
         for words, label, identifier in rows:
             rgbs = words.view(np.uint8).reshape(side, side, 4)
             writer.write(encode_record(codec, rgbs[..., :3], rgbs[..., 3], label, identifier, dtype))
+            sums[:4] += rgbs.reshape(-1, 4).sum(axis=0, dtype=np.int64)
             bar.update()
-        for side_writer, one in zip(side_writers, maps, strict=True):
+        for number, (side_writer, one) in enumerate(zip(side_writers, maps, strict=True), 4):
             for saliency in one.maps(places):
                 side_writer.write(encode_side_record(codec, saliency))
+                sums[number] += saliency.sum(dtype=np.int64)
+    return sums

@@ -27,6 +27,10 @@ def run(main):
         main()
     except UserError as error:
         sentence = str(error)
+    except ModuleNotFoundError as error:
+        if error.name not in BACKENDS:
+            raise
+        sentence = NO_BACKEND.format(error.name)
     except BrokenPipeError:
         # The reader of our output (`| head`) is gone: not an error, but nothing more can be printed either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -86,6 +90,13 @@ def _closed_standard_error():
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+BACKENDS = ("tensorflow", "jax", "torch")
+NO_BACKEND = (
+    "Keras is to run on {}, which is not installed; install it, or name a backend that is: KERAS_BACKEND=tensorflow, "
+    "jax or torch."
+)
 
 
 def progress(iterable=None, total=None, label="", unit="picture"):

@@ -49,3 +49,16 @@ def test_unknown_option_ends_with_code_2(module):
     done = subprocess.run([sys.executable, "-m", module, "--nonsense"], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_a_backend_that_is_not_installed_is_told_in_a_sentence(backend):
+    script = (
+        f"import sys; sys.modules[{backend!r}] = None\n"
+        "from saliency_keras import console\n"
+        f"console.run(lambda: __import__({backend!r}))"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"error: Keras is to run on {backend}, which is not installed")
+    assert ended.stderr.count("\n") == 1

@@ -132,25 +132,32 @@ class Manifest:
         used = tuple(one for one in self.maps if one is self.maps[0] or one.name == map_name)
         return hashlib.sha256(dataclasses.replace(self, maps=used).to_json().encode()).hexdigest()
 
-    def check_sums(self):
-        """Refuses a set one of whose shards has another sha256 than the manifest says; reads every byte once."""
-        shards = self._every_shard()
-        with progress(total=sum(shard.bytes for shard in shards), label="checking", unit="byte") as bar:
-            for shard in shards:
+    def check_sums(self, but=None):
+        """Refuses a set one of whose shards has another sha256 than the manifest says; reads every byte once.
+
+        Args:
+            but: Name of a further map that is not looked at.
+        """
+        shards = self._every_shard(but)
+        with progress(total=sum(shard.bytes for shard, _ in shards), label="checking", unit="byte") as bar:
+            for shard, command in shards:
                 digest = hashlib.sha256()
                 with open(self.folder / shard.file, "rb") as file:
                     while block := file.read(1 << 20):
                         digest.update(block)
                         bar.update(len(block))
                 if digest.hexdigest() != shard.sha256:
-                    raise UserError(f"the shard {self.folder / shard.file} is damaged; run data_prep.compact again.")
+                    raise UserError(
+                        f"the shard {self.folder / shard.file} is damaged; remove it and run {command} again."
+                    )
 
     @classmethod
-    def load(cls, folder):
+    def load(cls, folder, but=None):
         """Reads the manifest of `folder` and checks that the shards are there and have the right size.
 
         Args:
             folder: Folder of a compact data set.
+            but: Name of a further map whose side shards are not looked at.
 
         Returns:
             The `Manifest`.
@@ -184,7 +191,7 @@ class Manifest:
             manifest = cls._from_fields(fields, folder)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UserError(f"{path} is damaged: {type(error).__name__} at {error}.") from None
-        manifest.check_sizes()
+        manifest.check_sizes(but)
         return manifest
 
     @classmethod
@@ -232,21 +239,26 @@ class Manifest:
                     raise ValueError(f"the side shards of the map {one.name}")
         return manifest
 
-    def check_sizes(self):
-        """Refuses a set one of whose shards is missing or has another size than the manifest says."""
-        for shard in self._every_shard():
+    def check_sizes(self, but=None):
+        """Refuses a set one of whose shards is missing or has another size than the manifest says; `but` as above."""
+        for shard, command in self._every_shard(but):
             path = self.folder / shard.file
             if not path.is_file():
-                raise UserError(f"the shard {path} is missing; run data_prep.compact again.")
+                raise UserError(f"the shard {path} is missing; run {command} again.")
             if path.stat().st_size != shard.bytes:
                 raise UserError(
                     f"the shard {path} has {path.stat().st_size} bytes, the manifest says {shard.bytes}; "
-                    "run data_prep.compact again."
+                    f"run {command} again."
                 )
 
-    def _every_shard(self):
-        pictures = [shard for split in self.splits.values() for shard in split.shards]
-        return pictures + [shard for one in self.maps for shards in one.shards.values() for shard in shards]
+    def _every_shard(self, but=None):
+        """Each shard with the command that makes it anew; a map that `data_prep.compact` made may be made by both."""
+        shards = [(shard, "data_prep.compact") for split in self.splits.values() for shard in split.shards]
+        for one in self.maps[1:]:
+            if one.name != but:
+                command = f"data_prep.add_map for the map {one.name}"
+                shards += [(shard, command) for of_split in one.shards.values() for shard in of_split]
+        return shards
 
 
 def _plain(name):

@@ -147,6 +147,23 @@ def test_the_same_map_again_is_nothing_to_do(small, monkeypatch, capsys):
     assert "nothing to do" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("harm", ["flip", "cut", "remove"])
+def test_a_damaged_map_is_named_with_its_command_which_mends_it(small, harm):
+    folder = small[0].folder
+    add_map(folder, "center", workers=0)
+    path = Manifest.load(folder).shard_files("val", "center")[0]
+    content = path.read_bytes()
+    if harm == "remove":
+        path.unlink()
+    else:
+        path.write_bytes(content[:-1] + (bytes([content[-1] ^ 1]) if harm == "flip" else b""))
+    with pytest.raises(UserError, match=r"run data_prep\.add_map for the map center again"):
+        Manifest.load(folder).check_sums()
+    manifest, _ = add_map(folder, "center", workers=0)
+    manifest.check_sums()
+    assert manifest.shard_files("val", "center")[0].read_bytes() == content
+
+
 def test_a_compacted_set_stays_finished_when_a_map_is_added(tree, tmp_path, capsys):
     from data_prep.sources import FolderSource
 

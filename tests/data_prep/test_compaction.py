@@ -135,6 +135,17 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(tree, tmp_path, monk
         assert contents(out) == whole
 
 
+def test_maps_that_go_with_a_set_that_is_made_again_are_named(tree, tmp_path, capsys):
+    from data_prep.add_map import add_map
+
+    options = {"saliency": ("center",), "side": 32, "workers": 0}
+    compaction.compact(FolderSource(tree), tmp_path / "set", **options)
+    add_map(tmp_path / "set", "uniform", workers=0)
+    Manifest.load(tmp_path / "set").shard_files("val")[0].unlink()
+    assert compaction.compact(FolderSource(tree), tmp_path / "set", **options).map_names == ("center",)
+    assert "making the set again, without uniform: data_prep.add_map adds maps anew" in capsys.readouterr().out
+
+
 def test_a_finished_set_is_left_alone_and_a_damaged_one_made_again(tree, tmp_path, monkeypatch, capsys):
     out = tmp_path / "set"
     compact(tree, out)

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from data_prep import compact
+from data_prep.compaction import PLAN
 from data_prep.convert import convert
+from data_prep.verify import check_records
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.shards import Records
@@ -60,6 +62,34 @@ def test_jpeg_set_has_nearly_the_same_pixels(raw, tmp_path):
     assert 0 < np.abs(before - after).mean() < 3
 
 
+@pytest.mark.parametrize("codec", ["raw", "npy"])
+def test_out_of_jpeg_the_means_are_those_of_the_pixels_that_are_stored(raw, tmp_path, codec):
+    """JPEG moves them by more than `verify` allows for pixels that are stored as they are."""
+    jpeg = convert(raw[0].folder, tmp_path / "jpeg", "jpeg")
+    made = convert(jpeg.folder, tmp_path / "again", codec)
+    check_records(made)
+    words = np.stack([one.copy() for one in Records(made, "train").words(np.arange(24))])
+    means = words.view(np.uint8).reshape(-1, 4).mean(axis=0) / 255
+    np.testing.assert_allclose([*made.mean_rgb, made.maps[0].mean], means, rtol=1e-12)
+    others = np.stack(list(Records(made, "train", "other").maps(np.arange(24))))
+    assert made.maps[1].mean == pytest.approx(others.mean() / 255, rel=1e-12)
+
+
+def test_killed_and_run_again_nothing_is_left_beside_the_set(raw, tmp_path):
+    (tmp_path / ".npy.incomplete").mkdir()
+    (tmp_path / ".npy.incomplete" / "train-00000-of-00003.npy").write_bytes(b"half")
+    convert(raw[0].folder, tmp_path / "npy", "npy").check_sums()
+    assert {path.name for path in tmp_path.iterdir()} == {"raw", "npy"}
+
+
+def test_the_same_conversion_again_is_nothing_to_do(raw, tmp_path, capsys):
+    first = convert(raw[0].folder, tmp_path / "npy", "npy")
+    before = contents(first.folder)
+    assert convert(raw[0].folder, tmp_path / "npy", "npy") == first
+    assert "nothing to do" in capsys.readouterr().out
+    assert contents(first.folder) == before
+
+
 @pytest.mark.parametrize(
     ("codec", "out", "sentence"),
     [
@@ -91,6 +121,13 @@ def test_command_converts_and_refuses_what_only_pictures_can_give(raw, tmp_path,
     assert Manifest.load(tmp_path / "npy").codec == "npy"
     with pytest.raises(UserError, match="only --codec can be chosen"):
         compact.main([str(raw[0].folder), str(tmp_path / "small"), "--codec", "npy", "--side", "32"])
+
+
+def test_an_unfinished_set_is_not_taken_for_an_image_folder(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / PLAN).write_text("{}")
+    with pytest.raises(UserError, match="unfinished compact data set"):
+        compact.main([str(tmp_path / "set"), str(tmp_path / "npy"), "--codec", "npy"])
 
 
 def test_pictures_are_compacted_to_npy(tree, tmp_path):
