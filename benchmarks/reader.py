@@ -129,6 +129,7 @@ def ours(folder, batch):
     words = array["rgbs"].view("<u4")[..., 0]
 
     def bare(epoch):
+        """Crops of words, shuffled and mirrored, with picture and map left together."""
         random = np.random.default_rng(epoch)
         order = random.permutation(len(words))
         for first in range(0, len(words) - batch + 1, batch):
@@ -149,6 +150,7 @@ def keras_pipelines(folder, batch):
     import tensorflow as tf
 
     def pictures(kind, color_mode, seed):
+        """The pictures or the maps, one by one."""
         return keras.utils.image_dataset_from_directory(
             folder / kind,
             color_mode=color_mode,

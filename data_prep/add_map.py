@@ -77,7 +77,7 @@ def add_map(folder, saliency, name=None, workers=None):
         UserError: If the set, the predictor, the name or the free space does not fit.
         OSError: If the folder cannot be written. A later run goes on from the side shards that are finished.
     """
-    from data_prep.compaction import described_predictor, exclusive, remove_leftovers
+    from data_prep.compaction import described_predictor, exclusive
     from data_prep.shards import check_map_name
     from saliency_keras.data.manifest import Manifest, SaliencyMap
     from saliency_keras.saliency import predictor
@@ -104,7 +104,6 @@ def add_map(folder, saliency, name=None, workers=None):
             _clear_up(folder, manifest)
             print(f"{folder} has this map already: nothing to do.")
             return manifest, name
-        remove_leftovers(folder)
         manifest.check_sums(but=name)
         tasks = _tasks(manifest, name)
         _check_space(manifest)
@@ -200,7 +199,6 @@ def _check_space(manifest):
 
 def _write_shards(manifest, tasks, maker, plan, workers):
     """Writes the side shards that are not finished and returns the results of all, in the tasks' order."""
-    from data_prep.compaction import remove_leftovers
     from data_prep.workers import cores, in_workers
 
     results = {number: _finished(manifest.folder, task, plan) for number, task in enumerate(tasks)}
@@ -214,11 +212,7 @@ def _write_shards(manifest, tasks, maker, plan, workers):
             for number, task in todo.items():
                 results[number] = work(task, advance=lambda read, skipped: bar.update(read))
         elif todo:
-            try:
-                results |= in_workers(work, todo, cores() if workers is None else workers, bar)
-            except BaseException:
-                remove_leftovers(manifest.folder)
-                raise
+            results |= in_workers(work, todo, cores() if workers is None else workers, bar)
     return list(results.values())
 
 
@@ -243,10 +237,7 @@ def _by_split(tasks, results):
 
 
 def _clear_up(folder, manifest):
-    """Removes shards that the manifest does not name, results, and what killed processes left half written."""
-    from data_prep.compaction import remove_leftovers
-
-    remove_leftovers(folder)
+    """Removes shards that the manifest does not name, and results."""
     named = {shard.file for split in manifest.splits.values() for shard in split.shards}
     named |= {shard.file for one in manifest.maps for shards in one.shards.values() for shard in shards}
     for path in folder.glob("*-of-*"):

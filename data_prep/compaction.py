@@ -108,7 +108,6 @@ def compact(
         if (out / "manifest.json").exists() and (manifest := _finished(out, plan)):
             print(f"{out} is already there and finished: nothing to do.")
             return manifest
-        remove_leftovers(out)
         _check_space(out, plan)
         with whole_file(out / PLAN, "w", encoding="utf-8") as file:
             json.dump({"plan": plan.digest, "libraries": versions(), "settings": plan.settings}, file)
@@ -220,14 +219,21 @@ def _claimed(out, plan):
 
 @contextlib.contextmanager
 def exclusive(out):
-    """Keeps other runs that write out of a folder until the block ends."""
+    """Keeps other runs that write out of a folder until the block ends.
+
+    What killed processes have left half written there is removed when it begins and, however it ends, when it ends.
+    """
     handle = os.open(out, os.O_RDONLY)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"another run is writing {out} just now; wait for it or choose another folder.") from None
-        yield
+        try:
+            _remove_leftovers(out)
+            yield
+        finally:
+            _remove_leftovers(out)
     finally:
         os.close(handle)
 
@@ -312,7 +318,7 @@ def _finished(out, plan):
     return manifest
 
 
-def remove_leftovers(out):
+def _remove_leftovers(out):
     """Removes what killed processes left half written in a folder."""
     for path in out.glob(".*.incomplete"):
         if path.is_dir():
@@ -324,7 +330,6 @@ def remove_leftovers(out):
 def _clear_up(out, plan):
     for task in plan.tasks:
         (out / task.results_file).unlink(missing_ok=True)
-    remove_leftovers(out)
     (out / PLAN).unlink(missing_ok=True)
 
 
@@ -377,11 +382,7 @@ def _write_shards(plan, out, do_tasks):
                 )
         elif todo:
             work = functools.partial(sharding.write_shard, folder=out, source=plan.source, predictors=plan.predictors)
-            try:
-                results |= do_tasks(work, todo, bar=bar)
-            except BaseException:
-                remove_leftovers(out)
-                raise
+            results |= do_tasks(work, todo, bar=bar)
     seconds = time.monotonic() - started
     print(f"{pictures:,} pictures in {seconds:.0f} s, {pictures / max(seconds, 1e-9):.0f} pictures/s")
     return list(results.values())
@@ -400,7 +401,6 @@ def _finish(out, plan, results):
     if boxes:
         _write_table(out / "boxes.csv", ("split", "id", "xmin", "ymin", "xmax", "ymax"), boxes)
     manifest = _manifest(plan, results)
-    remove_leftovers(out)
     manifest.save(out)
     _clear_up(out, plan)
     return Manifest.load(out)
