@@ -12,6 +12,7 @@ from pathlib import Path
 from saliency_keras.console import UserError, run
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import EXPERIMENTS, experiment
+from saliency_keras.experiments.tables import Row
 from saliency_keras.training.start import check_kind, check_start
 from saliency_keras.training.tensorboard import check_tensorboard
 
@@ -105,8 +106,7 @@ def _figures(summary):
 
 def default_out(name, maps, seed):
     """Where a run goes that is not told: `runs/fanin3`, `runs/fanin3-shuffled-seed1`."""
-    maps = "" if maps == "own" else "-" + maps.replace(":", "-")
-    return Path("runs") / (name + maps + (f"-seed{seed}" if seed else ""))
+    return Path("runs") / (Row(name, maps).name + (f"-seed{seed}" if seed else ""))
 
 
 def _print_experiments():
