@@ -79,11 +79,11 @@ def add_map(folder, saliency, name=None, workers=None):
     """
     from data_prep.compaction import described_predictor, exclusive
     from data_prep.shards import check_map_name
+    from data_prep.workers import check_workers
     from saliency_keras.data.manifest import Manifest, SaliencyMap
     from saliency_keras.saliency import predictor
 
-    if workers is not None and workers < 0:
-        raise UserError(f"the number of workers must be 0 or more; received {workers}.")
+    check_workers(workers)
     if name is not None:
         check_map_name(name)
     folder, maker = Path(folder), predictor(saliency)
@@ -199,7 +199,7 @@ def _check_space(manifest):
 
 def _write_shards(manifest, tasks, maker, plan, workers):
     """Writes the side shards that are not finished and returns the results of all, in the tasks' order."""
-    from data_prep.workers import cores, in_workers
+    from data_prep.workers import in_workers
 
     results = {number: _finished(manifest.folder, task, plan) for number, task in enumerate(tasks)}
     todo = {number: tasks[number] for number, found in results.items() if found is None}
@@ -208,11 +208,8 @@ def _write_shards(manifest, tasks, maker, plan, workers):
     work = functools.partial(write_side_shard, manifest=manifest, maker=maker, plan=plan)
     pictures = sum(manifest.splits[task.split].shards[task.number].records for task in todo.values())
     with progress(total=pictures, label="predicting") as bar:
-        if workers == 0:
-            for number, task in todo.items():
-                results[number] = work(task, advance=lambda read, skipped: bar.update(read))
-        elif todo:
-            results |= in_workers(work, todo, cores() if workers is None else workers, bar)
+        if todo:
+            results |= in_workers(work, todo, workers, bar)
     return list(results.values())
 
 

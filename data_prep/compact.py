@@ -74,9 +74,10 @@ def print_set(manifest):
     for name, split in manifest.splits.items():
         classes = sum(n > 0 for n in split.per_class)
         print(f"{name}: {split.records:,} pictures of {classes} classes in {len(split.shards)} shards")
-    with open(manifest.folder / "skipped.csv", newline="", encoding="utf-8") as file:
-        skipped = sum(1 for _ in csv.reader(file)) - 1
-    print(f"skipped: {skipped:,} pictures that cannot be read" + (" (see skipped.csv)" if skipped else ""))
+    if (skipped_csv := manifest.folder / "skipped.csv").is_file():
+        with open(skipped_csv, newline="", encoding="utf-8") as file:
+            skipped = sum(1 for _ in csv.reader(file)) - 1
+        print(f"skipped: {skipped:,} pictures that cannot be read" + (" (see skipped.csv)" if skipped else ""))
     if (manifest.folder / "boxes.csv").is_file():
         print("the source's boxes, as shares of the stored pictures, are in boxes.csv")
     print(f"the data set is in {manifest.folder}")
@@ -100,7 +101,7 @@ def _convert(options):
 def _parse(arguments):
     parser = options_parser("python -m data_prep.compact", "Turns pictures into a compact data set with their maps.")
     parser.epilog = "SOURCE may be a finished compact data set: it is then written anew in another --codec."
-    parser.add_argument("--workers", type=_positive, help="worker processes (default: one per core)")
+    parser.add_argument("--workers", type=int, help="worker processes, 0 for none (default: one per core)")
     return parser.parse_args(arguments)
 
 
@@ -133,13 +134,6 @@ def _named_folder(text):
     if not name or not folder:
         raise argparse.ArgumentTypeError(f"must be NAME=DIR; received {text}")
     return name, folder
-
-
-def _positive(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more; received {text}")
-    return number
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from data_prep import shards as sharding
 from data_prep.sources import UnusableMap
-from data_prep.workers import cores, in_workers
+from data_prep.workers import check_workers, in_workers
 from saliency_keras.console import UserError, progress, whole_file
 from saliency_keras.data.manifest import CODECS, SPLITS, Manifest, SaliencyMap, Shard, Split
 from saliency_keras.saliency import predictor
@@ -102,6 +102,7 @@ def compact(
         UserError: If an argument, the source, the folder or the free space does not fit.
         OSError: If the folder cannot be written. A later run goes on from the shards that are finished.
     """
+    check_workers(workers)
     out = Path(out)
     plan = make_plan(source, saliency, side, codec, shards, limit, seed)
     with _claimed(out, plan):
@@ -112,8 +113,7 @@ def compact(
         with whole_file(out / PLAN, "w", encoding="utf-8") as file:
             json.dump({"plan": plan.digest, "libraries": versions(), "settings": plan.settings}, file)
         try:
-            do_tasks = do_tasks or functools.partial(in_workers, workers=cores() if workers is None else workers)
-            results = _write_shards(plan, out, None if workers == 0 else do_tasks)
+            results = _write_shards(plan, out, do_tasks or functools.partial(in_workers, workers=workers))
         except UnusableMap:
             # Mended maps are other maps: nothing that is here could be part of their set.
             shutil.rmtree(out)
@@ -255,9 +255,14 @@ def _check_ours(out, plan):
                 "use those, choose another folder or delete it."
             )
     elif (out / "manifest.json").is_file():
-        found = _json(out / "manifest.json")
-        if found.get("source", {}).get("plan") != plan.digest:
-            differing = _differing(_settings_of(found), plan)
+        settings = _settings_of(found := _json(out / "manifest.json"))
+        if settings is None:
+            raise UserError(
+                f"{out / 'manifest.json'} is damaged, so that nobody can say what set this is; "
+                f"choose another folder or delete {out}."
+            )
+        if found["source"].get("plan") != plan.digest:
+            differing = _differing(settings, plan)
             raise UserError(f"{out} is a data set with {differing}; choose another folder or delete it.")
     elif any(not path.name.endswith(".incomplete") for path in out.iterdir()):
         raise UserError(f"{out} is not empty and holds no data set of ours; choose another folder.")
@@ -375,12 +380,7 @@ def _write_shards(plan, out, do_tasks):
     pictures = sum(len(task.pictures) for task in todo.values())
     started = time.monotonic()
     with progress(total=pictures, label="compacting") as bar:
-        if do_tasks is None:
-            for number, task in todo.items():
-                results[number] = sharding.write_shard(
-                    task, out, plan.source, plan.predictors, lambda read, skipped: bar.update(read + skipped)
-                )
-        elif todo:
+        if todo:
             work = functools.partial(sharding.write_shard, folder=out, source=plan.source, predictors=plan.predictors)
             results |= do_tasks(work, todo, bar=bar)
     seconds = time.monotonic() - started

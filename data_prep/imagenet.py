@@ -149,7 +149,8 @@ class ImagenetSource(Source):
             with tarfile.open(path) as tar:
                 return tar.extractfile(f"{DEVKIT}/data/{name}").read()
         except (tarfile.TarError, KeyError, EOFError, OSError, AttributeError) as error:
-            raise UserError(f"{path} is damaged or no devkit: {error}.") from None
+            reason = str(error).splitlines()[0].rstrip(":")  # tarfile tells of every kind of compression it tried
+            raise UserError(f"{path} is damaged or no devkit: {reason}.") from None
 
 
 def _members(path, offset=0):

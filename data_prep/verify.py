@@ -42,7 +42,7 @@ def main(arguments=None):
 
     out = options.out.resolve()
     sheet = options.sheet or out.with_name(f"{out.name}-contact_sheet.png")
-    style.check_suffix(sheet)
+    style.check_path(sheet)
     if out in sheet.resolve().parents:
         raise UserError(f"{sheet} lies in the data set; draw the contact sheet (--sheet FILE) elsewhere.")
     manifest = Manifest.load(options.out)

@@ -20,6 +20,12 @@ def cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
+def check_workers(number):
+    """Refuses a number of worker processes that is none; `None`, one per core, is fine."""
+    if number is not None and number < 0:
+        raise UserError(f"the number of workers must be 0 or more; received {number}.")
+
+
 def in_workers(work, todo, workers, bar):
     """Does tasks in worker processes.
 
@@ -27,7 +33,8 @@ def in_workers(work, todo, workers, bar):
         work: Function that can be pickled, called as `work(task, advance=advance)`; it calls `advance` with the
             numbers of pictures read and skipped since the last call.
         todo: Tasks by number.
-        workers: Number of processes; no more than there are tasks are started.
+        workers: Number of processes, or `None` for one per core; no more than there are tasks are started. With 0 the
+            tasks are done in this process, one after the other.
         bar: Progress bar that is moved.
 
     Returns:
@@ -36,6 +43,9 @@ def in_workers(work, todo, workers, bar):
     Raises:
         UserError: If a worker was killed. Whatever `work` raises is raised here; all workers are gone then.
     """
+    if workers == 0:
+        return {number: work(task, advance=lambda *counts: bar.update(sum(counts))) for number, task in todo.items()}
+    workers = cores() if workers is None else workers
     context = multiprocessing.get_context("spawn")
     # One cell a task, written by one worker only: no lock that a killed worker could take along.
     read, skipped = (context.RawArray("q", max(todo) + 1) for _ in range(2))

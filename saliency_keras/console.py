@@ -24,6 +24,7 @@ def run(main):
     """
     quiet_tensorflow()
     try:
+        check_backend()
         main()
     except UserError as error:
         sentence = str(error)
@@ -90,6 +91,12 @@ def _closed_standard_error():
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def check_backend():
+    """Refuses a `KERAS_BACKEND` that Keras does not know, before it is asked for."""
+    if (name := os.environ.get("KERAS_BACKEND")) and name not in BACKENDS:
+        raise UserError(f"KERAS_BACKEND is one of {', '.join(BACKENDS)}. Received: {name}")
 
 
 BACKENDS = ("tensorflow", "jax", "torch")

@@ -24,7 +24,7 @@ def main(arguments=None):
     from saliency_keras.figures import curves, style
     from saliency_keras.training.runs import Run
 
-    style.check_suffix(options.out)
+    style.check_path(options.out)
     runs = [Run.load(folder) for folder in options.runs]
     one = len(runs) == 1
     figure = curves.run_figure(runs[0].config, runs[0].history) if one else curves.comparison_figure(runs)

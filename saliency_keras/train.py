@@ -66,6 +66,8 @@ def main(arguments=None):
         if options.epochs < 1:
             raise UserError(f"--epochs must be at least 1. Received: {options.epochs}")
         chosen = chosen.with_epochs(options.epochs)
+    if options.devices < 1:
+        raise UserError(f"--devices must be at least 1. Received: {options.devices}")
     if options.batch is not None:
         chosen = chosen.replace(batch=options.batch)
     chosen = chosen.with_settings(options.set)

@@ -62,3 +62,10 @@ def test_a_backend_that_is_not_installed_is_told_in_a_sentence(backend):
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"error: Keras is to run on {backend}, which is not installed")
     assert ended.stderr.count("\n") == 1
+
+
+def test_a_backend_that_keras_does_not_know_is_told_in_a_sentence():
+    words = [sys.executable, "-m", "saliency_keras.train", "rgb"]
+    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "KERAS_BACKEND": "jaxx"})
+    assert ended.returncode == 2
+    assert ended.stderr == "error: KERAS_BACKEND is one of tensorflow, jax, torch. Received: jaxx\n"

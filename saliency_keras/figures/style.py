@@ -78,10 +78,12 @@ def shortened(text, letters):
     return text if len(text) <= letters else f"{text[: letters - end - 1]}…{text[-end:]}"
 
 
-def check_suffix(path):
-    """Refuses, before any work is done, a figure's name that does not say its format."""
+def check_path(path):
+    """Refuses, before any work is done, a figure's name that does not say its format, or a folder that is not there."""
     if Path(path).suffix.lower() not in SUFFIXES:
         raise UserError(f"a figure's name must end in one of {', '.join(SUFFIXES)}. Received: {path}")
+    if not Path(path).resolve().parent.is_dir():
+        raise UserError(f"there is no folder {Path(path).parent} to put the figure in.")
 
 
 def save(figure, path):
@@ -94,7 +96,7 @@ def save(figure, path):
     Raises:
         UserError: If the name ends otherwise.
     """
-    check_suffix(path)
+    check_path(path)
     with whole_file(path) as file:
         write(figure, file, Path(path).suffix.lower()[1:])
 

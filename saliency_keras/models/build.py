@@ -1,6 +1,7 @@
 """From an experiment's words to a Keras model: pixels in, logits or a map out."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import keras
@@ -60,7 +61,7 @@ def build(network, arguments, side, classes, mean=None):
         logits = NETWORKS[network](*scaled_inputs, classes, layer, **own)
     except ValueError as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"the network {network} cannot be built at {side} px with {arguments}: {reason}") from None
+        raise UserError(f"the network {network} cannot be built at {side} px{_given(arguments)}: {reason}") from None
     inputs = {"image": image, "saliency": saliency} if uses_saliency(network, arguments) else {"image": image}
     return keras.Model(inputs, logits, name=network)
 
@@ -96,10 +97,16 @@ def build_saliency(network, arguments, weights=""):
     except UserError:
         raise
     except ValueError as error:
-        raise UserError(f"the network {network} cannot be built with {arguments}: {error}") from None
+        raise UserError(f"the network {network} cannot be built{_given(arguments)}: {error}") from None
     if network == "salicon" and weights:
         copy_vgg16(classifier_features("VGG16", weights), model)
     return model
+
+
+def _given(arguments):
+    """A network's arguments as `--set` takes them, for a sentence."""
+    words = ", ".join(f"{name}={json.dumps(value)}" for name, value in arguments.items())
+    return f" with {words}" if words else ""
 
 
 def uses_saliency(network, arguments):

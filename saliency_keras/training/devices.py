@@ -34,8 +34,6 @@ def check_devices(number, one_machine=False):
         UserError: If there are fewer, or the backend cannot do it.
     """
     backend = keras.backend.backend()
-    if number < 1:
-        raise UserError(f"--devices must be at least 1. Received: {number}")
     if several := os.environ.get(PROCESSES, "1") != "1":
         if backend != "jax":
             raise UserError(

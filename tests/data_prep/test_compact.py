@@ -40,6 +40,7 @@ def test_command_makes_a_set_and_says_what_is_in_it(tree, tmp_path, capsys):
         (["pictures", "set", "--side", "300"], "16 to 256"),
         (["pictures", "set", "--side", "0"], "16 to 256"),
         (["pictures", "set", "--codec", "gif"], "raw, jpeg or npy"),
+        (["pictures", "set", "--workers", "-1"], "workers must be 0 or more"),
         (["pictures", "pictures/train"], "no data set of ours"),
         (["pictures", "pictures/train/cat/000.png/set"], "Not a directory"),
     ],

@@ -115,11 +115,11 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(tree, tmp_path, monk
         out = tmp_path / f"stopped{stop_at}"
         written = []
 
-        def stopping(task, *rest, stop_at=stop_at, written=written):
+        def stopping(task, stop_at=stop_at, written=written, **rest):
             if len(written) == stop_at:
                 raise KeyboardInterrupt
             written.append(task)
-            return write_shard(task, *rest)
+            return write_shard(task, **rest)
 
         monkeypatch.setattr(shards, "write_shard", stopping)
         with pytest.raises(KeyboardInterrupt):
@@ -128,7 +128,7 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(tree, tmp_path, monk
         (out / ".train-00005-of-00006.tfrecord.17.incomplete").write_bytes(b"left by a killed worker")
         redone = []
         monkeypatch.setattr(
-            shards, "write_shard", lambda task, *rest, r=redone: r.append(task) or write_shard(task, *rest)
+            shards, "write_shard", lambda task, r=redone, **rest: r.append(task) or write_shard(task, **rest)
         )
         compact(tree, out, shards=6)
         assert not {task.files[0] for task in redone} & {task.files[0] for task in written}
@@ -144,6 +144,16 @@ def test_maps_that_go_with_a_set_that_is_made_again_are_named(tree, tmp_path, ca
     Manifest.load(tmp_path / "set").shard_files("val")[0].unlink()
     assert compaction.compact(FolderSource(tree), tmp_path / "set", **options).map_names == ("center",)
     assert "making the set again, without uniform: data_prep.add_map adds maps anew" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"source": {}}'])
+def test_a_set_with_a_damaged_manifest_is_told_as_that_and_left_alone(tree, tmp_path, content):
+    compact(tree, tmp_path / "set")
+    (tmp_path / "set" / "manifest.json").write_text(content)
+    before = contents(tmp_path / "set")
+    with pytest.raises(UserError, match=r"manifest\.json is damaged.*choose another folder or delete"):
+        compact(tree, tmp_path / "set")
+    assert contents(tmp_path / "set") == before
 
 
 def test_a_finished_set_is_left_alone_and_a_damaged_one_made_again(tree, tmp_path, monkeypatch, capsys):
@@ -187,7 +197,7 @@ def test_a_run_killed_while_clearing_up_is_cleared_up(tree, tmp_path):
 def test_a_folder_of_another_plan_is_refused_finished_or_not(tree, tmp_path, monkeypatch, options, differing):
     compact(tree, tmp_path / "finished")
     with monkeypatch.context() as patched:
-        patched.setattr(shards, "write_shard", lambda *rest: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(shards, "write_shard", lambda *task, **rest: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             compact(tree, tmp_path / "begun")
     for name in ("finished", "begun"):

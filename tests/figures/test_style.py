@@ -31,6 +31,11 @@ def test_a_name_without_a_known_format_is_refused(tmp_path):
         style.save(a_figure("cat"), tmp_path / "figure.txt")
 
 
+def test_a_folder_that_is_not_there_is_refused_before_anything_is_drawn(tmp_path):
+    with pytest.raises(UserError, match="no folder .*nowhere"):
+        style.check_path(tmp_path / "nowhere" / "figure.png")
+
+
 @pytest.mark.parametrize("name", ["price $5 to $9", r"a_b^{c} $\alpha$", "鳥 🐦", "line\nbreak\x00", "<b>&amp;"])
 def test_any_name_can_be_drawn_without_a_warning(tmp_path, name):
     with warnings.catch_warnings():

@@ -228,7 +228,6 @@ def test_a_batch_that_cannot_be_shared_is_refused_with_those_that_can():
 @pytest.mark.parametrize(
     ("number", "backend", "sentence"),
     [
-        (0, "tensorflow", "at least 1"),
         (99, "tensorflow", "more than there are"),
         (2, "torch", "KERAS_BACKEND=tensorflow or jax"),
     ],

@@ -159,12 +159,14 @@ def test_constant_model_scores_chance_on_every_batch_size(data):
         (["rgb", "--resume"], "holds no run to resume"),
         (["rgb", "--init", "nowhere"], "no run folder nowhere"),
         (["rgb", "--epochs", "0"], "at least 1"),
+        (["rgb", "--devices", "0"], "at least 1"),
         (["rgb", "--seed", "-1"], "0 or more"),
         (["rgb", "--maps", "shuffled"], "sees no map"),
         (["fanin2", "--maps", "mine"], "no map named 'mine'"),
         (["rgbs", "--set", "at_input=add"], "one of concatenate, multiply"),
         (["rgb", "--set", "side=227"], "larger --side"),
         (["rgb", "--set", "side=20"], "cannot be built at 20 px"),
+        (["rgb", "--set", "dense_units=-1"], r"with .*dense_units=-1.*: [^\n]+$"),
     ],
 )
 def test_mistake_is_one_sentence_and_writes_nothing(data, tmp_path, words, says):
