@@ -158,4 +158,6 @@ def by_tensorflow(files, workers):
 
 
 if __name__ == "__main__":
-    main()
+    from saliency_keras.console import run
+
+    run(main)

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
 CLASSES, VAL = 1000, 50
 LINKS = 60_000  # of one file; ext4 allows 65,000
 TRAIN_TAR = "ILSVRC2012_img_train.tar"
@@ -44,7 +45,6 @@ def main(arguments=None):
 
 def plan(source):
     """Plans one set and prints what that took."""
-    sys.path.insert(0, str(ROOT))
     from data_prep import open_source
     from data_prep.compaction import make_plan
 
@@ -118,4 +118,6 @@ def tiny():
 
 
 if __name__ == "__main__":
-    main()
+    from saliency_keras.console import run
+
+    run(main)

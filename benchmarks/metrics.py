@@ -139,4 +139,6 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    main()
+    from saliency_keras.console import run
+
+    run(main)

@@ -90,4 +90,6 @@ def pictures_a_second(predict, pictures, rounds):
 
 
 if __name__ == "__main__":
-    main()
+    from saliency_keras.console import run
+
+    run(main)

@@ -177,4 +177,6 @@ def keras_pipelines(folder, batch):
 
 
 if __name__ == "__main__":
-    main()
+    from saliency_keras.console import run
+
+    run(main)

@@ -75,4 +75,6 @@ def measure(folder, options):
 
 
 if __name__ == "__main__":
-    main()
+    from saliency_keras.console import run
+
+    run(main)

@@ -131,7 +131,10 @@ def test_the_first_damaged_shard_is_named_in_one_sentence_with_exit_code_2(copy,
     assert not (tmp_path / "sheet.png").exists()
 
 
-@pytest.mark.parametrize(("sheet", "sentence"), [("set/sheet.png", "lies in the data set"), ("sheet.doc", "must end"), ("no/a.png", "no folder")])
+@pytest.mark.parametrize(
+    ("sheet", "sentence"),
+    [("set/sheet.png", "lies in the data set"), ("sheet.doc", "must end"), ("no/a.png", "no folder")],
+)
 def test_a_contact_sheet_in_the_set_of_unknown_format_or_nowhere_is_refused(copy, monkeypatch, sheet, sentence):
     monkeypatch.chdir(copy.parent)
     with pytest.raises(UserError, match=sentence):

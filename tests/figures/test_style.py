@@ -32,7 +32,7 @@ def test_a_name_without_a_known_format_is_refused(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_refused_before_anything_is_drawn(tmp_path):
-    with pytest.raises(UserError, match="no folder .*nowhere"):
+    with pytest.raises(UserError, match=r"no folder .*nowhere"):
         style.check_path(tmp_path / "nowhere" / "figure.png")
 
 
