@@ -9,12 +9,10 @@ How a shard is written is in `data_prep.shards`, what happens to a picture in `s
 import contextlib
 import csv
 import dataclasses
-import fcntl
 import functools
 import hashlib
 import importlib.metadata
 import json
-import os
 import shutil
 import time
 from pathlib import Path
@@ -22,7 +20,7 @@ from pathlib import Path
 from data_prep import shards as sharding
 from data_prep.sources import UnusableMap
 from data_prep.workers import check_workers, in_workers
-from saliency_keras.console import UserError, progress, whole_file
+from saliency_keras.console import UserError, only_process, progress, whole_file
 from saliency_keras.data.manifest import CODECS, SPLITS, Manifest, SaliencyMap, Shard, Split
 from saliency_keras.saliency import predictor
 
@@ -223,19 +221,12 @@ def exclusive(out):
 
     What killed processes have left half written there is removed when it begins and, however it ends, when it ends.
     """
-    handle = os.open(out, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"another run is writing {out} just now; wait for it or choose another folder.") from None
+    with only_process(out):
         try:
             _remove_leftovers(out)
             yield
         finally:
             _remove_leftovers(out)
-    finally:
-        os.close(handle)
 
 
 def _check_ours(out, plan):

@@ -4,6 +4,7 @@ Nothing here imports Keras or TensorFlow, so that `--help` answers at once.
 """
 
 import contextlib
+import fcntl
 import importlib.util
 import os
 import sys
@@ -121,6 +122,28 @@ def progress(iterable=None, total=None, label="", unit="picture"):
     from tqdm import tqdm
 
     return tqdm(iterable, total=total, desc=label, unit=f" {unit}s", disable=not sys.stderr.isatty(), leave=False)
+
+
+@contextlib.contextmanager
+def only_process(folder):
+    """Keeps other processes that ask for it too out of a folder until the block ends, however it ends.
+
+    Args:
+        folder: A folder that is there.
+
+    Raises:
+        UserError: If another process has it.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sentence = f"another process is writing {folder} just now; wait for it or choose another folder."
+            raise UserError(sentence) from None
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager

@@ -15,14 +15,14 @@ ImageNet's weights, a file of weights or `=none`, and run folders.
 """
 
 import argparse
+import textwrap
 from pathlib import Path
 
 from saliency_keras import console
 from saliency_keras.console import UserError
+from saliency_keras.data.few_shot import SHOTS
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments.tables import TABLES, table, with_further_maps
-
-SHOTS = "1,2,3,5,10,15,20,25,30,K"
 
 
 def main(arguments=None):
@@ -31,6 +31,8 @@ def main(arguments=None):
     if options.list:
         for name, one in TABLES.items():
             print(f"{name:25}{one.title}")
+            if one.figures:
+                print(textwrap.fill(", ".join(one.figures), 100, initial_indent=" " * 25, subsequent_indent=" " * 25))
         return
     further = tuple(filter(None, options.maps.split(",")))
     chosen = with_further_maps(table(options.table), further)
@@ -55,10 +57,13 @@ def main(arguments=None):
     runs = plan(chosen, choices)
     finished = sum(run.finished for run in runs)
     print(f"{options.table}: {len(runs)} runs, {finished} finished, {len(runs) - finished} left", flush=True)
-    carry_out(runs, options.precision, keep_models=chosen.kind != "few_shot")
+    missing = carry_out(runs, options.precision, keep_models=chosen.kind != "few_shot")
     folder = options.out / options.table
     print(write_table(chosen, runs, folder, options.fixations))
     print(f"written: {', '.join(str(path) for path in sorted(folder.iterdir()))}")
+    if missing:
+        runs = "; ".join(f"{run}: {sentence.rstrip('.')}" for run, sentence in missing)
+        raise UserError(f"{options.table} lacks what could not be trained: {runs}.")
 
 
 def _check_maps(data, names):
@@ -94,14 +99,16 @@ def _parse(arguments):
     add("--data", metavar="DIR", type=Path, help="compact data set")
     add("--out", metavar="DIR", type=Path, default=Path("reproduction"), help="where runs and tables go (%(default)s)")
     add("--epochs", metavar="N", type=int, help="epochs of the rows; runs they start from are shortened in proportion")
-    add("--repeats", metavar="R", type=int, help="runs of each row, seeds 0, 1, … (default: the table's own)")
+    repeats = "runs of each row, seeds 0, 1, … (default: the table's own)"
+    add("--repeats", "--seeds", metavar="R", type=int, help=repeats)
     add("--only", metavar="NAMES", default="", help="confine it to these experiments and what they are compared with")
     setting = "change a field of all experiments that have it, or of one: EXPERIMENT:KEY=VALUE; repeatable"
     add("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
     further = "controls: names of further maps of the set to be taken apart beside the interleaved one"
     add("--maps", metavar="NAMES", default="", help=further)
     add("--large", metavar="DIR", type=Path, help="compact set that hallucination tables begin on")
-    add("--shots", metavar="K,…", default=SHOTS, help="few-shot: training pictures per class (default: %(default)s)")
+    shots = "few-shot: training pictures per class (default: %(default)s)"
+    add("--shots", metavar="K,…", default=",".join(SHOTS), help=shots)
     add("--fixations", metavar="DIR", type=Path, help="set that hallucination-3 and accuracy-vs-saliency score on")
     add("--backbones", metavar="NAMES", default="ours", help="accuracy-vs-saliency: what to compare (default: ours)")
     limit = "accuracy-vs-saliency: pictures of each split that linear classifiers see at most (default: %(default)s)"

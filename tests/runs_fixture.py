@@ -21,6 +21,7 @@ def write_run(
     pictures=210,
     skill=1.0,
     published=None,
+    side=128,
     data=DIGEST,
     data_folder="compact/imagenette",
     extra=None,
@@ -47,7 +48,7 @@ def write_run(
         "row": "Table 4.1",
         "published": published or {},
         "network": name,
-        "side": 32,
+        "side": side,
         "arguments": {"keep_pool2": False},
         "epochs": epochs,
     }

@@ -115,6 +115,20 @@ def test_other_choices_for_the_same_folder_are_refused(data, reproduced):
         )
 
 
+def test_a_run_that_diverges_is_left_out_and_told_and_the_others_go_on(data, tmp_path):
+    words = ["thesis-4.1", "--data", str(data), "--out", str(tmp_path), "--only", "fanin2", *TINY]
+    with pytest.raises(UserError, match=r"lacks what could not be trained: rgb, .*the loss is not finite"):
+        main([*words, "--set", "rgb:learning_rate=1e30"])
+    assert list(rows_of(tmp_path / "thesis-4.1" / "table.csv")) == ["fanin2"]
+
+
+def test_classes_that_are_too_small_are_told_before_anything_is_trained(data, tmp_path):
+    words = ["hallucination-1", "--data", str(data), "--large", str(data), "--out", str(tmp_path), "--epochs", "1"]
+    with pytest.raises(UserError, match=r"8 pictures in train, and 10 of each"):
+        main([*words, "--shots", "1,10"])
+    assert not list(tmp_path.glob("runs/*"))
+
+
 def test_repeats_are_seeds_and_their_interval_is_over_seeds_from_three_on():
     runs = plan(TABLES["thesis-4.1"], Choices(Path("data"), Path("out"), repeats=3, only=("fanin3",)))
     names = ["fanin3", "rgb", "fanin3-seed1", "rgb-seed1", "fanin3-seed2", "rgb-seed2"]
@@ -124,8 +138,21 @@ def test_repeats_are_seeds_and_their_interval_is_over_seeds_from_three_on():
 
 def test_preparations_are_shortened_in_proportion_to_the_rows():
     runs = plan(TABLES["thesis-pretrained"], Choices(Path("data"), Path("out"), epochs=10))
-    assert [(run.row.name, run.experiment.epochs) for run in runs[:2]] == [("rgb", 30), ("rgb_1s2s_pretrained", 10)]
+    assert [(run.row.name, run.experiment.epochs) for run in runs[:2]] == [("rgb", 30), ("rgb_pretrained", 10)]
     assert runs[1].init == Path("out/runs/rgb")
+    runs = plan(TABLES["thesis-pretrained"], Choices(Path("data"), Path("out"), repeats=2))
+    assert {run.init for run in runs if run.seed == 1} == {None, Path("out/runs/rgb-seed1")}
+    large = Choices(Path("data"), Path("out"), Path("large"), epochs=35)
+    of = [{run.row.name: run.experiment.epochs for run in plan(TABLES[f"hallucination-{n}"], large)} for n in (1, 3)]
+    assert of[1] == {"pretrain_alexnet": 45, "hallucination_step1_alexnet": 35}
+    assert of[1].items() <= of[0].items()  # the same preparation, whichever table is made first
+
+
+def test_a_strategy_of_the_controls_brings_its_twins():
+    runs = plan(TABLES["controls"], Choices(Path("data"), Path("out"), only=("fanin3",)))
+    names = {run.row.name for run in runs}
+    assert {"rgb", "noconv2", "noconv2_pooled", "fanin3_doubled", "fanin3-uniform"} <= names
+    assert not {"fanin1", "fanin2", "rgbs"} & names
 
 
 def test_setting_may_be_for_one_experiment_alone():
@@ -166,10 +193,11 @@ def test_mistake_is_one_sentence(words, says, tmp_path):
         main([*words, "--out", str(tmp_path / "out")])
 
 
-def test_list_names_every_table(capsys):
+def test_list_names_every_table_and_figure(capsys):
     main(["--list"])
     printed = capsys.readouterr().out
     assert all(name in printed for name in TABLES)
+    assert all(figure in printed for table in TABLES.values() for figure in table.figures)
 
 
 @pytest.mark.slow
@@ -212,8 +240,8 @@ def test_table_i_has_every_method_with_the_paper_s_figure_and_a_plot(hallucinate
         rows = {row["method"]: row for row in csv.DictReader(file)}
     assert list(rows) == ["baseline_rgb", "scratch_sal", "smic", "approach_a", "approach_b"]
     assert float(rows["smic"]["published"]) == 0.376  # the folder is named after flowers
-    assert rows["approach_a"]["map_variance"]
-    assert rows["baseline_rgb"]["map_variance"] == rows["baseline_rgb"]["gain"] == ""
+    assert rows["approach_a"]["maps_variance"]
+    assert rows["baseline_rgb"]["maps_variance"] == rows["baseline_rgb"]["gain"] == ""
     assert (out / "hallucination-1" / "accuracy.png").exists()
     kept = {path.parent.name for path in out.glob("runs/*/model.keras")}
     assert kept == {"pretrain_alexnet", "hallucination_step1_alexnet"}

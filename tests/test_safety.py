@@ -85,7 +85,7 @@ def lambda_model(attack, path):
 
 def run_loaders():
     from saliency_keras.saliency.run import RunPredictor
-    from saliency_keras.training.train import load_run_model
+    from saliency_keras.training.initial_weights import load_run_model
 
     return load_run_model, RunPredictor
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from saliency_keras.console import UserError
 
-SHOTS = (1, 2, 3, 5, 10, 15, 20, 25, 30, "K")
+SHOTS = ("1", "2", "3", "5", "10", "15", "20", "25", "30", "K")  # training pictures per class; K: all
 VALIDATION = 5  # per class
 TEST = 5  # per class
 STREAMS = {"train": 0x7EA1, "val": 0x7A11, "hold out": 0x401D}  # keep draws apart that have one seed
@@ -43,7 +43,7 @@ def few_shot(train_labels, val_labels, classes, shots, seed):
         train_labels: int array `(pictures,)`, the train split's labels in the order on disk.
         val_labels: The same for the val split.
         classes: Class names.
-        shots: k, a whole number from 1, or `"K"` for all training pictures of each class.
+        shots: k, the text of a whole number from 1, or `"K"` for all training pictures of each class.
         seed: Seed of the draw.
 
     Returns:
@@ -52,10 +52,34 @@ def few_shot(train_labels, val_labels, classes, shots, seed):
     Raises:
         UserError: If `shots` is neither, or a class has too few pictures.
     """
-    if shots != "K" and (not isinstance(shots, int) or shots < 1):
+    counts = (np.bincount(labels, minlength=len(classes)) for labels in (train_labels, val_labels))
+    check_counts(*counts, classes, shots)
+    taken = None if shots == "K" else int(shots)
+    train = _drawn(train_labels, seed, "train")
+    val = _drawn(val_labels, seed, "val")
+    return FewShot(
+        train=_places(order[:taken] for order in train),
+        validation=_places(order[:VALIDATION] for order in val),
+        test=_places(order[VALIDATION : VALIDATION + TEST] for order in val),
+        unused=_places(order[VALIDATION + TEST :] for order in val),
+    )
+
+
+def check_counts(in_train, in_val, classes, shots):
+    """Refuses classes with too few pictures for the protocol.
+
+    Args:
+        in_train: Pictures of each class in the train split.
+        in_val: The same of the val split.
+        classes: Class names.
+        shots: As for `few_shot`.
+
+    Raises:
+        UserError: If a class has too few, or `shots` is no number of pictures.
+    """
+    if shots != "K" and not (shots.isdecimal() and int(shots)):
         raise UserError(f"the number of training pictures per class is 1 or more, or K for all. Received: {shots}")
-    in_train = np.bincount(train_labels, minlength=len(classes))
-    in_val = np.bincount(val_labels, minlength=len(classes))
+    wanted = 1 if shots == "K" else int(shots)
     least = VALIDATION + TEST
     for name, first, second in zip(classes, in_train, in_val, strict=True):
         if first + second <= least:
@@ -68,20 +92,11 @@ def few_shot(train_labels, val_labels, classes, shots, seed):
                 f"the class {name!r} has {_pictures(second)} in val; the few-shot protocol takes {VALIDATION} of them "
                 f"for validation and {TEST} for test."
             )
-        if first < (1 if shots == "K" else shots):
-            wanted = "at least one" if shots == "K" else shots
+        if first < wanted:
             raise UserError(
-                f"the class {name!r} has {_pictures(first)} in train, and {wanted} of each class shall be drawn; "
-                "choose a smaller k."
+                f"the class {name!r} has {_pictures(first)} in train, and {'at least one' if shots == 'K' else shots} "
+                "of each class shall be drawn; choose a smaller k."
             )
-    train = _drawn(train_labels, seed, "train")
-    val = _drawn(val_labels, seed, "val")
-    return FewShot(
-        train=_places(order if shots == "K" else order[:shots] for order in train),
-        validation=_places(order[:VALIDATION] for order in val),
-        test=_places(order[VALIDATION:least] for order in val),
-        unused=_places(order[least:] for order in val),
-    )
 
 
 def hold_out(labels, share, seed=0):
@@ -94,9 +109,14 @@ def hold_out(labels, share, seed=0):
 
     Returns:
         Places that are kept and places that are held out, int64, ascending.
+
+    Raises:
+        UserError: If no class has two pictures.
     """
     drawn = _drawn(labels, seed, "hold out")
     held = [min(len(order) - 1, max(1, round(share * len(order)))) for order in drawn]
+    if not any(held):
+        raise UserError("no class has a second picture that could be held out for validation.")
     kept = _places(order[count:] for order, count in zip(drawn, held, strict=True))
     return kept, _places(order[:count] for order, count in zip(drawn, held, strict=True))
 

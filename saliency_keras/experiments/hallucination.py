@@ -87,8 +87,7 @@ METHODS = {
     "approach_a": "Approach A",
     "approach_b": "Approach B",
 }
-SHOTS = (1, 2, 3, 5, 10, 15, 20, 25, 30, "K")
-# Table I, Top-1 in percent by k; AlexNet, mean of several runs.
+# Table I, Top-1 in percent by k as in `data.few_shot.SHOTS`; AlexNet, mean of several runs.
 TABLE_I = {
     "Flowers": {
         "Baseline-RGB": (31.8, 45.8, 53.1, 63.6, 72.4, 76.9, 81.2, 85.1, 87.2, 87.8),
@@ -113,7 +112,7 @@ TABLE_I = {
     },
 }
 # These cells of Table I are a copy of SMIC's and do not fit the row's own average (34.8): no gain is told over them.
-SUSPECT = {("Birds", "Baseline-RGB", shots) for shots in (15, 20, 25, 30, "K")}
+SUSPECT = {("Birds", "Baseline-RGB", shots) for shots in ("15", "20", "25", "30", "K")}
 # Table II, Top-1 in percent on the standard splits; ResNet-152 where a method is the paper's own.
 TABLE_II = {
     "Krause et al.": {"Birds": 82.0, "Cars": 92.6},

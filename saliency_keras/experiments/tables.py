@@ -21,7 +21,8 @@ class Row:
         experiment: Name of the experiment.
         maps: Which maps the network is shown, as `train --maps`.
         baseline: Name of the row that it is compared with.
-        init: Name of the row whose run it starts from.
+        init: Name of the row whose run it starts from: of the same seed, unless that row only prepares.
+        twins: Names of further rows that it is compared with.
         settings: `KEY=VALUE` settings.
         published_gain: Published difference to the baseline at Top-1, 0 to 1, where it does not follow from the
             published accuracies.
@@ -34,6 +35,7 @@ class Row:
     maps: str = "own"
     baseline: str = ""
     init: str = ""
+    twins: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     published_gain: float | None = None
     large: bool = False
@@ -55,7 +57,8 @@ class PaperTable:
     Attributes:
         title: What it is and where it is printed.
         kind: How it is written: `"accuracy"`, `"classes"` (most improved classes), `"attribution"` (what a gain is
-            due to), `"few_shot"`, `"fixations"` or `"correlation"` (of accuracy and saliency).
+            due to), `"few_shot"`, `"standard"` (methods on standard splits), `"fixations"` or `"correlation"` (of
+            accuracy and saliency).
         rows: Its `Row`s, in the order of training: an interrupted reproduction has the first ones.
         figures: From a figure's file name to the names of the rows whose curves it shows; of a single row, also in
             training.
@@ -90,7 +93,8 @@ FULL_SIZE = ("side=227",)
 FULL_SIZE_ROWS = (
     Row("rgb", settings=FULL_SIZE),
     Row("fanin1", settings=FULL_SIZE, baseline="rgb-side227", published_gain=0.0135),
-    Row("rgbs", settings=FULL_SIZE, baseline="rgb-side227"),
+    Row("rgb_mean", settings=FULL_SIZE, baseline="rgb-side227"),
+    Row("rgbs", settings=FULL_SIZE, baseline="rgb_mean-side227"),
 )
 PRETRAINED = ("rgb_1s2s", "rgbs", "rgbs_1s2s", "rgb_1xs2xs", "rgbxs", "rgbxs_1xs2xs")
 PRETRAINED_ROWS = tuple(f"{name}_pretrained" for name in PRETRAINED)
@@ -116,16 +120,22 @@ STRATEGIES = {
 }
 
 
+def _strategy(name, maps="own"):
+    baseline, twin = STRATEGIES[name]
+    twins = (twin, *(("noconv2", "noconv2_pooled") if name == "fanin3" else ())) if maps == "own" else ()
+    return Row(name, maps, baseline, twins=twins)
+
+
 def _controls():
     rows = [
-        Row("fanin3", baseline="rgb"),
+        _strategy("fanin3"),
         Row("noconv2", baseline="rgb"),
         Row("noconv2_pooled", baseline="rgb"),
-        Row("fanin3", maps="shuffled", baseline="rgb"),
+        _strategy("fanin3", "shuffled"),
         Row("rgb"),
     ]
     for strategy, (baseline, twin) in STRATEGIES.items():
-        rows += [Row(strategy, maps, baseline) for maps in reversed(CONTROL_MAPS)]
+        rows += [_strategy(strategy, maps) for maps in reversed(CONTROL_MAPS)]
         rows += [Row(twin, baseline=baseline if twin != baseline else "")]
     return tuple(dict.fromkeys(rows))
 
@@ -161,6 +171,10 @@ BACKBONES = (
 # Equal for all backbones. Normalised features make one learning rate fit all.
 READOUT = ("frozen=true", "normalised=true", "loss=divergence", "learning_rate=0.001", "batch=8", "epochs=10")
 
+ALIKE = (
+    "All methods begin from the ResNet that was fine-tuned on the large set, where the paper begins from ImageNet's "
+    "weights themselves: so none has an advantage when the large set is a smaller one."
+)
 FAN_INS = ("fanin1", "fanin2", "fanin3")
 TABLES = {
     "thesis-4.1": PaperTable(
@@ -191,20 +205,22 @@ TABLES = {
         "Thesis, Fig. 4.2: maps put into a trained network, 30 epochs",
         "accuracy",
         (
-            Row("rgb", preparation=True),
-            *(
-                Row(name, init="rgb", baseline="" if name == PRETRAINED_ROWS[0] else PRETRAINED_ROWS[0])
-                for name in PRETRAINED_ROWS
-            ),
+            Row("rgb"),
+            Row("rgb_pretrained", init="rgb", baseline="rgb"),
+            *(Row(name, init="rgb", baseline="rgb_pretrained") for name in PRETRAINED_ROWS),
         ),
         {"figure-4.2.png": PRETRAINED_ROWS},
         note="Published are only the curves, and the order: RGB-1S-2S best, then RGBS, then RGBS-1S-2S, and "
-        "concatenation before multiplication throughout. Gains are told against the best.",
+        "concatenation before multiplication throughout. Gains are told against `rgb_pretrained`, our control: the "
+        "same network trained on as long without a map.",
     ),
     "thesis-mean": PaperTable(
         "Thesis, Fig. 4.14: with and without mean subtraction",
         "accuracy",
-        _thesis_rows("rgb", "fanin1"),
+        tuple(
+            dataclasses.replace(row, baseline="rgb") if row.name == "rgb_mean" else row
+            for row in _thesis_rows("rgb", "fanin1")
+        ),
         {"figure-4.14.png": ("rgb_mean", "rgbs", "rgb_1s2s", "rgb", "fanin1")},
         note="Subtracted: rgb_mean, rgbs, rgb_1s2s. Not subtracted: rgb, fanin1.",
     ),
@@ -218,7 +234,8 @@ TABLES = {
             "figure-4.15-fanin1.png": ("fanin1-side227",),
             "figure-4.16.png": ("rgb-side227", "rgbs-side227", "fanin1-side227"),
         },
-        note="No accuracy is printed at 227 px, only Fan-in1's gain of 1.35 points (§4.6). `rgbs` is mean subtracted.",
+        note="No accuracy is printed at 227 px, only Fan-in1's gain of 1.35 points (§4.6). `rgbs` is mean subtracted, "
+        "and so is its baseline; the thesis's Fig. 4.16 shows it beside `rgb`, from which it differs in both.",
     ),
     "thesis-4.2-227": PaperTable(
         "Thesis, Table 4.2: classes that gain most, 227 px", "classes", FULL_SIZE_ROWS
@@ -228,6 +245,9 @@ TABLES = {
         "attribution",
         _controls(),
         {"curves.png": ("rgb", "noconv2", "fanin3")},
+        note="Parts add up to the whole gain. A map that multiplies features can also do harm: where other pictures' "
+        "maps are worse than none, what the own map repairs is counted as its gain, and the harm stands in the line of "
+        "other pictures' maps. Read those lines together, beside the one that compares the own map with none.",
     ),
     "hallucination-1": PaperTable(
         "Hallucination, Table I: accuracy by training pictures per class, AlexNet",
@@ -236,13 +256,17 @@ TABLES = {
         repeats=5,
     ),
     "hallucination-1-resnet": PaperTable(
-        "Hallucination, Table I's protocol on a ResNet", "few_shot", _hallucination("resnet"), repeats=5
+        "Hallucination, Table I's protocol on a ResNet",
+        "few_shot",
+        _hallucination("resnet"),
+        repeats=5,
+        note=ALIKE,
     ),
     "hallucination-2": PaperTable(
-        "Hallucination, Table II: standard splits, ResNet", "accuracy", _hallucination("resnet")
+        "Hallucination, Table II: standard splits, ResNet", "standard", _hallucination("resnet"), note=ALIKE
     ),
     "hallucination-2-alexnet": PaperTable(
-        "Hallucination, Table II's protocol on AlexNet", "accuracy", _hallucination("alexnet")
+        "Hallucination, Table II's protocol on AlexNet", "standard", _hallucination("alexnet")
     ),
     "hallucination-3": PaperTable(
         "Hallucination, Table III: the map of step 1 against fixations",

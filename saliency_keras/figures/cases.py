@@ -12,6 +12,7 @@ from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.figures.document import Case, Gallery, Heading, photograph
 from saliency_keras.figures.overlay import heat, overlay
+from saliency_keras.metrics.classification import softmax
 
 CASES = 6
 
@@ -64,14 +65,6 @@ def best_and_worst(of_true, correct, count=CASES):
     best = right[np.argsort(-of_true[right], kind="stable")[:count]]
     worst = wrong[np.argsort(of_true[wrong], kind="stable")[:count]]
     return best.tolist(), worst.tolist()
-
-
-def softmax(scores):
-    """Probabilities, float32 `(pictures, classes)`, of logits of any float type."""
-    scores = np.asarray(scores, dtype="float32")
-    with np.errstate(invalid="ignore"):
-        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 def pictures_shown(run, ids):

@@ -10,7 +10,7 @@ import numpy as np
 
 from saliency_keras.console import UserError
 from saliency_keras.figures import style
-from saliency_keras.training.runs import labels_of, title_of
+from saliency_keras.training.runs import labels_of, published_of, title_of
 
 NOT_METRICS = ("epoch", "learning_rate", "seconds")
 LETTERS_IN_WIDTH = 130
@@ -65,7 +65,7 @@ def run_figure(config, history):
         A `matplotlib.figure.Figure`.
     """
     experiment = config["experiment"]
-    published = experiment.get("published") or {}
+    published = published_of(config)
     source = " ".join(str(experiment[key]) for key in ("paper", "row") if experiment.get(key)) or "published"
     metrics = [*_metrics(history), *(["learning_rate"] if "learning_rate" in history else [])]
     with style.look():

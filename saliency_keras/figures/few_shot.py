@@ -6,39 +6,34 @@ figures are of the paper's sets; the one that ours resembles is chosen by the na
 """
 
 import re
+from pathlib import Path
 
 import numpy as np
 
-from saliency_keras.experiments.hallucination import (
-    METHODS,
-    SHOTS,
-    SUSPECT,
-    TABLE_I,
-    TABLE_II,
-    TABLE_III,
-    TABLE_III_METRICS,
-)
+from saliency_keras.data.few_shot import SHOTS
+from saliency_keras.experiments.hallucination import METHODS, SUSPECT, TABLE_I, TABLE_II, TABLE_III, TABLE_III_METRICS
 from saliency_keras.figures import style
-from saliency_keras.figures.reproduction import accuracy, difference
+from saliency_keras.figures.reproduction import accuracy, difference, share_right
 from saliency_keras.figures.table import points
 
 LIKE = {"Flowers": r"flower", "Cars": r"\bcars?\b|car[-_]", "Birds": r"bird|cub"}
 METRIC_OF_PAPER = {"AUC": "AUC-Judd", "InfoGain": "IG"}  # the paper does not say which AUC it is
 PREDICTOR_OF_PAPER = {"IKN": "itti", "AIM": "aim", "SDLF": "sdlf", "GBVS": "gbvs", "GroundTruth (Humans)": "human"}
 OURS = "Our Approach (Step I)"
+MAP_FACTS = ("all_zero", "mean", "variance", "variance_of_pattern")  # of `training.classification.describe_maps`
 
 
 def published_set(folder):
     """The paper's set that a data set's folder is named like: `"Flowers"`, `"Cars"`, `"Birds"` or `None`."""
-    return next((name for name, words in LIKE.items() if re.search(words, str(folder).lower())), None)
+    return next((name for name, words in LIKE.items() if re.search(words, Path(folder).name.lower())), None)
 
 
 def published(name, method, shots):
     """Top-1 of Table I in percent, or `None` where there is none or it is not to be trusted."""
     label = METHODS[method]
-    if name is None or (name, label, _shots(shots)) in SUSPECT:
+    if name is None or (name, label, shots) in SUSPECT:
         return None
-    return TABLE_I[name][label][SHOTS.index(_shots(shots))]
+    return TABLE_I[name][label][SHOTS.index(shots)]
 
 
 def few_shot_table(runs, like):
@@ -53,38 +48,30 @@ def few_shot_table(runs, like):
     """
     header = [
         *("pictures per class", "method", "Top-1 %", "95 % interval", f"published{f' ({like})' if like else ''}"),
-        *("all untouched pictures", "95 % interval", "gain, points", "95 % interval", "maps all zero %", "repeats"),
+        *("all untouched pictures", "95 % interval", "gain, points", "95 % interval", "maps all zero %", "mean"),
+        *("variance", "of it by pattern", "repeats"),
     ]
     numbers = [
         *("shots", "method", "top1", "low", "high", "published", "untouched_top1", "untouched_low", "untouched_high"),
-        *("gain", "gain_low", "gain_high", "all_zero", "map_variance", "repeats"),
+        *("gain", "gain_low", "gain_high", *(f"maps_{name}" for name in MAP_FACTS), "repeats"),
     ]
     rows, csv_rows = [], []
     for (method, shots), repeats in runs.items():
-        five = accuracy([_of_test(run) for run in repeats], same_pictures=False)
-        untouched = [run.predictions.correct() for run in repeats]
-        every = accuracy(untouched, same_pictures=False)
-        baseline = runs.get(("baseline_rgb", shots))
-        gain = None
-        if method != "baseline_rgb" and baseline:
-            pairs = zip(baseline, repeats, strict=True)
-            before = [one.predictions.in_order_of(run.predictions).correct() for one, run in pairs]
-            gain = difference(untouched, before, same_pictures=False)
+        five, every = _on_test(repeats), accuracy(_tested(repeats))
+        gain_text, gain_numbers = _gain(method, repeats, runs.get(("baseline_rgb", shots)))
         maps = [run.summary.get("hallucinated_maps", {}) for run in repeats]
-        zero, variance = (_mean(maps, key) for key in ("all_zero", "variance"))
+        zero, *described = (_mean(maps, key) for key in MAP_FACTS)
         paper = published(like, method, shots)
-        gain_text = gain.text(points) if gain else [None, None]
-        zero_text = None if zero is None else f"{100 * zero:.0f}"
-        rows.append([shots, METHODS[method], *five.text(), paper, *every.text(), *gain_text, zero_text, len(repeats)])
-        gain_numbers = gain.numbers() if gain else [None] * 3
+        maps_text = [None if zero is None else f"{100 * zero:.0f}", *(_short(value) for value in described)]
+        rows.append([shots, METHODS[method], *five.text(), paper, *every.text(), *gain_text, *maps_text, len(repeats)])
         row = [shots, method, *five.numbers(), paper and paper / 100, *every.numbers(), *gain_numbers]
-        csv_rows.append([*row, zero, variance, len(repeats)])
+        csv_rows.append([*row, zero, *described, len(repeats)])
     return header, rows, numbers, csv_rows
 
 
 def few_shot_figure(runs, like):
     """Accuracy on all untouched pictures against pictures per class, one line a method; the paper's dashed."""
-    shots = sorted({shots for _, shots in runs}, key=lambda one: SHOTS.index(_shots(one)))
+    shots = sorted({shots for _, shots in runs}, key=SHOTS.index)
     methods = list(dict.fromkeys(method for method, _ in runs))
     places = np.arange(len(shots))
     with style.look():
@@ -92,20 +79,16 @@ def few_shot_figure(runs, like):
         ax = figure.subplots()
         for index, (method, look) in enumerate(zip(methods, style.line_styles(), strict=False)):
             there = [place for place, one in enumerate(shots) if (method, one) in runs]
-            correct = [[run.predictions.correct() for run in runs[method, shots[place]]] for place in there]
-            found = [accuracy(one, same_pictures=False) for one in correct]
+            found = [accuracy(_tested(runs[method, shots[place]])) for place in there]
             values = np.array([one.value for one in found])
             ends = np.array([[one.value - one.low for one in found], [one.high - one.value for one in found]])
-            beside = places[there] + 0.06 * (
-                index - (len(methods) - 1) / 2
-            )  # so that intervals do not cover each other
+            beside = places[there] + 0.06 * (index - (len(methods) - 1) / 2)  # no interval covers another
             ax.errorbar(beside, 100 * values, 100 * ends, label=METHODS[method], capsize=2, **look)
-        if like:
-            for method in methods:
+            if like:
                 values = [published(like, method, one) for one in shots]
                 values = [np.nan if value is None else value for value in values]
-                label = f"published, {like} (all methods)" if method == methods[0] else None
-                ax.plot(places, values, label=label, **style.PUBLISHED)
+                label = f"published, {like}, in the methods' colours" if index == 0 else None
+                ax.plot(places, values, label=label, **{**style.PUBLISHED, "color": look["color"]})
         ax.set_xticks(places, shots)
         ax.set_xlabel("training pictures per class")
         ax.set_ylabel("Top-1 accuracy on untouched pictures (%), 95 % interval")
@@ -135,15 +118,11 @@ def standard_rows(runs, like):
     numbers = ["method", "top1", "low", "high", "gain", "gain_low", "gain_high", *(f"published_{c}" for c in columns)]
     rows, csv_rows = [], []
     for method, repeats in runs.items():
-        correct = [run.predictions.correct() for run in repeats]
-        figure, gain = accuracy(correct), None
-        if method != "baseline_rgb" and "baseline_rgb" in runs:
-            pairs = zip(runs["baseline_rgb"], repeats, strict=True)
-            before = [one.predictions.in_order_of(run.predictions).correct() for one, run in pairs]
-            gain = difference(correct, before)
+        figure = accuracy(_tested(repeats))
+        gain_text, gain_numbers = _gain(method, repeats, runs.get("baseline_rgb"))
         paper = [TABLE_II.get(METHODS[method], {}).get(column) for column in columns]
-        rows.append([METHODS[method], *figure.text(), *(gain.text(points) if gain else [None, None]), *paper])
-        csv_rows.append([method, *figure.numbers(), *(gain.numbers() if gain else [None] * 3), *paper])
+        rows.append([METHODS[method], *figure.text(), *gain_text, *paper])
+        csv_rows.append([method, *figure.numbers(), *gain_numbers, *paper])
     for name, values in TABLE_II.items():
         paper = [values.get(column) for column in columns]
         if name not in METHODS.values() and any(paper):
@@ -181,16 +160,29 @@ def _table_iii(name):
     return [value for of_set in TABLE_III.values() for value in of_set.get(name, [None] * len(TABLE_III_METRICS))]
 
 
-def _of_test(run):
-    """Right or wrong on the five test pictures of each class; which is which does not matter to their mean."""
-    test = run.summary["test"]
-    return np.arange(test["pictures"]) < test["right"]
+def _tested(repeats):
+    return [run.predictions for run in repeats]
+
+
+def _on_test(repeats):
+    """Accuracy on the five test pictures of each class; which of them are right does not matter to it."""
+    counts = [(run.summary["test"]["pictures"], run.summary["test"]["right"]) for run in repeats]
+    ids = [np.arange(pictures) + number * pictures for number, (pictures, _) in enumerate(counts)]
+    return share_right([np.arange(pictures) < right for pictures, right in counts], ids)
+
+
+def _gain(method, repeats, baseline):
+    """The gain over the baseline as two cells and as three numbers, all `None` where there is none."""
+    if method == "baseline_rgb" or not baseline:
+        return [None] * 2, [None] * 3
+    gain = difference(_tested(repeats), _tested(baseline))
+    return gain.text(points), gain.numbers()
+
+
+def _short(value):
+    return None if value is None else f"{value:.3g}"
 
 
 def _mean(descriptions, key):
     values = [one[key] for one in descriptions if key in one]
     return float(np.mean(values)) if values else None
-
-
-def _shots(shots):
-    return int(shots) if str(shots).isdecimal() else shots

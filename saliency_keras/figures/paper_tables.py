@@ -1,5 +1,10 @@
 """From the runs of a reproduction to the table of its paper, written and returned: one place that knows all kinds."""
 
+import dataclasses
+import json
+
+from saliency_keras.console import UserError
+from saliency_keras.experiments import experiment
 from saliency_keras.figures import few_shot
 from saliency_keras.figures.reproduction import Results, write, write_files
 from saliency_keras.training.runs import Run
@@ -10,7 +15,7 @@ def write_table(table, planned, folder, fixations=None):
 
     Args:
         table: The `PaperTable`.
-        planned: Its `training.reproduction.PlannedRun`s, all finished.
+        planned: Its `training.reproduction.PlannedRun`s. A row that lacks a run is left out.
         folder: Where `table.md`, `table.csv` and the figures go; made if absent.
         fixations: Folder of the fixation set, for tables of that kind.
 
@@ -20,16 +25,21 @@ def write_table(table, planned, folder, fixations=None):
     folder.mkdir(parents=True, exist_ok=True)
     if table.kind == "fixations":
         return _fixations(table, planned, folder, fixations)
+    measured = [one for one in planned if not one.row.preparation]
+    broken = {(one.row.name, one.shots) for one in measured if not one.finished}
     runs = {}
-    for one in planned:
-        if not one.row.preparation:
+    for one in measured:
+        if (one.row.name, one.shots) not in broken:
             runs.setdefault((one.row.name, one.shots), []).append(Run.load(one.folder))
-    head = [_what_was_run(next(iter(runs.values()))[0])]
-    if not any(row.experiment.startswith("baseline_rgb") for row in table.rows):
+    if not runs:
+        raise UserError("no row of the table is whole, so there is nothing to write.")
+    first = next(iter(runs.values()))[0]
+    head = [_what_was_run(first), *_changed(planned)]
+    if table.kind not in ("few_shot", "standard"):
         return write(table, Results(table, {name: repeats for (name, _), repeats in runs.items()}), folder, head)
-    like = few_shot.published_set(next(iter(runs.values()))[0].config["data"]["folder"])
+    like = few_shot.published_set(first.config["data"]["folder"])
     methods = {(name.rpartition("_")[0], shots): repeats for (name, shots), repeats in runs.items()}
-    if table.kind != "few_shot":
+    if table.kind == "standard":
         alone = {method: repeats for (method, _), repeats in methods.items()}
         *shown, numbers, csv_rows = few_shot.standard_rows(alone, like)
         return write_files(folder, table, head, shown, (numbers, csv_rows), {})
@@ -54,6 +64,24 @@ def _fixations(table, planned, folder, fixations):
     head = [_what_was_run(Run.load(run.folder)), scores.caption()]
     figures = {"maps.png": examples_figure(fixation_set, sources, protocol, scores.images, scores)}
     return write_files(folder, table, head, shown, (numbers, csv_rows), figures)
+
+
+def _changed(planned):
+    """A sentence that says which settings the runs have beside what their experiments say: one, or none."""
+    changed = {}
+    for one in planned:
+        default = experiment(one.row.experiment)
+        given = one.experiment.arguments
+        differing = [f"{name}={json.dumps(given[name])}" for name in given if given[name] != default.arguments[name]]
+        differing += [
+            f"{field.name}={json.dumps(value)}"
+            for field in dataclasses.fields(default)
+            if field.name not in ("arguments", "few_shot", "drops")
+            and (value := getattr(one.experiment, field.name)) != getattr(default, field.name)
+        ]
+        changed.setdefault(", ".join(differing), {})[one.row.name] = None
+    told = [f"{', '.join(names)}: {settings}" for settings, names in changed.items() if settings]
+    return [f"Other than the papers' settings: {'; '.join(told)}."] if told else []
 
 
 def _what_was_run(run):

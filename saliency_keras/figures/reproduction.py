@@ -1,10 +1,10 @@
 """A paper's table from finished runs: ours beside the published figures, with intervals, and the paper's figures.
 
 Published accuracies are those of the paper's own pictures; they stand beside ours for their order and their
-differences, not to be reached on another set. Intervals are at 95 %: over seeds (Student's t) from three repeats on;
-below that over pictures, Wilson's for an accuracy and the paired bootstrap's for a difference, of which each run's
-pictures are the sample. Every kind of table has one function from runs to `(header, rows, notes)`; numbers in
-`table.csv` are fractions.
+differences, not to be reached on another set. Intervals are at 95 %: over seeds (Student's t) from three repeats on,
+which leaves out what all repeats share, such as a preparation; below that over pictures, Wilson's for an accuracy and
+the paired bootstrap's for a difference, each picture drawn with its results in all repeats. Every kind of table has
+one function from runs to `(header, rows, notes)`; numbers in `table.csv` are fractions.
 """
 
 import dataclasses
@@ -27,6 +27,14 @@ from saliency_keras.metrics.comparison import (
 )
 
 TOP = {"top1": 1, "top5": 5}
+INTERVALS = (
+    "Intervals: 95 %, over seeds from three repeats on (what all repeats share left out), below that over pictures. "
+    "Published: that paper's pictures."
+)
+NOTES = {
+    "classes": "Of the first repeat. Published: that paper's pictures.",
+    "fixations": "Published: that paper's pictures.",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,43 +63,54 @@ class Figure:
         return [round(number, 6) for number in (self.value, self.low, self.high)]
 
 
-def accuracy(correct, same_pictures=True):
+def accuracy(tested, k=1):
     """Accuracy of a row.
 
     Args:
-        correct: One bool array `(pictures,)` a repeat.
-        same_pictures: Whether all repeats were tested on the same pictures, in the same order.
+        tested: The `training.runs.Predictions` of its runs, one a repeat, each of the same number of pictures.
+        k: Among how many first classes the true one counts as right.
 
     Returns:
         A `Figure`.
     """
+    return share_right([one.correct(k) for one in tested], [one.ids for one in tested])
+
+
+def share_right(correct, ids):
+    """Accuracy from one bool array `(pictures,)` a repeat and the pictures' ids; a `Figure`."""
     if len(correct) == 1:
         interval = wilson_interval(int(correct[0].sum()), correct[0].size)
         return Figure(float(correct[0].mean()), *interval, correct[0].size)
-    return _mean_figure(correct, same_pictures)
+    return _mean_figure(correct, ids)
 
 
-def difference(correct, before, same_pictures=True):
+def difference(tested, before, k=1):
     """Difference of two rows, each repeat of which was tested on the pictures of the other's.
 
     Args:
-        correct: One bool array `(pictures,)` a repeat.
-        before: The same of the row to compare with, pictures in the same order.
-        same_pictures: As for `accuracy`.
+        tested: As for `accuracy`.
+        before: The same of the row to compare with, in the same order of repeats.
+        k: As for `accuracy`.
 
     Returns:
         A `Figure`.
     """
-    return _mean_figure([one.astype(int) - other for one, other in zip(correct, before, strict=True)], same_pictures)
+    values = [
+        one.correct(k).astype(int) - other.in_order_of(one).correct(k)
+        for one, other in zip(tested, before, strict=True)
+    ]
+    return _mean_figure(values, [one.ids for one in tested])
 
 
-def _mean_figure(values, same_pictures):
+def _mean_figure(values, ids):
     """The mean of one array a repeat; two repeats do not tell their spread, so the interval is over pictures then."""
     means = [one.mean() for one in values]
     if len(means) >= 3:
         interval = seeds_interval(means)
     else:
-        interval = bootstrap_interval(np.mean(values, axis=0) if same_pictures else np.concatenate(values))
+        # A picture that several repeats were tested on is one picture: it is drawn, or not, with all its results.
+        _, place = np.unique(np.concatenate(ids), return_inverse=True)
+        interval = bootstrap_interval(np.bincount(place, np.concatenate(values)), weights=np.bincount(place))
     return Figure(float(np.mean(means)), *interval, values[0].size)
 
 
@@ -118,17 +137,15 @@ class Results:
         """Name of the map that is interleaved with the pictures."""
         return next(iter(self.runs.values()))[0].config["data"]["maps"][0]
 
-    def correct(self, name, k=1):
-        """Which pictures a row has right: one array a repeat, pictures in the order of the first row's run."""
-        first = self.runs[self.rows()[0].name]
-        pairs = zip(self.runs[name], first, strict=True)
-        return [run.predictions.in_order_of(other.predictions).correct(k) for run, other in pairs]
+    def tested(self, name):
+        """The `Predictions` of a row's runs, one a repeat."""
+        return [run.predictions for run in self.runs[name]]
 
-    def difference(self, name, other, k=1):
-        """The `Figure` of a row less another, or `None` where one is not there."""
+    def difference(self, name, other):
+        """The `Figure` of a row less another at Top-1, or `None` where one is not there."""
         if name not in self.runs or other not in self.runs:
             return None
-        return difference(self.correct(name, k), self.correct(other, k))
+        return difference(self.tested(name), self.tested(other))
 
 
 def accuracy_table(results):
@@ -146,7 +163,7 @@ def accuracy_table(results):
     for row in results.rows():
         runs = results.runs[row.name]
         published, summary = runs[0].published, runs[0].summary
-        top1, top5 = (accuracy(results.correct(row.name, k)) for k in TOP.values())
+        top1, top5 = (accuracy(results.tested(row.name), k) for k in TOP.values())
         gain = results.difference(row.name, row.baseline)
         published_gain = _published_gain(results, row)
         speed = [summary["parameters"]["total"], summary.get("multiply_adds"), summary["images_per_second"]]
@@ -190,7 +207,7 @@ def class_table(results):
 
 PARTS = (
     ("architecture, parameters", "uniform", None),
-    ("what any photograph's map tells (centre bias)", "shuffled", "uniform"),
+    ("other pictures' maps: centre bias, or harm", "shuffled", "uniform"),
     ("class information in the map", "shuffled_in_class", "shuffled"),
     ("place: the picture's own map", "own", "shuffled_in_class"),
 )
@@ -210,7 +227,8 @@ def attribution(results):
     for strategy, (baseline, twin) in STRATEGIES.items():
         names = _row_names(strategy)
         lines = _gain_and_parts(names, baseline)
-        lines += [("a centred spot instead of no map", names["center"], names["uniform"])]
+        lines += [("the own map instead of none", names["own"], names["uniform"])]
+        lines += [("a centred spot instead of none", names["center"], names["uniform"])]
         if twin != baseline:
             lines += [("the map instead of a second RGB branch", names["own"], twin)]
         if strategy == "fanin3":
@@ -305,10 +323,7 @@ def write(table, results, folder, head):
 
 def write_files(folder, table, head, shown, numbers, figures):
     """Writes a table's files; returns the text of `table.md`."""
-    repeats = (
-        "Intervals: 95 %, over seeds from three repeats on, below that over pictures. Published: that paper's pictures."
-    )
-    notes = [f"{note}\n" for note in (*head, repeats, table.note) if note]
+    notes = [f"{note}\n" for note in (*head, NOTES.get(table.kind, INTERVALS), table.note) if note]
     text = "\n".join([f"# {table.title}\n", markdown_table(*shown), *notes])
     with whole_file(folder / "table.md", "w", encoding="utf-8") as file:
         file.write(text)
@@ -322,8 +337,7 @@ def _published_gain(results, row):
     if row.published_gain is not None or not row.baseline or row.baseline not in results.runs:
         return row.published_gain
     own, before = (results.runs[name][0].published.get("top1") for name in (row.name, row.baseline))
-    same_size = row.settings == results.table.row(row.baseline).settings == () and row.maps == "own"
-    return round(own - before, 6) if own and before and same_size else None
+    return round(own - before, 6) if own and before else None
 
 
 def _epochs_to_baseline(results, row):

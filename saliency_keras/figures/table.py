@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 
 from saliency_keras.console import whole_file
 from saliency_keras.figures.style import one_line
@@ -82,8 +83,8 @@ def _is_missing(value):
 
 
 def _escaped(value):
-    # A class name may contain what separates columns or starts an HTML tag.
-    return plain_cell(value).replace("|", r"\|").replace("<", r"\<")
+    # A class name may contain what separates columns, or starts an HTML tag, a link or a picture.
+    return re.sub(r"([\\|<\[])", r"\\\1", plain_cell(value))
 
 
 def _is_number(cell):

@@ -76,6 +76,14 @@ def first_classes(scores, k=5):
     return order[:, :k].astype("int32")
 
 
+def softmax(scores):
+    """Probabilities, float32 `(pictures, classes)`, of logits of any float type."""
+    scores = np.asarray(scores, dtype="float32")
+    with np.errstate(invalid="ignore"):
+        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
 def _true_class_is_among_first(labels, scores, k):
     """`rank_of_true_class(scores, labels) < k` in `keras.ops`: float32 `(pictures,)` of 0 and 1."""
     scores = ops.cast(scores, "float32")

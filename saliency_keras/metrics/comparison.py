@@ -42,7 +42,7 @@ def mcnemar_p(only_first, only_second, mid_p=False):
     return min(1.0, 2 * math.fsum(terms) - (terms[-1] if mid_p else 0))
 
 
-def bootstrap_interval(values, level=0.95, resamples=10_000, seed=0):
+def bootstrap_interval(values, level=0.95, resamples=10_000, seed=0, weights=None):
     """Percentile bootstrap interval of the mean of `values` over pictures.
 
     With `values` = right or wrong (1, 0) it is the interval of an accuracy; with the difference of two runs' right or
@@ -54,6 +54,7 @@ def bootstrap_interval(values, level=0.95, resamples=10_000, seed=0):
         level: Coverage, 0 to 1.
         resamples: How often the pictures are drawn anew.
         seed: Seed of the draws.
+        weights: How many results each value is the sum of, for pictures with several; one each by default.
 
     Returns:
         `(low, high)`, floats.
@@ -61,11 +62,13 @@ def bootstrap_interval(values, level=0.95, resamples=10_000, seed=0):
     Raises:
         ValueError: If there are no values.
     """
-    values, counts = np.unique(np.asarray(values, dtype="float64"), return_counts=True)
+    values = np.asarray(values, dtype="float64")
     if not values.size:
         raise ValueError("an interval over no pictures does not exist. Received: values=[]")
+    pairs = np.stack([values, np.ones_like(values) if weights is None else weights])
+    (sums, results), counts = np.unique(pairs, axis=1, return_counts=True)
     drawn = np.random.default_rng(seed).multinomial(counts.sum(), counts / counts.sum(), size=resamples)
-    low, high = np.quantile(drawn @ values / counts.sum(), [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(drawn @ sums / (drawn @ results), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

@@ -118,6 +118,16 @@ def uses_saliency(network, arguments):
     return network != "noconv2" and not arguments.get("doubled", False)
 
 
+def subtracted(model, name):
+    """The means that a network subtracts from its input `name` after scaling, a list of one number a channel.
+
+    `None` where it subtracts none, has no such input, or is none itself.
+    """
+    names = [layer.name for layer in model.layers] if model else ()
+    offset = model.get_layer(f"{name}_scaled").offset if f"{name}_scaled" in names else 0.0
+    return [-value for value in offset] if offset else None
+
+
 def scaled(pixels, mean=None):
     """Pixels 0..255 -> 0..1, less the mean of each channel where one is given."""
     name = f"{pixels.name}_scaled"

@@ -122,6 +122,7 @@ def measure(table, choices, runs, named, fixations, limit=PICTURES):
 
     manifest = Manifest.load(choices.data)
     carry_out(runs, choices.precision)
+    runs = [run for run in runs if run.finished]
     backbones = [Backbone(run.row.name, str(run.folder)) for run in runs]
     if runs:
         backbones.insert(0, _untrained(runs[0], manifest, choices.out / "runs"))
@@ -132,6 +133,7 @@ def measure(table, choices, runs, named, fixations, limit=PICTURES):
     return [
         Measured(one.name, *_probe(one, manifest, limit, run.folder / "probe.json"), Run.load(run.folder))
         for one, run in zip(backbones, readouts, strict=True)
+        if run.finished
     ]
 
 

@@ -9,14 +9,14 @@ from saliency_keras.data.device import crops
 from saliency_keras.data.few_shot import few_shot, hold_out
 from saliency_keras.data.reader import Reader
 from saliency_keras.metrics.classification import Top1, Top5, first_classes, rank_of_true_class
-from saliency_keras.models.build import build, uses_saliency
+from saliency_keras.models.build import build, subtracted, uses_saliency
 from saliency_keras.models.hallucination import MAP_LAYER
 from saliency_keras.training.fit import Job
 
 HELD_OUT = 0.2  # of each class, where a run trains on the val split
 
 
-def classification_job(experiment, manifest, maps, seed, augment="host"):
+def classification_job(experiment, manifest, maps, seed, augment="host", start=None):
     """Prepares the training of a classifier.
 
     Args:
@@ -25,6 +25,8 @@ def classification_job(experiment, manifest, maps, seed, augment="host"):
         maps: Which maps the network is shown, as `--maps`.
         seed: Seed of order, crops and flips.
         augment: Where pictures are cropped and flipped, `"host"` or `"device"`; the pixels are the same.
+        start: The network whose weights it will start from, or `None`. Where that one subtracts means, so does this
+            one, the same: carried layers see what they were trained on.
 
     Returns:
         A `Job`.
@@ -42,7 +44,10 @@ def classification_job(experiment, manifest, maps, seed, augment="host"):
         return Reader(manifest, split, *size, shown, seed, subset=places, augment=augment)
 
     train, val = reader(*parts["train"], augment), reader(*parts["validation"])
-    mean = (*manifest.mean_rgb, train.mean_saliency) if experiment.subtract_mean else None
+    mean = None
+    if experiment.subtract_mean:
+        rgb = subtracted(start, "image") or manifest.mean_rgb
+        mean = (*rgb, *(subtracted(start, "saliency") or [train.mean_saliency]))
     model = build(experiment.network, experiment.arguments, experiment.side, len(manifest.classes), mean)
 
     def finish(model, folder):
@@ -97,8 +102,7 @@ def _parts(experiment, manifest, seed):
     if experiment.train_on == "val":
         kept, held = hold_out(labels["val"], HELD_OUT)
         return {"train": ("val", kept), "validation": ("val", held), "tested": ("val", held)}
-    shots = experiment.few_shot if experiment.few_shot == "K" else int(experiment.few_shot)
-    drawn = few_shot(labels["train"], labels["val"], manifest.classes, shots, seed)
+    drawn = few_shot(labels["train"], labels["val"], manifest.classes, experiment.few_shot, seed)
     return {
         "train": ("train", drawn.train),
         "validation": ("val", drawn.validation),
@@ -121,19 +125,23 @@ def describe_maps(model, reader):
 
     Returns:
         Dictionary: `pictures`; `all_zero`, the share of maps that are zero everywhere; `positive`, the share of
-        positions above zero; `mean`; `variance`, over the positions of a map, averaged over pictures;
-        `variance_between_pictures`, over pictures at a position, averaged over positions: 0 where all maps are alike.
+        positions above zero; `mean`; and `variance`, over all positions of all maps, with its three parts, which add
+        up to it: `variance_of_strength`, of the maps' means from picture to picture; `variance_of_place`, of the mean
+        map from position to position; `variance_of_pattern`, what is left: where each map differs from the others.
     """
     part = keras.Model(model.input, model.get_layer(MAP_LAYER).output)
     batches = [np.asarray(part.predict_on_batch(inputs), np.float64) for inputs, _ in reader.validation()]
     maps = np.concatenate(batches)[..., 0]
+    strength, place = maps.mean(axis=(1, 2), keepdims=True), maps.mean(axis=0)
     return {
         "pictures": len(maps),
         "all_zero": float((maps.max(axis=(1, 2)) <= 0).mean()),
         "positive": float((maps > 0).mean()),
         "mean": float(maps.mean()),
-        "variance": float(maps.var(axis=(1, 2)).mean()),
-        "variance_between_pictures": float(maps.var(axis=0).mean()),
+        "variance": float(maps.var()),
+        "variance_of_strength": float(strength.var()),
+        "variance_of_place": float(place.var()),
+        "variance_of_pattern": float((maps - strength - place + maps.mean()).var()),
     }
 
 

@@ -11,6 +11,7 @@ import dataclasses
 import json
 import math
 import os
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,10 @@ from saliency_keras.training.state import load_state, save_state
 from saliency_keras.training.tensorboard import Events
 
 PATIENCE = 3  # times that a state must have taken to write before the next one: writing takes a quarter of the time
+
+
+class Diverged(UserError):
+    """A training whose loss is not finite any more; with the same settings it would come to the same again."""
 
 
 @dataclasses.dataclass
@@ -73,12 +78,13 @@ def fit(job, experiment, folder, tensorboard=False, devices=1):
         devices: How many devices share each batch.
 
     Returns:
-        The history, a list of one dictionary an epoch; and of the time that this call trained the shares `"waiting"`,
-        in which the device stood still for want of pictures at the most, and `"host_idle"`, in which the host's cores
-        did nothing. They are `None` where no epoch was left.
+        The history, a list of one dictionary an epoch; and what this call measured: `"images_per_second"` of its
+        median epoch, validation aside, and of its time the shares `"waiting"`, in which the device stood still for
+        want of pictures at the most, and `"host_idle"`, in which the host's cores did nothing. Where no epoch was left
+        the shares are `None`, and images are counted over whole epochs.
 
     Raises:
-        UserError: If the loss is not finite; the sentence names epoch and step.
+        Diverged: If the loss is not finite; the sentence names epoch and step.
     """
     folder = Path(folder)
     spread = SeveralDevices(devices) if devices > 1 else OneDevice()
@@ -90,8 +96,9 @@ def fit(job, experiment, folder, tensorboard=False, devices=1):
     if first_process():
         write_history(folder, history)
     events = Events(folder, history) if tensorboard and first_process() else None
-    idle = {"waiting": None, "host_idle": None}
+    seconds, shares = [row["seconds"] for row in history], {"waiting": None, "host_idle": None}
     if len(history) < experiment.epochs:
+        recorder = _Recorder(job, experiment, folder, history, events, spread)
         batches = spread.part(job.training(len(history) + 1, experiment.epochs))
         clock, processor = time.perf_counter(), time.process_time()
         with spread.training():
@@ -101,16 +108,17 @@ def fit(job, experiment, folder, tensorboard=False, devices=1):
                 epochs=experiment.epochs,
                 steps_per_epoch=job.steps,
                 validation_data=job.validation() if job.validation and devices == 1 else None,
-                callbacks=[_Recorder(job, experiment, folder, history, events, spread)],
+                callbacks=[recorder],
                 shuffle=False,
                 verbose=0,
             )
         clock, processor = time.perf_counter() - clock, time.process_time() - processor
-        idle = {"waiting": batches.waited / clock, "host_idle": max(0.0, 1 - processor / (clock * CORES))}
+        seconds = recorder.training_seconds
+        shares = {"waiting": batches.waited / clock, "host_idle": max(0.0, 1 - processor / (clock * CORES))}
     spread.bring_home()
     if events:
         events.close()
-    return history, idle
+    return history, {"images_per_second": job.pictures / statistics.median(seconds), **shares}
 
 
 def _compile(model, job, experiment):
@@ -174,10 +182,11 @@ class _Recorder(keras.callbacks.Callback):
         super().__init__()
         self.spread = spread
         self.best_weights, self.saved, self.saving = None, -math.inf, 0.0
+        self.training_seconds = []
         self.job, self.experiment, self.folder, self.history, self.events = job, experiment, folder, history, events
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.epoch, self.started, self.last_loss = epoch + 1, time.perf_counter(), None
+        self.epoch, self.started, self.ended, self.last_loss = epoch + 1, time.perf_counter(), False, None
         self.learning_rate = self.experiment.learning_rate_of(self.epoch)
         self.model.optimizer.learning_rate = self.learning_rate
         self.bar = progress(total=self.job.steps, label=f"epoch {self.epoch}/{self.experiment.epochs}", unit="step")
@@ -188,13 +197,20 @@ class _Recorder(keras.callbacks.Callback):
         self.bar.update()
 
     def on_test_begin(self, logs=None):
-        self.bar.close()
+        self._end_training()
 
     def on_epoch_end(self, epoch, logs=None):
-        self.bar.close()
+        self._end_training()
         self._stop_if_not_finite(self.job.steps)
         with self.spread.alone():
             self._record({**logs, **self.spread.validated(self.job.validation)})
+
+    def _end_training(self):
+        """Training of an epoch ends where its validation begins, inside `fit` or after it."""
+        self.bar.close()
+        if not self.ended:
+            self.training_seconds.append(time.perf_counter() - self.started)
+            self.ended = True
 
     def _record(self, logs):
         row = {"epoch": self.epoch, "learning_rate": self.learning_rate}
@@ -230,7 +246,7 @@ class _Recorder(keras.callbacks.Callback):
     def _stop_if_not_finite(self, step):
         """Keras' loss is the mean of the epoch so far: once not finite, it stays so."""
         if self.last_loss is not None and not math.isfinite(float(self.last_loss)):
-            raise UserError(
+            raise Diverged(
                 f"the loss is not finite in epoch {self.epoch}, step {step}; lower the learning rate "
                 "(--set learning_rate=…) or train in float32."
             )

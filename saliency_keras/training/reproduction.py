@@ -9,10 +9,11 @@ import dataclasses
 from pathlib import Path
 
 from saliency_keras.console import UserError
+from saliency_keras.data.few_shot import SHOTS, check_counts
+from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import experiment
 from saliency_keras.experiments.tables import Row
-
-SHOTS = ("1", "2", "3", "5", "10", "15", "20", "25", "30", "K")
+from saliency_keras.training.runs import Run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Choices:
         data: Compact set of the table's rows.
         out: The reproduction folder.
         large: Compact set of the rows that are trained on a large one, or `None`.
-        epochs: Epochs of the rows, or `None` for the paper's; preparations are shortened in proportion.
+        epochs: Epochs of the last row, or `None` for the paper's; all others are shortened in proportion.
         repeats: Runs of each row, by seed 0, 1, …, or `None` for the table's own.
         shots: Training pictures per class, for few-shot tables: numbers as strings, or `"K"`.
         only: Names of the experiments to confine the table to, with what they need; empty for all.
@@ -68,6 +69,12 @@ class PlannedRun:
     def finished(self):
         """Whether the run folder says so."""
         return (self.folder / "summary.json").is_file()
+
+    def as_long_as_it_was(self):
+        """This run, lasting as many epochs as the finished one in its folder did, whatever this table would give it."""
+        there = Run.load(self.folder).config["experiment"]
+        schedule = {"epochs": there.get("epochs"), "drops": tuple(there.get("drops", ()))}
+        return dataclasses.replace(self, experiment=self.experiment.replace(**schedule))
 
     def __str__(self):
         maps = "" if self.row.maps == "own" else f", {self.row.maps} maps"
@@ -119,36 +126,60 @@ def check_settings(rows, settings):
 def carry_out(runs, precision="float32", keep_models=True):
     """Trains whatever is not finished.
 
+    A run that diverges would do so again, so the others go on without it and without those that start from it. A
+    finished preparation is taken as it is if nothing but its length differs.
+
     Args:
         runs: `PlannedRun`s, those that others start from first.
         precision: `"float32"` or `"bfloat16"`.
-        keep_models: Whether finished runs keep their networks; preparations always do.
+        keep_models: Whether finished runs keep their networks; those that others start from always do.
+
+    Returns:
+        The runs that are missing, and of each why: `[(PlannedRun, sentence)]`.
 
     Raises:
         UserError: If a run cannot be trained, or was begun with other choices.
     """
     import keras
 
+    from saliency_keras.training.fit import Diverged
     from saliency_keras.training.train import train
 
+    _check_classes(runs)
+    missing, needed = {}, {run.init for run in runs}
     for number, run in enumerate(runs, 1):
-        if run.finished and run.row.preparation:
+        if run.init in missing:
+            missing[run.folder] = run, f"{run.init} is missing"
             continue
+        if run.finished and run.row.preparation:
+            run = run.as_long_as_it_was()
         left = sum(not other.finished for other in runs[number:])
         if not run.finished:
             print(f"[{number}/{len(runs)}] {run}; {left} runs left after it", flush=True)
-        train(
-            run.experiment, run.data, run.folder, run.row.maps, run.seed, precision, run.init,
-            resume=(run.folder / "config.json").is_file(),
-        )  # fmt: skip
-        if not (keep_models or run.row.preparation):
+        try:
+            train(
+                run.experiment, run.data, run.folder, run.row.maps, run.seed, precision, run.init,
+                resume=(run.folder / "config.json").is_file(),
+            )  # fmt: skip
+        except Diverged as error:
+            print(f"{run}: {error}", flush=True)
+            missing[run.folder] = run, str(error)
+        if not (keep_models or run.folder in needed):
             for name in "model.keras", "best.keras":
                 (run.folder / name).unlink(missing_ok=True)
         keras.backend.clear_session()
+    return list(missing.values())
+
+
+def _check_classes(runs):
+    """Refuses classes with too few pictures for the largest draw before the first one is trained on."""
+    for data, shots in {(run.data, run.shots): None for run in runs if run.shots}:
+        manifest = Manifest.load(data)
+        check_counts(*(manifest.splits[split].per_class for split in ("train", "val")), manifest.classes, shots)
 
 
 def _chosen_rows(table, only):
-    """The rows asked for, with the rows they start from and are compared with."""
+    """The rows asked for, with the rows they start from and are compared with, directly or not."""
     names = {row.experiment for row in table.rows}
     unknown = [name for name in only if name not in names]
     if unknown:
@@ -157,7 +188,8 @@ def _chosen_rows(table, only):
         return table.rows
     wanted = {row.name for row in table.rows if row.experiment in only}
     while True:
-        more = {other for row in table.rows if row.name in wanted for other in (row.init, row.baseline) if other}
+        beside = [(row.init, row.baseline, *row.twins) for row in table.rows if row.name in wanted]
+        more = {other for names in beside for other in names if other}
         if more <= wanted:
             return tuple(row for row in table.rows if row.name in wanted)
         wanted |= more
@@ -166,12 +198,14 @@ def _chosen_rows(table, only):
 def _run(table, row, seed, shots, choices):
     chosen = experiment(row.experiment)
     if choices.epochs is not None:
-        measured = [one for one in table.rows if not one.preparation] or table.rows
-        length = experiment(measured[0].experiment).epochs
+        length = experiment(table.rows[-1].experiment).epochs
         chosen = chosen.with_epochs(max(1, round(chosen.epochs * choices.epochs / length)))
     chosen = with_choices(chosen, row, choices, [f"few_shot={shots}"] if shots else [])
-    init = choices.out / "runs" / row.init if row.init else None
-    name = row.name + (f"-k{shots}" if shots else "") + (f"-seed{seed}" if seed else "")
+    of_seed = f"-seed{seed}" if seed else ""
+    init = None
+    if row.init:
+        init = choices.out / "runs" / (row.init + ("" if table.row(row.init).preparation else of_seed))
+    name = row.name + (f"-k{shots}" if shots else "") + of_seed
     data = choices.large if row.large else choices.data
     return PlannedRun(row, chosen, data, choices.out / "runs" / name, seed, init, shots)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from saliency_keras.console import UserError
+from saliency_keras.experiments import EXPERIMENTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Run:
     @property
     def published(self):
         """The paper's figures for this experiment by metric, `{"top1": 0.4899}`; empty where it has none."""
-        return self.config["experiment"].get("published") or {}
+        return published_of(self.config)
 
     @functools.cached_property
     def predictions(self):
@@ -156,8 +157,17 @@ class Run:
             raise UserError(f"{folder / 'config.json'} is not that of a run: it names no experiment.")
         if not (folder / "summary.json").is_file():
             command = str(config.get("command", "its command")).removesuffix(" --resume")
-            raise UserError(f"the run {folder} is not finished (no summary.json); go on by `{command} --resume`.")
+            command += " --resume" * command.startswith("python -m saliency_keras.train ")
+            raise UserError(f"the run {folder} is not finished (no summary.json); go on by `{command}`.")
         return cls(folder, config, read_history(folder / "history.csv"), _read_json(folder / "summary.json"))
+
+
+def published_of(config):
+    """The paper's figures for a run, from its `config.json`: none for other maps or another size than the paper's."""
+    experiment = config["experiment"]
+    of_paper = EXPERIMENTS.get(experiment["name"])
+    same = of_paper and experiment.get("side") == of_paper.side and config.get("maps", "own") in ("own", None)
+    return (experiment.get("published") or {}) if same else {}
 
 
 def title_of(config):

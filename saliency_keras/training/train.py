@@ -12,41 +12,30 @@ state/            resume state, gone when the run is finished
 tensorboard/      the history as event files, where they are asked for
 """
 
-import dataclasses
 import json
-import os
-import platform
-import shlex
-import statistics
-import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 
-import saliency_keras
-from saliency_keras.console import UserError, whole_file
-from saliency_keras.data.fixation_arrays import digest
+from saliency_keras.console import UserError, only_process, whole_file
 from saliency_keras.data.fixations import read_fixation_set
 from saliency_keras.data.manifest import Manifest
-from saliency_keras.data.maps import map_and_swap
-from saliency_keras.experiments.experiment import Experiment
-from saliency_keras.models.build import uses_saliency
 from saliency_keras.models.count import multiply_adds, parameters
-from saliency_keras.models.hallucination import pretrained_resnet
 from saliency_keras.training.classification import classification_job
+from saliency_keras.training.config import check_same, config_of
 from saliency_keras.training.devices import check_batch, check_devices, first_process
 from saliency_keras.training.fit import fit, save_model
+from saliency_keras.training.initial_weights import check_frozen, initial_weights, load_run_model
 from saliency_keras.training.saliency import saliency_job
 from saliency_keras.training.start import check_kind, check_start
 from saliency_keras.training.state import drop_state
-from saliency_keras.training.surgery import carry_weights, freeze
+from saliency_keras.training.surgery import freeze
 from saliency_keras.training.tensorboard import check_tensorboard
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 DEAD = 0.5  # share of all-zero maps above which a run says so
-# Between a run and its resumption.
-MUST_AGREE = ("experiment", "maps", "seed", "precision", "init", "backend", "devices")
+CONSTANT = 0.01  # standard deviation from picture to picture, as a share of the mean, below which it does
 
 
 def train(
@@ -90,34 +79,37 @@ def train(
         check_tensorboard()
     check_devices(devices, one_machine=experiment.task == "saliency")
     source = open_data(experiment, data, maps, augment)
-    config = _config(experiment, _described(source, maps), maps, seed, precision, init, augment, devices)
+    config = config_of(experiment, source, maps, seed, precision, init, augment, devices)
     if resume:
-        _check_same(config, out)
+        check_same(config, out)
         if (out / "summary.json").is_file():
             drop_state(out / "state")  # of a run that was killed between the two
             return json.loads((out / "summary.json").read_text(encoding="utf-8"))
     if isinstance(source, Manifest):
         source.check_sums()
+    start = load_run_model(init) if init else None
     _be_reproducible(seed, precision)
     if experiment.task == "saliency":
-        start = load_run_model(init) if init else None
         job, config["carried"] = saliency_job(experiment, source, seed, out, start)
         config["frozen"] = _frozen(job.model)
     else:
-        job = classification_job(experiment, source, maps, seed, augment)
-        config["carried"] = _initial_weights(experiment, job.model, init, seed)
+        job = classification_job(experiment, source, maps, seed, augment, start)
+        config["carried"] = initial_weights(experiment, job.model, start, init, seed)
         config["frozen"] = freeze(job.model, experiment.freeze)
-        _check_frozen(experiment, config)
+        check_frozen(experiment, config)
     check_batch(job.pictures // job.steps, devices)
-    if not resume and first_process():
-        out.mkdir(parents=True, exist_ok=True)
-        _write_json(out / "config.json", config)
-    try:
-        history, idle = fit(job, experiment, out, tensorboard, devices)
-        return _finish(job, experiment, history, idle, out) if first_process() else None
-    except Exception as error:
-        _explain_reading(error, source)
-        raise
+    if not first_process():
+        fit(job, experiment, out, tensorboard, devices)
+        return None
+    out.mkdir(parents=True, exist_ok=True)
+    with only_process(out):
+        if not resume:
+            _write_json(out / "config.json", config)
+        try:
+            return _finish(job, experiment, *fit(job, experiment, out, tensorboard, devices), out)
+        except Exception as error:
+            _explain_reading(error, source)
+            raise
 
 
 def open_data(experiment, data, maps="own", augment="host"):
@@ -144,154 +136,6 @@ def open_data(experiment, data, maps="own", augment="host"):
     return read_fixation_set(data)
 
 
-def _initial_weights(experiment, model, init, seed):
-    """Carries weights over from a run or from `keras.applications`; returns the names of the layers that got some."""
-    if init:
-        source, of = load_run_model(init), _experiment_of(init)
-    elif experiment.weights:
-        source, of = _pretrained(experiment), ""
-    else:
-        return []
-    carried = carry_weights(source, model, experiment.new_weights, experiment.new_top, seed)
-    lacking = [layer.name for layer in model.layers if layer.weights and layer.name not in carried]
-    lacking = lacking[:-1] if experiment.new_top else lacking
-    if lacking and experiment.starts_from not in ("", of):
-        raise UserError(
-            f"{init} is a run of {of} and lacks {', '.join(lacking)}; {experiment.name} starts from a run of "
-            f"{experiment.starts_from}."
-        )
-    return carried
-
-
-def _pretrained(experiment):
-    backbone, weights = experiment.arguments.get("backbone"), experiment.weights
-    if backbone is None:
-        raise UserError(
-            f"weights={weights} is for networks of keras.applications; give {experiment.name} a run: --init."
-        )
-    if weights != "imagenet" and not Path(weights).is_file():
-        raise UserError(f"there is no weights file {weights}.")
-    try:
-        return pretrained_resnet(backbone, weights)
-    except (ValueError, OSError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"the weights {weights} cannot be loaded into {backbone}: {reason}") from None
-
-
-def _experiment_of(run):
-    try:
-        return json.loads((Path(run) / "config.json").read_text(encoding="utf-8"))["experiment"]["name"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{run} is no whole run: its config.json cannot be read.") from None
-
-
-def _check_frozen(experiment, config):
-    """Refuses frozen layers with random weights: nothing could ever be learned through them."""
-    random = [name for name in config["frozen"] if name not in config["carried"]]
-    if random:
-        raise UserError(
-            f"{experiment.name} freezes {random[0]}{' and others' if len(random) > 1 else ''}, which would keep random "
-            f"weights; give --init a run that has them{f' ({experiment.starts_from})' * bool(experiment.starts_from)}."
-        )
-
-
-def load_run_model(folder):
-    """Loads the network of a finished run: its last epoch, in safe mode.
-
-    Args:
-        folder: A run folder.
-
-    Returns:
-        The Keras model, not compiled.
-
-    Raises:
-        UserError: If the folder is no finished run.
-    """
-    path = Path(folder) / "model.keras"
-    if not path.is_file():
-        raise UserError(f"{folder} is no finished run: it has no model.keras.")
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        raise UserError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from None
-
-
-def _described(source, maps):
-    """What a run's `config.json` says of its data."""
-    if isinstance(source, Manifest):
-        return {
-            "folder": str(source.folder),
-            "digest": source.digest(map_and_swap(maps)[0]),
-            "side": source.side,
-            "codec": source.codec,
-            "maps": list(source.map_names),
-            "classes": len(source.classes),
-            "source": source.source,
-        }
-    return {"folder": str(source.folder), "digest": digest(source), "pictures": len(source.images)}
-
-
-def _config(experiment, data, maps, seed, precision, init, augment, devices):
-    libraries = ["keras", "numpy", "h5py", keras.backend.backend()]
-    return {
-        "experiment": json.loads(json.dumps(dataclasses.asdict(experiment))),
-        "data": data,
-        "maps": maps if _sees_maps(experiment) else None,
-        "seed": seed,
-        "precision": precision,
-        "augment": augment,
-        "devices": devices,
-        "init": str(init) if init else None,
-        "backend": keras.backend.backend(),
-        "versions": {
-            "saliency_keras": saliency_keras.__version__,
-            "python": platform.python_version(),
-            **{name: getattr(sys.modules.get(name), "__version__", None) for name in libraries},
-        },
-        "device": {"machine": platform.machine(), "cores": os.cpu_count(), "accelerators": _accelerators()},
-        "command": shlex.join(["python", "-m", "saliency_keras.train", *sys.argv[1:]]),
-    }
-
-
-def _sees_maps(experiment):
-    return experiment.task == "classification" and uses_saliency(experiment.network, experiment.arguments)
-
-
-def _accelerators():
-    if keras.backend.backend() == "torch":  # Keras lists no devices there
-        import torch
-
-        return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
-    return [name for name in keras.distribution.list_devices() if "cpu" not in name.lower()]
-
-
-def _check_same(config, out):
-    try:
-        earlier = json.loads((out / "config.json").read_text(encoding="utf-8"))
-        earlier["experiment"] = {**_defaults(), **earlier["experiment"]}
-        earlier.setdefault("devices", 1)
-        if config["maps"] is None:
-            earlier["maps"] = None  # earlier versions wrote `own` for a network that sees none
-        differing = [name for name in MUST_AGREE if name != "experiment" and earlier[name] != config[name]]
-        fields = {name: (earlier["experiment"].get(name), value) for name, value in config["experiment"].items()}
-        differing += [f"{name} ({before}, now {now})" for name, (before, now) in fields.items() if before != now]
-        if earlier["data"]["digest"] != config["data"]["digest"]:
-            differing.append("data")
-        command = earlier["command"]
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{out / 'config.json'} is damaged; start the run anew in another --out.") from None
-    if differing:
-        raise UserError(
-            f"the run in {out} was started with another {', '.join(differing)}; it was started by `{command}`."
-        )
-
-
-def _defaults():
-    """Default values of an experiment's fields: what a run of an earlier version did without saying so."""
-    fields = dataclasses.fields(Experiment)
-    return {one.name: one.default for one in fields if one.default not in (dataclasses.MISSING, ())}
-
-
 def _be_reproducible(seed, precision):
     # Names count up within a process; a state knows variables by name, whatever was built before them.
     keras.utils.clear_session()
@@ -307,11 +151,10 @@ def _frozen(model):
     return [layer.name for layer in model.layers if layer.weights and not layer.trainable]
 
 
-def _finish(job, experiment, history, idle, out):
+def _finish(job, experiment, history, measured, out):
     save_model(job.model, out / "model.keras")
     found = job.finish(job.model, out)
     best = max(history, key=lambda row: row[job.best])
-    epoch_seconds = statistics.median(row["seconds"] for row in history)
     summary = {
         "experiment": experiment.name,
         "epochs": len(history),
@@ -320,17 +163,25 @@ def _finish(job, experiment, history, idle, out):
         "parameters": parameters(job.model),
         "multiply_adds": multiply_adds(job.model),
         "seconds": round(sum(row["seconds"] for row in history), 1),
-        "images_per_second": round(job.pictures / epoch_seconds, 1),
-        **{name: share if share is None else round(share, 4) for name, share in idle.items()},
+        **{name: value if value is None else round(value, 4) for name, value in measured.items()},
         "frozen": _frozen(job.model),
         **found,
     }
-    maps = summary.get("hallucinated_maps", {})
-    if maps.get("all_zero", 0) > DEAD or maps.get("variance", 1) == 0:
-        print(f"the saliency branch is dead or constant: {maps['all_zero']:.0%} of its maps are zero everywhere")
+    if maps := summary.get("hallucinated_maps"):
+        tell_if_dead(maps)
     _write_json(out / "summary.json", summary)
     drop_state(out / "state")
     return summary
+
+
+def tell_if_dead(maps):
+    """Prints a sentence if the maps that `describe_maps` described are zero, or the same for every picture."""
+    deviation = (maps["variance_of_strength"] + maps["variance_of_pattern"]) ** 0.5
+    if maps["all_zero"] > DEAD:
+        print(f"the saliency branch is dead: {maps['all_zero']:.0%} of its maps are zero everywhere")
+    elif deviation < CONSTANT * maps["mean"]:
+        share = deviation / maps["mean"]
+        print(f"the saliency branch is constant: from picture to picture its maps vary by {share:.2%} of their mean")
 
 
 def _explain_reading(error, source):

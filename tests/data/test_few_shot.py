@@ -22,7 +22,7 @@ def counts(labels, places):
 @pytest.mark.parametrize("shots", SHOTS)
 def test_each_class_gives_k_5_and_5_pictures_and_the_rest_of_val_is_unused(shots):
     drawn = few_shot(TRAIN, VAL, CLASSES, shots, seed=3)
-    assert counts(TRAIN, drawn.train) == ([40, 31, 35] if shots == "K" else [shots] * 3)
+    assert counts(TRAIN, drawn.train) == ([40, 31, 35] if shots == "K" else [int(shots)] * 3)
     assert counts(VAL, drawn.validation) == counts(VAL, drawn.test) == [5, 5, 5]
     assert counts(VAL, drawn.unused) == [0, 2, 7]
     everything = np.concatenate([drawn.validation, drawn.test, drawn.unused])
@@ -37,7 +37,7 @@ def test_pictures_of_a_smaller_k_are_among_those_of_a_larger_one_and_the_test_is
 
 
 def test_draw_follows_from_the_seed_alone():
-    first, again, other = (few_shot(TRAIN, VAL, CLASSES, 5, seed) for seed in (0, 0, 1))
+    first, again, other = (few_shot(TRAIN, VAL, CLASSES, "5", seed) for seed in (0, 0, 1))
     assert np.array_equal(first.train, again.train)
     assert not np.array_equal(first.train, other.train)
     assert not np.array_equal(first.test, other.test)
@@ -46,13 +46,13 @@ def test_draw_follows_from_the_seed_alone():
 @pytest.mark.parametrize(
     ("train", "val", "shots", "says"),
     [
-        ([1, 31, 35], [10, 12, 17], 2, "'cat' has a single picture in train, and 2 of each"),
-        ([40, 31, 35], [10, 12, 17], 32, "'dog' has 31 pictures in train, and 32"),
-        ([40, 31, 4], [10, 12, 6], 1, "'gar' has 10 pictures; .* 11 in all"),
-        ([40, 31, 0], [10, 12, 1], 1, "'gar' has a single picture;"),
-        ([40, 31, 35], [10, 9, 17], 1, "'dog' has 9 pictures in val"),
+        ([1, 31, 35], [10, 12, 17], "2", "'cat' has a single picture in train, and 2 of each"),
+        ([40, 31, 35], [10, 12, 17], "32", "'dog' has 31 pictures in train, and 32"),
+        ([40, 31, 4], [10, 12, 6], "1", "'gar' has 10 pictures; .* 11 in all"),
+        ([40, 31, 0], [10, 12, 1], "1", "'gar' has a single picture;"),
+        ([40, 31, 35], [10, 9, 17], "1", "'dog' has 9 pictures in val"),
         ([40, 31, 0], [10, 12, 17], "K", "'gar' has 0 pictures in train, and at least one"),
-        ([40, 31, 35], [10, 12, 17], 0, "1 or more, or K for all. Received: 0"),
+        ([40, 31, 35], [10, 12, 17], "0", "1 or more, or K for all. Received: 0"),
     ],
 )
 def test_too_few_pictures_are_one_sentence_that_names_the_class(train, val, shots, says):
@@ -67,6 +67,8 @@ def test_held_out_part_is_a_share_of_each_class_and_leaves_some():
     kept, held = hold_out(np.array([0, 1, 1]), 0.9)
     assert 0 in kept
     assert len(held) == 1
+    with pytest.raises(UserError, match="no class has a second picture"):
+        hold_out(np.array([0, 1, 2]), 0.2)
 
 
 @pytest.fixture(scope="module", params=["raw", "jpeg"])

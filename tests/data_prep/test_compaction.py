@@ -303,7 +303,7 @@ def test_a_folder_another_run_is_writing_is_refused(tree, tmp_path):
     (tmp_path / "set").mkdir()
     handle = os.open(tmp_path / "set", os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
-    with pytest.raises(UserError, match="another run is writing"):
+    with pytest.raises(UserError, match="another process is writing"):
         compact(tree, tmp_path / "set")
     os.close(handle)
     compact(tree, tmp_path / "set")

@@ -111,7 +111,8 @@ def test_comparison_names_each_published_value_once(make_run):
 
 
 def test_names_of_published_values_that_lie_close_do_not_overlap(tmp_path, make_run):
-    runs = [make_run(name, name, published={"top1": 0.36 + 0.001 * index}) for index, name in enumerate("abcd")]
+    names = "rgb", "rgbs", "fanin1", "fanin2"
+    runs = [make_run(name, name, published={"top1": 0.36 + 0.001 * index}) for index, name in enumerate(names)]
     figure = comparison_figure(runs)
     style.save(figure, tmp_path / "comparison.png")
     renderer = figure.canvas.get_renderer()

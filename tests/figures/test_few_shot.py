@@ -23,7 +23,8 @@ def runs(tmp_path_factory):
                 run = Run.load(write_run(folder / name, f"{method}_alexnet", seed=seed, skill=skill, pictures=140))
                 extra = {"test": {"pictures": 35, "right": 20 + seed, "top1": (20 + seed) / 35}}
                 if method == "approach_a":
-                    extra["hallucinated_maps"] = {"all_zero": 0.25, "variance": 0.5}
+                    maps = {"all_zero": 0.25, "mean": 1.0, "variance": 0.5, "variance_of_pattern": 0.125}
+                    extra["hallucinated_maps"] = maps
                 found[method, shots].append(dataclasses.replace(run, summary={**run.summary, **extra}))
     return found
 
@@ -41,7 +42,8 @@ def test_rows_have_both_accuracies_and_the_paired_gain(runs):
     ]
     assert row["gain"] == pytest.approx(np.mean(gains), abs=1e-6)
     assert row["published"] == pytest.approx(0.369)
-    assert (row["all_zero"], row["map_variance"], row["repeats"]) == (0.25, 0.5, 3)
+    assert [row[f"maps_{name}"] for name in few_shot.MAP_FACTS] == [0.25, 1.0, 0.5, 0.125]
+    assert row["repeats"] == 3
     assert dict(zip(names, rows[0], strict=True))["gain"] is None
 
 
@@ -61,7 +63,8 @@ def test_averages_of_table_i_are_those_the_paper_prints_where_it_adds_up():
 
 @pytest.mark.parametrize(
     ("folder", "expected"),
-    [("compact/flowers-17", "Flowers"), ("CUB-10", "Birds"), ("cars-196", "Cars"), ("cards", None), ("popout", None)],
+    [("compact/flowers-17", "Flowers"), ("CUB-10", "Birds"), ("cars-196", "Cars"), ("cards", None), ("popout", None),
+     ("/home/cuba/dogs", None), ("/srv/birdlab/dogs-120", None)],
 )
 def test_published_set_is_told_by_the_folder_s_name(folder, expected):
     assert few_shot.published_set(folder) == expected

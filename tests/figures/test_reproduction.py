@@ -8,7 +8,7 @@ from saliency_keras.experiments.tables import TABLES, PaperTable, Row, with_furt
 from saliency_keras.figures import reproduction
 from saliency_keras.figures.reproduction import Results, accuracy, difference
 from saliency_keras.metrics.comparison import t_quantile, wilson_interval
-from saliency_keras.training.runs import Run
+from saliency_keras.training.runs import Predictions, Run
 from tests.runs_fixture import write_run
 
 
@@ -16,6 +16,14 @@ from tests.runs_fixture import write_run
 def controls(tmp_path_factory):
     """A run of every row of the controls, each a bit better than the last."""
     return results_of(TABLES["controls"], tmp_path_factory.mktemp("runs"))
+
+
+def predictions(right, ids=None):
+    """`Predictions` of two classes that are right where they should be."""
+    labels = np.zeros(len(right), "int32")
+    ids = np.char.mod("%05d", np.arange(len(right)) if ids is None else ids)
+    ranks = np.where(right, 0, 1).astype("int32")
+    return Predictions(ids, labels, ranks, np.stack([ranks, 1 - ranks], 1), ("cat", "dog"), "val", "d1")
 
 
 def results_of(table, folder):
@@ -84,21 +92,32 @@ def test_attribution_is_written_with_a_figure(controls, tmp_path):
 def test_interval_is_wilson_s_for_one_run_over_pictures_for_two_and_over_seeds_for_three():
     draw = np.random.default_rng(0)
     runs = [draw.random(200) < 0.6 for _ in range(3)]
-    one = accuracy(runs[:1])
+    tested = [predictions(run) for run in runs]
+    one = accuracy(tested[:1])
     assert (one.low, one.high) == wilson_interval(int(runs[0].sum()), 200)
-    two = accuracy(runs[:2])
+    two = accuracy(tested[:2])
     spread = np.mean(runs[:2], axis=0).std() / np.sqrt(200)
     assert two.high - two.low == pytest.approx(2 * 1.96 * spread, rel=0.05)
-    three = accuracy(runs)
+    three = accuracy(tested)
     means = [run.mean() for run in runs]
     half = t_quantile(0.95, 2) * np.std(means, ddof=1) / np.sqrt(3)
     assert (three.low, three.high) == pytest.approx((np.mean(means) - half, np.mean(means) + half))
 
 
+def test_a_picture_that_both_repeats_were_tested_on_counts_once_in_the_interval():
+    right = np.random.default_rng(1).random(300) < 0.6
+    alone = accuracy([predictions(right)])
+    same = accuracy([predictions(right), predictions(right)])
+    others = accuracy([predictions(right), predictions(right, 300 + np.arange(300))])
+    assert same.high - same.low == pytest.approx(alone.high - alone.low, rel=0.05)
+    assert others.high - others.low == pytest.approx((alone.high - alone.low) / np.sqrt(2), rel=0.05)
+
+
 def test_difference_is_paired_picture_by_picture():
     before = np.arange(100) < 50
     better = before | (np.arange(100) >= 95)  # five pictures gained, none lost: much narrower than two samples' error
-    found = difference([better], [before])
+    backwards = predictions(before[::-1], np.arange(100)[::-1])  # pictures are matched by id, not by place
+    found = difference([predictions(better)], [backwards])
     assert found.value == pytest.approx(0.05)
     assert 0 < found.low < 0.05 < found.high <= 0.1
 
@@ -108,10 +127,12 @@ def test_gain_of_full_size_is_the_one_the_text_prints_not_the_difference_at_128_
     runs = {}
     for row in table.rows:
         published = {"top1": 0.4, "top5": 0.6}
-        runs[row.name] = [Run.load(write_run(tmp_path / row.name, row.experiment, published=published))]
+        runs[row.name] = [Run.load(write_run(tmp_path / row.name, row.experiment, published=published, side=227))]
     header, _, names, rows = reproduction.accuracy_table(Results(table, runs))
     gains = {row[0]: row[names.index("published_gain")] for row in rows}
-    assert gains == {"rgb-side227": None, "fanin1-side227": 0.0135, "rgbs-side227": None}
+    sides = dict.fromkeys(("rgb-side227", "rgb_mean-side227", "rgbs-side227"))
+    assert gains == {**sides, "fanin1-side227": 0.0135}
+    assert all(row[names.index("published_top1")] is None for row in rows)  # Table 4.1 is of 128 px
     assert len(header) == 15
 
 

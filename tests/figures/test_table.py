@@ -1,6 +1,7 @@
 """Tables: aligned Markdown that no name can break, CSV that reads back, digits that the pictures bear out."""
 
 import csv
+import re
 
 import pytest
 
@@ -23,6 +24,9 @@ def test_names_cannot_break_the_table():
     assert len(lines) == 5
     assert {line.replace(r"\|", "").count("|") for line in lines} == {3}
     assert r"\<script>" in text
+    for name in (r"\<img src=x>", "![x](http://tracker.example/x.png)", "[x](javascript:alert(1))"):
+        cell = markdown_table(["class"], [[name]]).splitlines()[2]
+        assert not re.search(r"(?<!\\)(\\\\)*[<\[]", cell)  # each is behind an odd number of backslashes
     assert lines[3].endswith("  – |")
 
 

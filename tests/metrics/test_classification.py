@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from saliency_keras.metrics.classification import Top1, Top5, first_classes, rank_of_true_class, top_k_accuracy
+from saliency_keras.metrics.classification import Top1, Top5, first_classes, rank_of_true_class, softmax, top_k_accuracy
 
 
 def ranks_by_sorting(scores, labels):
@@ -110,3 +110,9 @@ def test_keras_metrics_survive_serialisation_and_work_within_fit():
     result = model.evaluate(np.ones((12, 3)), np.arange(12) % 6, batch_size=5, verbose=0, return_dict=True)
     assert result["top1"] == pytest.approx(1 / 6)
     assert result["top5"] == pytest.approx(5 / 6)
+
+
+def test_softmax_is_the_textbooks_and_does_not_overflow():
+    scores = np.array([[1.0, 2.0, 3.0], [-4.0, 0.0, 4.0]])
+    np.testing.assert_allclose(softmax(scores), np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True), rtol=1e-6)
+    np.testing.assert_allclose(softmax(np.array([[60000.0, 0.0]], "float16")), [[1, 0]])

@@ -36,14 +36,18 @@ def test_mcnemar_is_symmetric_and_does_not_underflow_for_many_pictures():
     assert 0 < mcnemar_p(0, 1000) == pytest.approx(2.0**-999)
 
 
-def test_mcnemar_agrees_with_scipy_and_statsmodels():
+def test_mcnemar_agrees_with_scipy():
     scipy_stats = pytest.importorskip("scipy.stats")
+    for only_first, only_second in np.random.default_rng(0).integers(0, 400, (50, 2)):
+        wanted = scipy_stats.binomtest(only_first, only_first + only_second).pvalue
+        assert mcnemar_p(only_first, only_second) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_mcnemar_agrees_with_statsmodels():
     contingency = pytest.importorskip("statsmodels.stats.contingency_tables")
     for only_first, only_second in np.random.default_rng(0).integers(0, 400, (50, 2)):
-        ours = mcnemar_p(only_first, only_second)
-        assert ours == pytest.approx(scipy_stats.binomtest(only_first, only_first + only_second).pvalue, rel=1e-9)
-        table = [[7, only_first], [only_second, 5]]
-        assert ours == pytest.approx(contingency.mcnemar(table, exact=True).pvalue, rel=1e-9)
+        wanted = contingency.mcnemar([[7, only_first], [only_second, 5]], exact=True).pvalue
+        assert mcnemar_p(only_first, only_second) == pytest.approx(wanted, rel=1e-9)
 
 
 def test_negative_counts_are_refused():
@@ -57,6 +61,16 @@ def test_bootstrap_by_counts_is_the_bootstrap_that_draws_pictures():
     drawn_pictures = differences[draw.integers(0, 400, (20_000, 400))].mean(axis=1)
     by_pictures = np.quantile(drawn_pictures, [0.025, 0.975])
     np.testing.assert_allclose(bootstrap_interval(differences, resamples=20_000), by_pictures, atol=1 / 400)
+
+
+def test_bootstrap_of_pictures_with_several_results_draws_each_with_all_of_its_own():
+    draw = np.random.default_rng(3)
+    weights = draw.integers(1, 3, 300)
+    sums = draw.binomial(weights, draw.beta(0.3, 0.3, 300))
+    drawn = draw.integers(0, 300, (20_000, 300))
+    by_pictures = np.quantile(sums[drawn].sum(1) / weights[drawn].sum(1), [0.025, 0.975])
+    found = bootstrap_interval(sums, resamples=20_000, weights=weights)
+    np.testing.assert_allclose(found, by_pictures, atol=1 / 300)
 
 
 def test_bootstrap_repeats_with_its_seed_and_has_no_width_without_spread():

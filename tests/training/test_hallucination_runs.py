@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from saliency_keras.console import UserError
+from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import EXPERIMENTS
 from tests.small_sets import write_small_set
 
@@ -80,9 +81,30 @@ def test_summary_describes_the_hallucinated_maps(runs):
     found = summary(runs / "step1")["hallucinated_maps"]
     assert found["pictures"] == 5
     assert found["mean"] > 0
-    assert found["variance"] > 0
+    parts = [found[f"variance_of_{part}"] for part in ("strength", "place", "pattern")]
+    assert min(parts) > 0
+    assert sum(parts) == pytest.approx(found["variance"])
     assert (found["all_zero"], found["positive"]) == (0, 1)  # born alive: the bias starts from 0.1
     assert "hallucinated_maps" not in summary(runs / "pretrained")
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({}, ""),
+        ({"all_zero": 0.6}, "dead: 60% of its maps"),
+        ({"variance_of_strength": 1e-7, "variance_of_pattern": 1e-7}, "constant: from picture to picture"),
+        ({"all_zero": 1.0, "mean": 0.0, "variance_of_strength": 0.0, "variance_of_pattern": 0.0}, "dead: 100%"),
+    ],
+)
+def test_a_dead_and_a_constant_branch_are_told(capsys, changed, says):
+    from saliency_keras.training.train import tell_if_dead
+
+    lively = {"all_zero": 0.1, "mean": 1.0, "variance_of_strength": 0.01, "variance_of_pattern": 0.01}
+    tell_if_dead({**lively, **changed})
+    printed = capsys.readouterr().out
+    assert says in printed
+    assert bool(printed) == bool(says)
 
 
 def test_approach_a_keeps_the_branch_to_the_bit_and_trains_the_rest_with_a_new_top(sets, runs, tmp_path):
@@ -91,6 +113,18 @@ def test_approach_a_keeps_the_branch_to_the_bit_and_trains_the_rest_with_a_new_t
     assert all(same(before[name], after[name]) for name in before if name.endswith("_saliency"))
     assert not any(same(before[name], after[name]) for name in ("conv1", "conv5", "fc1"))
     assert after["fc3"][0].shape == (8, 3)
+
+
+def test_what_is_carried_over_sees_pictures_less_the_means_it_was_trained_with(sets, runs, tmp_path):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    other, _ = write_small_set(folder, side=132, classes=3, train=(9, 9), val=(37,), seed=1)
+    train("approach_a_alexnet", "--data", folder, "--out", tmp_path / "a", "--init", runs / "step1")
+    large = Manifest.load(sets["large"])
+    assert other.mean_rgb != large.mean_rgb
+    for run in (runs / "step1", tmp_path / "a"):
+        model = keras.saving.load_model(run / "model.keras", compile=False)
+        assert model.get_layer("image_scaled").offset == [-mean for mean in large.mean_rgb]
 
 
 def test_approach_b_trains_everything_and_few_shot_tests_what_it_did_not_see(sets, runs, tmp_path):
@@ -113,6 +147,7 @@ def test_approach_b_trains_everything_and_few_shot_tests_what_it_did_not_see(set
         (["approach_a_alexnet", "--init", "pretrained"], "lacks conv1_saliency.*hallucination_step1_alexnet"),
         (["approach_b_alexnet", "--init", "pretrained"], "lacks conv1_saliency.*hallucination_step1_alexnet"),
         (["approach_a_alexnet", "--init", "step1", "--set", "saliency_branch=map"], "'conv1_saliency' does not fit"),
+        (["approach_a_alexnet", "--init", "step1", "--set", "skip=false"], "trained with skip=true: --set skip=true"),
         (["hallucination_step1_alexnet", "--init", "step1"], "'fc3' does not fit"),
         (["hallucination_step1_resnet", "--set", "weights="], "freezes conv1_conv .* random weights"),
         (["baseline_rgb_resnet", "--set", "weights=nowhere.h5"], "no weights file nowhere.h5"),

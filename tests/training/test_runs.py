@@ -68,8 +68,16 @@ def test_what_is_no_finished_run_is_refused(tmp_path, folder):
         Run.load(tmp_path / "nowhere")
     with pytest.raises(UserError, match="no run folder"):
         Run.load(tmp_path)
+    for command, advice in {
+        "python -m saliency_keras.train fanin3": "train fanin3 --resume`",
+        "python -m saliency_keras.reproduce controls": "reproduce controls`",
+    }.items():
+        stopped = write_run(tmp_path / advice[:5], command=command)
+        (stopped / "summary.json").unlink()
+        with pytest.raises(UserError, match=f"not finished.*{advice}"):
+            Run.load(stopped)
     (folder / "summary.json").unlink()
-    with pytest.raises(UserError, match=r"not finished.*--resume"):
+    with pytest.raises(UserError, match="not finished"):
         Run.load(folder)
 
 

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -111,10 +112,29 @@ def test_killed_run_resumes_to_identical_weights_and_history(data, finished, tmp
     for name in ("model.keras", "best.keras"):
         pairs = list(zip(arrays(out / name), arrays(finished / name), strict=True))
         assert all(np.array_equal(resumed, whole) for resumed, whole in pairs)
+    began = json.loads((out / "config.json").read_text())["command"]
+    assert began == shlex.join(["python", "-m", "saliency_keras.train", *map(str, words)])
     without_seconds = [[{**row, "seconds": ""} for row in rows(folder)] for folder in (out, finished)]
     assert without_seconds[0] == without_seconds[1]
     with h5py.File(out / "predictions.h5") as resumed, h5py.File(finished / "predictions.h5") as whole:
         assert np.array_equal(resumed["scores"][:], whole["scores"][:])
+
+
+def test_images_per_second_leave_validation_out(finished):
+    summary = json.loads((finished / "summary.json").read_text())
+    whole_epochs = [float(row["seconds"]) for row in rows(finished)]
+    assert summary["images_per_second"] > 37 // 16 * 16 / np.median(whole_epochs)
+
+
+def test_a_run_folder_is_one_process_s(data, tmp_path):
+    from saliency_keras.console import UserError, only_process
+
+    (tmp_path / "run").mkdir()
+    words = ["rgb", "--data", data, "--out", tmp_path / "run", "--epochs", 1, *SMALL]
+    with only_process(tmp_path / "run"), pytest.raises(UserError, match="another process is writing"):
+        train(*words)
+    assert not list((tmp_path / "run").iterdir())
+    train(*words)
 
 
 def test_resuming_a_finished_run_changes_nothing(data, finished):
