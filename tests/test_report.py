@@ -1,6 +1,9 @@
 """`report`: one page with every run's figures, comparison and classes, names as text, nothing from outside."""
 
 import html
+import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -43,3 +46,33 @@ def test_runs_over_other_pictures_are_refused_and_nothing_is_written(tmp_path, r
     with pytest.raises(UserError, match="cannot be compared"):
         report.main([str(runs[0]), str(other), "--out", str(tmp_path / "page.html")])
     assert not (tmp_path / "page.html").exists()
+
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+# The page in a frame of a given width, which says how it came out in the title of the page around it.
+FRAME = """<!DOCTYPE html><iframe id=frame width={width} height=800 srcdoc="{page}"></iframe><script>
+const frame = document.getElementById("frame");
+frame.onload = () => {{
+  const page = frame.contentDocument;
+  const drawn = [...page.images].filter(image => image.naturalWidth > 0).length;
+  const marked = page.querySelectorAll("b, script, link, object, iframe").length;
+  document.title = [page.documentElement.scrollWidth, page.images.length, drawn, marked].join(" ");
+}};
+</script>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_shows_it_whole_at_the_width_of_a_phone_and_of_a_desk(tmp_path, runs, width):
+    report.main([*map(str, runs), "--out", str(tmp_path / "page.html")])
+    page = html.escape((tmp_path / "page.html").read_text(encoding="utf-8"))
+    (tmp_path / "frame.html").write_text(FRAME.format(width=width, page=page), encoding="utf-8")
+    words = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    words += ["--enable-logging=stderr", "--virtual-time-budget=10000", "--dump-dom", f"file://{tmp_path}/frame.html"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert "CONSOLE" not in done.stderr  # errors, and whatever the page's own policy kept from being fetched
+    scrolled, images, drawn, marked = map(int, re.search("<title>(.*?)</title>", done.stdout)[1].split())
+    assert scrolled <= width
+    assert images == drawn == 3
+    assert marked == 0  # names of classes with tags in them are text

@@ -28,7 +28,7 @@ def case_blocks(run):
     """
     predictions = run.predictions
     probabilities = softmax(run.scores())
-    of_true = np.take_along_axis(probabilities, predictions.labels[:, None], axis=1)[:, 0]
+    of_true = probability_of_true(run)
     right, wrong = best_and_worst(of_true, predictions.correct())
     try:
         pictures, note = pictures_shown(run, set(predictions.ids[[*right, *wrong]])), []
@@ -48,6 +48,11 @@ def case_blocks(run):
     for title, chosen in (("Surest and right", right), ("Most wrong", wrong)):
         blocks += [Heading(title, level=3), Gallery([case(index) for index in chosen]) if chosen else "None."]
     return blocks
+
+
+def probability_of_true(run):
+    """The probability that a run gives the true class of each picture: float32 `(pictures,)`."""
+    return np.take_along_axis(softmax(run.scores()), run.predictions.labels[:, None], axis=1)[:, 0]
 
 
 def best_and_worst(of_true, correct, count=CASES):
