@@ -151,7 +151,7 @@ def test_preparations_are_shortened_in_proportion_to_the_rows():
 def test_a_strategy_of_the_controls_brings_its_twins():
     runs = plan(TABLES["controls"], Choices(Path("data"), Path("out"), only=("fanin3",)))
     names = {run.row.name for run in runs}
-    assert {"rgb", "noconv2", "noconv2_pooled", "fanin3_doubled", "fanin3-uniform"} <= names
+    assert {"rgb", "noconv2", "noconv2_pooled", "fanin3_pool2", "fanin3_doubled", "fanin3-uniform"} <= names
     assert not {"fanin1", "fanin2", "rgbs"} & names
 
 

@@ -120,10 +120,13 @@ STRATEGIES = {
 }
 
 
+FANIN3_TWINS = ("noconv2", "noconv2_pooled", "fanin3_pool2")
+
+
 def _strategy(name, maps="own"):
     baseline, twin = STRATEGIES[name]
-    twins = (twin, *(("noconv2", "noconv2_pooled") if name == "fanin3" else ())) if maps == "own" else ()
-    return Row(name, maps, baseline, twins=twins)
+    twins = (twin, *(FANIN3_TWINS if name == "fanin3" else ()))
+    return Row(name, maps, baseline, twins=twins if maps == "own" else ())
 
 
 def _controls():
@@ -133,6 +136,7 @@ def _controls():
         Row("noconv2_pooled", baseline="rgb"),
         _strategy("fanin3", "shuffled"),
         Row("rgb"),
+        Row("fanin3", baseline="rgb", settings=("keep_pool2=true",), called="fanin3_pool2"),
     ]
     for strategy, (baseline, twin) in STRATEGIES.items():
         rows += [_strategy(strategy, maps) for maps in reversed(CONTROL_MAPS)]

@@ -235,6 +235,7 @@ def attribution(results):
             lines += [
                 ("no second convolution, no saliency", "noconv2", baseline),
                 ("the same with AlexNet's dense layers", "noconv2_pooled", baseline),
+                ("Fan-in3 with the second pooling kept", "fanin3_pool2", baseline),
                 ("saliency, beside the missing convolution", names["own"], "noconv2"),
             ]
         panels = {f"{strategy}, {results.interleaved}" if results.table.further_maps else strategy: lines}

@@ -8,12 +8,16 @@ from saliency_keras.console import UserError, whole_file
 from saliency_keras.data.device import crops
 from saliency_keras.data.few_shot import few_shot, hold_out
 from saliency_keras.data.reader import Reader
+from saliency_keras.figures import style
+from saliency_keras.figures.overlay import contact_sheet
 from saliency_keras.metrics.classification import Top1, Top5, first_classes, rank_of_true_class
 from saliency_keras.models.build import build, subtracted, uses_saliency
+from saliency_keras.models.grad_cam import laid_out, receptive_centres
 from saliency_keras.models.hallucination import MAP_LAYER
 from saliency_keras.training.fit import Job
 
 HELD_OUT = 0.2  # of each class, where a run trains on the val split
+SHOWN = 12  # pictures in `maps.png`
 
 
 def classification_job(experiment, manifest, maps, seed, augment="host", start=None):
@@ -51,7 +55,7 @@ def classification_job(experiment, manifest, maps, seed, augment="host", start=N
     model = build(experiment.network, experiment.arguments, experiment.side, len(manifest.classes), mean)
 
     def finish(model, folder):
-        """Writes `predictions.h5`; returns what the summary adds: few-shot accuracies, hallucinated maps."""
+        """Writes `predictions.h5` and `maps.png`; returns what the summary adds: few-shot accuracies, what maps are."""
         tested = val if parts["tested"][1] is parts["validation"][1] else reader(*parts["tested"])
         ranks = write_predictions(model, tested, folder)
         summary = {"pictures": {name: _size(manifest, *part) for name, part in parts.items()}}
@@ -61,6 +65,7 @@ def classification_job(experiment, manifest, maps, seed, augment="host", start=N
                 summary[name] = {"pictures": int(right.size), "right": int(right.sum()), "top1": float(right.mean())}
         if any(layer.name == MAP_LAYER for layer in model.layers):
             summary["hallucinated_maps"] = describe_maps(model, val)
+            style.save(maps_figure(model, val), folder / "maps.png")
         return summary
 
     return Job(
@@ -129,7 +134,7 @@ def describe_maps(model, reader):
         up to it: `variance_of_strength`, of the maps' means from picture to picture; `variance_of_place`, of the mean
         map from position to position; `variance_of_pattern`, what is left: where each map differs from the others.
     """
-    part = keras.Model(model.input, model.get_layer(MAP_LAYER).output)
+    part = _map_part(model)
     batches = [np.asarray(part.predict_on_batch(inputs), np.float64) for inputs, _ in reader.validation()]
     maps = np.concatenate(batches)[..., 0]
     strength, place = maps.mean(axis=(1, 2), keepdims=True), maps.mean(axis=0)
@@ -143,6 +148,27 @@ def describe_maps(model, reader):
         "variance_of_place": float(place.var()),
         "variance_of_pattern": float((maps - strength - place + maps.mean()).var()),
     }
+
+
+def maps_figure(model, reader):
+    """The first pictures of a reader with the maps that a network makes of them, laid out where it saw them.
+
+    Args:
+        model: A network with the layer `saliency_map`.
+        reader: A `Reader` with its pictures.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    inputs = {name: values[:SHOWN] for name, values in next(iter(reader.validation()))[0].items()}
+    maps = np.asarray(_map_part(model).predict_on_batch(inputs), np.float32)[..., 0]
+    pictures = np.asarray(inputs["image"])
+    laid = laid_out(maps, receptive_centres(model, MAP_LAYER), pictures.shape[1:3], to_the_border=True)
+    return contact_sheet(pictures, laid, reader.ids_and_labels()[0][:SHOWN])
+
+
+def _map_part(model):
+    return keras.Model(model.input, model.get_layer(MAP_LAYER).output)
 
 
 def write_predictions(model, reader, folder):

@@ -7,6 +7,7 @@ curves.png        Top-1, Top-5, loss and learning rate
 model.keras       the last epoch; best.keras beside it is the best epoch on the validation pictures
 predictions.h5    what the last epoch says of every validation picture; of a network that predicts saliency scores.csv,
                   its scores on every held-out picture
+maps.png          pictures with the maps that a network with a saliency branch of its own makes of them
 summary.json      last and best figures, parameters, time; written last, so a run with it is finished
 state/            resume state, gone when the run is finished
 tensorboard/      the history as event files, where they are asked for

@@ -85,7 +85,9 @@ def test_summary_describes_the_hallucinated_maps(runs):
     assert min(parts) > 0
     assert sum(parts) == pytest.approx(found["variance"])
     assert (found["all_zero"], found["positive"]) == (0, 1)  # born alive: the bias starts from 0.1
+    assert (runs / "step1" / "maps.png").read_bytes().startswith(b"\x89PNG")
     assert "hallucinated_maps" not in summary(runs / "pretrained")
+    assert not (runs / "pretrained" / "maps.png").exists()
 
 
 @pytest.mark.parametrize(
