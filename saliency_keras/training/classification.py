@@ -151,7 +151,7 @@ def describe_maps(model, reader):
 
 
 def maps_figure(model, reader):
-    """The first pictures of a reader with the maps that a network makes of them, laid out where it saw them.
+    """The first pictures of a reader, of one batch at most, with the maps that a network makes of them, laid out where it saw them.
 
     Args:
         model: A network with the layer `saliency_map`.
@@ -164,7 +164,7 @@ def maps_figure(model, reader):
     maps = np.asarray(_map_part(model).predict_on_batch(inputs), np.float32)[..., 0]
     pictures = np.asarray(inputs["image"])
     laid = laid_out(maps, receptive_centres(model, MAP_LAYER), pictures.shape[1:3], to_the_border=True)
-    return contact_sheet(pictures, laid, reader.ids_and_labels()[0][:SHOWN])
+    return contact_sheet(pictures, laid, reader.ids_and_labels()[0][: len(pictures)])
 
 
 def _map_part(model):

@@ -202,9 +202,8 @@ def _run(table, row, seed, shots, choices):
         chosen = chosen.with_epochs(max(1, round(chosen.epochs * choices.epochs / length)))
     chosen = with_choices(chosen, row, choices, [f"few_shot={shots}"] if shots else [])
     of_seed = f"-seed{seed}" if seed else ""
-    init = None
-    if row.init:
-        init = choices.out / "runs" / (row.init + ("" if table.row(row.init).preparation else of_seed))
+    repeated = any(one.name == row.init and not one.preparation for one in table.rows)
+    init = choices.out / "runs" / (row.init + of_seed * repeated) if row.init else None
     name = row.name + (f"-k{shots}" if shots else "") + of_seed
     data = choices.large if row.large else choices.data
     return PlannedRun(row, chosen, data, choices.out / "runs" / name, seed, init, shots)

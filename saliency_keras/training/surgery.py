@@ -48,8 +48,8 @@ def carry_weights(source, model, new_weights="uniform01", new_top=False, seed=0)
             if old is None or not _widens(old.shape, tuple(variable.shape)):
                 raise UserError(
                     f"the layer {layer.name!r} does not fit: {variable.name} is "
-                    f"{'absent' if old is None else 'x'.join(map(str, old.shape))} in the run given to --init and "
-                    f"{'x'.join(map(str, variable.shape))} here; choose another run"
+                    f"{'absent' if old is None else 'x'.join(map(str, old.shape))} in the network it starts from and "
+                    f"{'x'.join(map(str, variable.shape))} here; start from a run that fits (--init)"
                     + (", or --set new_top=true for a new top layer." if layer is targets[-1] else ".")
                 )
             filled[variable.path] = _widened(old, variable.numpy(), new_weights, rng)

@@ -61,6 +61,16 @@ def test_step_1_trains_the_branch_and_moves_nothing_else_by_a_bit(runs):
     assert np.any(after["score_saliency"][1] != np.float32(0.1))
 
 
+def test_step_1_with_a_map_of_zeros_is_the_network_that_it_started_from_bit_for_bit(runs):
+    files = (runs / name / "model.keras" for name in ("pretrained", "step1"))
+    base, step1 = (keras.saving.load_model(file, compile=False) for file in files)
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 128, 128, 3), np.uint8)
+    plain, with_map = (model.predict_on_batch({"image": pictures}) for model in (base, step1))
+    assert not np.array_equal(plain, with_map)
+    step1.get_layer("score_saliency").set_weights([np.zeros((1, 1, 384, 1)), -np.ones(1)])  # ReLU makes it 0
+    assert np.array_equal(plain, step1.predict_on_batch({"image": pictures}))
+
+
 def test_what_is_frozen_stands_in_config_and_summary(runs):
     config, found = json.loads((runs / "step1" / "config.json").read_text()), summary(runs / "step1")
     base = {"conv1", "conv2", "conv3", "conv4", "conv5", "fc1", "fc2", "fc3"}
@@ -182,19 +192,33 @@ def test_every_method_of_the_paper_is_there_on_both_base_networks():
 
 
 @pytest.mark.slow
-def test_resnet_starts_from_a_weights_file_with_a_new_top(sets, tmp_path):
+def test_resnet_starts_from_a_weights_file_and_step_1_keeps_it_to_the_bit_moving_statistics_too(sets, tmp_path):
     from saliency_keras.train import main
 
     file = tmp_path / "resnet.weights.h5"
     source = keras.applications.ResNet50(weights=None)
     source.save_weights(file)
-    main(["baseline_rgb_resnet", "--data", str(sets["target"]), "--out", str(tmp_path / "run"), "--epochs", "1",
-          "--batch", "9", "--set", "backbone=ResNet50", "--set", f"weights={file}", "--set", "side=64",
-          "--set", "learning_rate=1e-30", "--set", "weight_decay=0.0"])  # fmt: skip
-    after = weights(tmp_path / "run")
+
+    def train_resnet(name, data, *words):
+        small = ["--epochs", "1", "--batch", "9", "--set", "backbone=ResNet50", "--set", "side=64"]
+        main([name, "--data", str(sets[data]), "--out", str(tmp_path / name), *small, *map(str, words)])
+        keras.backend.clear_session()
+        return weights(tmp_path / name)
+
+    base = train_resnet("baseline_rgb_resnet", "large", "--set", f"weights={file}",
+                        "--set", "learning_rate=1e-30", "--set", "weight_decay=0.0")  # fmt: skip
     for name in ("conv1_conv", "conv3_block2_2_conv", "conv5_block3_3_conv"):
-        assert np.array_equal(after[name][0], source.get_layer(name).get_weights()[0])
-    assert after["predictions"][0].shape == (2048, 3)
+        assert np.array_equal(base[name][0], source.get_layer(name).get_weights()[0])
+    assert base["predictions"][0].shape == (2048, 2)
+    with pytest.raises(UserError, match=r"'predictions' does not fit: .*new_top=true"):
+        train_resnet("hallucination_step1_resnet", "large", "--set", f"weights={file}")
+    step1 = train_resnet("hallucination_step1_resnet", "large", "--init", tmp_path / "baseline_rgb_resnet")
+    assert all(same(base[name], step1[name]) for name in base)
+    branch = [name for name in step1 if name.endswith("_saliency")]
+    taught = train_resnet("approach_a_resnet", "target", "--init", tmp_path / "hallucination_step1_resnet")
+    assert all(same(step1[name], taught[name]) for name in branch)
+    assert not same(step1["conv5_block3_3_bn"], taught["conv5_block3_3_bn"])
+    assert taught["predictions"][0].shape == (2048, 3)
 
 
 def test_run_that_was_stopped_between_two_states_repeats_the_epochs_after_the_first(sets, tmp_path, monkeypatch):
