@@ -35,7 +35,7 @@ def main(arguments=None):
     if not written:
         raise UserError(f"none of the {len(files)} pictures could be read." if len(files) > 1 else str(refusals[0]))
     skipped = f"; {len(refusals)} of {len(files)} pictures skipped" if refusals else ""
-    print(f"{written} maps of {options.predictor} in {options.out}{skipped}")
+    print(f"{written} maps of {predict.name} in {options.out}{skipped}")
 
 
 def pictures_to_predict(images, out):

@@ -86,6 +86,8 @@ def _correlation(chosen, choices, options):
     if not (named or runs):
         raise UserError(f"say which backbones to compare: --backbones {OURS}, networks of keras.applications, runs.")
     measured = measure(chosen, choices, runs, named, options.fixations, options.limit)
+    if not measured:
+        raise UserError("no read-out could be trained: the loss of every one was not finite.")
     text = write(chosen, measured, options.data, options.out / options.table)
     return f"{text}\nwritten: {options.out / options.table}"
 

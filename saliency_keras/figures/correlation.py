@@ -65,7 +65,8 @@ def correlation_figure(measured):
         for ax, metric in zip(axes, METRICS, strict=True):
             for number, (one, line) in enumerate(zip(ordered, style.line_styles(), strict=False), 1):
                 value, error = _score(one, metric)
-                label = style.one_line(f"{number} {one.name}")
+                untrained = "" if one.run.summary["beats_center"] else ", untrained"
+                label = style.one_line(f"{number} {one.name}{untrained}")
                 look = {"color": line["color"], "marker": line["marker"], "linestyle": "none", "capsize": 2}
                 ax.errorbar([100 * one.top1], [value], yerr=[error or 0], label=label, **look)
                 ax.annotate(str(number), (100 * one.top1, value), (4, 4), textcoords="offset points", fontsize=7)

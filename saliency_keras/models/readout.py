@@ -20,10 +20,12 @@ import math
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from saliency_keras.console import UserError
 from saliency_keras.models import dual_path
+from saliency_keras.models.receptive_fields import receptive_centres
 from saliency_keras.models.saliency_networks import CAFFE_MEAN_RGB, to_bgr
 
 FEATURES = "features"  # layer where a read-out network's backbone ends
@@ -167,16 +169,16 @@ def in_two(network):
 
 
 def keep_statistics(network):
-    """Leaves all batch normalisation as it is in training: small batches have no statistics worth taking.
+    """Leaves a backbone's batch normalisation as it is in training: small batches have no statistics worth taking.
 
     Args:
-        network: A `keras.Model`, its nested ones included.
+        network: A read-out network; its backbone is the nested model.
     """
-    for layer in network.layers:
-        if isinstance(layer, keras.Model):
-            keep_statistics(layer)
-        elif isinstance(layer, layers.BatchNormalization):
-            layer.trainable = False
+    for backbone in (layer for layer in network.layers if isinstance(layer, keras.Model)):
+        keep_statistics(backbone)
+        for layer in backbone.layers:
+            if isinstance(layer, layers.BatchNormalization):
+                layer.trainable = False
 
 
 def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen=False):
@@ -185,7 +187,8 @@ def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen
     Args:
         pixels: Tensor `(height, width, 3)`, 0 to 255.
         backbone: As in `readout_dc`.
-        levels: Names of layers; empty for the backbone's last features.
+        levels: Names of layers; empty for the backbone's last features. Of a classifier of ours, whose unpadded layers
+            see the middle of the picture, they are laid out evenly over all of it.
         scales: Factors by which the picture is resized before it goes through the backbone, which all scales share.
         weights: `"imagenet"`, the path of a `.weights.h5` file of the whole classifier with 1000 classes, or `None`
             for random weights (a classifier of ours keeps its own).
@@ -195,12 +198,14 @@ def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen
         Tensor `(h, w, channels)`.
 
     Raises:
-        ValueError: If the backbone or a layer is unknown, or a level is not a stack of maps.
+        ValueError: If the backbone or a layer is unknown, a level is not a stack of maps, or there is no scale.
         UserError: If the weights cannot be had.
     """
-    extractor = feature_extractor(backbone, levels, weights)
-    extractor.trainable = not frozen
+    if not scales:
+        raise ValueError("scales must have a factor or more. Received: scales=()")
     height, width = pixels.shape[1:3]
+    extractor = feature_extractor(backbone, levels, weights, (height, width))
+    extractor.trainable = not frozen
     maps = []
     for scale in scales:
         x = pixels
@@ -208,7 +213,13 @@ def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen
             size = round(height * scale), round(width * scale)
             x = layers.Resizing(*size, interpolation="bilinear", name=f"pixels_{scale}")(x)
         outputs = extractor(x)
-        maps += outputs if isinstance(outputs, list) else [outputs]
+        outputs = outputs if isinstance(outputs, list) else [outputs]
+        centres = _centres(extractor, x.shape[1:3])
+        if centres:
+            numbers = range(len(maps) + 1, len(maps) + len(outputs) + 1)
+            spread = zip(outputs, centres, numbers, strict=True)
+            outputs = [_evenly(output, at, x.shape[1:3], f"features{number}") for output, at, number in spread]
+        maps += outputs
     size = maps[0].shape[1:3]
     for number, x in enumerate(maps):
         if x.shape[1:3] != size:
@@ -216,7 +227,36 @@ def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen
     return maps[0] if len(maps) == 1 else layers.Concatenate(name="concatenated")(maps)
 
 
-def feature_extractor(backbone, levels=(), weights=None):
+def _centres(extractor, size):
+    """Of each output of a classifier of ours, where its rows and columns lie in a picture of that size.
+
+    `None` for networks of `keras.applications`: all but the first layers of the Inceptions and Xception are padded, so
+    their features are taken to lie evenly as they are.
+    """
+    if any(isinstance(layer, keras.Model) for layer in extractor.layers):
+        return None
+    sized = keras.models.clone_model(extractor, input_tensors=keras.Input((*size, 3), name="image"))
+    makers = {id(layer.output): layer.name for layer in sized.layers}
+    return [receptive_centres(sized, makers[id(output)]) for output in sized.outputs]
+
+
+def _evenly(x, centres, size, name):
+    """Features `(h, w, c)` at those rows and columns of a picture -> as many, evenly over all of it.
+
+    Features that lie evenly but for a quarter of their distance are left as they are.
+    """
+    equations = {"rows": "bhwc,hy->bywc", "columns": "bhwc,wx->bhxc"}
+    for (axis, equation), at, length in zip(equations.items(), centres, size, strict=True):
+        places = (np.arange(len(at)) + 0.5) * length / len(at) - 0.5
+        if np.abs(places - at).max() < length / len(at) / 4:
+            continue
+        layer = layers.EinsumDense(equation, x.shape[1:], trainable=False, name=f"{name}_{axis}")
+        x = layer(x)
+        layer.kernel.assign(np.stack([np.interp(places, at, one) for one in np.eye(len(at))]))
+    return x
+
+
+def feature_extractor(backbone, levels=(), weights=None, size=(None, None)):
     """The part of a classifier up to the named layers.
 
     Args:
@@ -224,6 +264,7 @@ def feature_extractor(backbone, levels=(), weights=None):
         levels: Names of layers; empty for the last features, of a classifier of ours those of the last layer with maps
             that is no pooling.
         weights: As in `features_of`.
+        size: Height and width of the pictures, for NASNet, which Keras can build for one size only.
 
     Returns:
         A `keras.Model` from plain pixels of any size, 0 to 255, to the features; a list if there are several levels.
@@ -240,9 +281,10 @@ def feature_extractor(backbone, levels=(), weights=None):
     if backbone not in BACKBONES:
         known = ", ".join(BACKBONES)
         raise ValueError(f"backbone must be a model, a .keras file or one of {known}. Received: {backbone!r}")
-    part = _part(classifier_features(backbone, weights), levels, any_size=True)
-    pixels = keras.Input((None, None, 3), name="pixels")
-    return keras.Model(pixels, part(BACKBONES[backbone](pixels)), name=f"{part.name}_features")
+    size = size if backbone.startswith("NASNet") else (None, None)
+    part = _part(classifier_features(backbone, weights, size), levels, any_size=True)
+    pixels = keras.Input((*size, 3), name="pixels")
+    return keras.Model(pixels, part(BACKBONES[backbone](pixels)), name=f"{backbone.lower()}_features")
 
 
 def pointwise_readout(levels, width=32, drop=0.3):
@@ -346,12 +388,13 @@ def _loaded(path):
         raise UserError(f"{path} is no network that Keras can load: {str(error).splitlines()[0]}") from None
 
 
-def classifier_features(name, weights):
+def classifier_features(name, weights, size=(None, None)):
     """A network of `BACKBONES` without its classifier, for pictures of any size.
 
     Args:
         name: Its name.
         weights: As in `features_of`.
+        size: As in `feature_extractor`.
 
     Returns:
         A `keras.Model` from preprocessed pixels to the last features.
@@ -360,25 +403,27 @@ def classifier_features(name, weights):
         UserError: If the weights cannot be had.
     """
     build = dual_path.DPN92 if name == "DPN92" else getattr(keras.applications, name)
+    shape = (*size, 3)
     if weights is None:
-        return build(include_top=False, weights=None, input_shape=(None, None, 3), name=name.lower())
+        return build(include_top=False, weights=None, input_shape=shape)
     if weights == "imagenet":
         if name == "DPN92":
             raise UserError("there are no ImageNet weights of DPN92 in Keras; name a .weights.h5 file or no weights.")
         try:
-            return build(include_top=False, weights="imagenet", input_shape=(None, None, 3), name=name.lower())
+            return build(include_top=False, weights="imagenet", input_shape=shape)
         except Exception as error:  # keras raises a bare Exception where a download fails
             raise UserError(f"Keras could not fetch the ImageNet weights of {name}: {error}") from error
     try:
-        # The file is that of the whole classifier, so it is read into one, and copied layer by layer.
+        # The file is that of the whole classifier, so it is read into one, and copied layer by layer: in their order,
+        # for layers that Keras leaves without a name are numbered, and another number in every network.
         classifier = build(weights=None)
         classifier.load_weights(str(weights))
+        features = build(include_top=False, weights=None, input_shape=shape)
+        pairs = ([layer for layer in model.layers if layer.weights] for model in (features, classifier))
+        for layer, other in zip(*pairs, strict=False):  # the classifier's own dense layers are left over
+            layer.set_weights(other.get_weights())
     except (OSError, ValueError) as error:
         raise UserError(f"{weights} has no weights of {name}: {str(error).splitlines()[0]}") from None
-    features = build(include_top=False, weights=None, input_shape=(None, None, 3), name=name.lower())
-    for layer in features.layers:
-        if layer.weights:
-            layer.set_weights(classifier.get_layer(layer.name).get_weights())
     return features
 
 

@@ -138,7 +138,7 @@ def salicon(height=1200, width=1600):
         block5  512 three times, pool   38x50x512        19x25x512
         to the fine size                                 38x50x512
         concatenated                            38x50x1024
-        saliency_map  1, 1x1                    38x50x1
+        saliency  1, 1x1                        38x50x1
 
     29,430,401 weights: two VGG-16 without dense layers (14,714,688 each) and 1,025. The two columns have their own
     weights, as in OpenSALICON, which also keeps the fifth pooling; Huang et al. print no table. We depart from
@@ -165,7 +165,7 @@ def salicon(height=1200, width=1600):
     coarse = vgg16_features(coarse, "coarse")  # (H/64, W/64, 512)
     coarse = layers.Resizing(*fine.shape[1:3], interpolation="bilinear", name="coarse_resized")(coarse)
     x = layers.Concatenate(name="concatenate")([coarse, fine])  # (H/32, W/32, 1024)
-    saliency = layers.Conv2D(1, 1, name="saliency_map")(x)  # (H/32, W/32, 1)
+    saliency = layers.Conv2D(1, 1, name="saliency")(x)  # (H/32, W/32, 1)
     return keras.Model(pixels, saliency, name="salicon")
 
 

@@ -12,6 +12,7 @@ held-out pictures beside those of `gbvs` and `center`, and writes the head (floa
 
 import argparse
 import contextlib
+import hashlib
 import tempfile
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def main(arguments=None):
     if not train.images or not held_out.images:
         raise console.UserError(f"{options.fixations} has too few pictures to learn from some and hold out others.")
     print(f"{len(train.images)} pictures to learn from, {len(held_out.images)} held out")
-    with _folder(options.cache) as cache:
+    with _folder(options.cache and options.cache / _made_of(train, options.backbone_weights)) as cache:
         cache_features(train, cache, options.backbone_weights)
         head = learn(train, cache, options.epochs, options.seed)
     save_head(head, options.out)
@@ -60,7 +61,7 @@ def _parse(arguments):
     add("--backbone-weights", metavar="FILE", help="weights of Keras' ResNet50 (default: Keras' own, of ImageNet)")
     add("--out", metavar="FILE", type=Path, default=HEAD, help="where the head goes (default: where the predictor is)")
     add("--epochs", metavar="N", type=int, default=6, help="passes over the pictures (default: %(default)s)")
-    add("--cache", metavar="DIR", type=Path, help="keep the features here, and use those that are here")
+    add("--cache", metavar="DIR", type=Path, help="keep the features here, and use those of this set that are here")
     add("--seed", metavar="N", type=int, default=0, help="of weights, order and mirroring (default: 0)")
     options = parser.parse_args(arguments)
     if options.epochs < 1:
@@ -76,6 +77,17 @@ def _folder(path):
     else:
         path.mkdir(parents=True, exist_ok=True)
         yield path
+
+
+def _made_of(fixation_set, weights):
+    """A name for the features of a set under certain weights: other ones are never taken for them."""
+    from saliency_keras.data.fixation_arrays import digest
+
+    words = [digest(fixation_set), "imagenet"]
+    if weights:
+        with open(weights, "rb") as file:
+            words[1] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(" ".join(words).encode()).hexdigest()[:16]
 
 
 def feature_files(cache, image, mirrored):

@@ -40,10 +40,12 @@ class RunPredictor:
         try:
             experiment = json.loads((folder / "config.json").read_text(encoding="utf-8"))["experiment"]
             trained = experiment["name"]
+            summary = dict(json.loads((folder / "summary.json").read_text(encoding="utf-8")))
             content = (folder / "model.keras").read_bytes()
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            raise UserError(f"{folder} is no finished run: it lacks config.json or model.keras.") from None
-        if _falls_short(folder / "summary.json"):
+            lacking = "it lacks config.json, model.keras or summary.json"
+            raise UserError(f"{folder} is no finished run: {lacking}.") from None
+        if summary.get("beats_center") is False:
             self.name += UNTRAINED
         self.parameters = {"experiment": trained, "weights": hashlib.sha256(content).hexdigest()[:16]}
         self._loss = experiment.get("loss")
@@ -60,7 +62,7 @@ class RunPredictor:
         """
         import keras
 
-        from saliency_keras.models.grad_cam import laid_out
+        from saliency_keras.models.receptive_fields import laid_out
 
         images = np.asarray(images)
         height, width = images.shape[1:3]
@@ -115,18 +117,11 @@ def maps_of(outputs, loss, height, width):
     return np.maximum(keras.ops.convert_to_numpy(large)[..., 0], 0)
 
 
-def _falls_short(summary):
-    try:
-        return json.loads(summary.read_text(encoding="utf-8")).get("beats_center") is False
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
 def _map_network(path):
     """The part of a saved network that goes from the picture to the map, and where a hallucinated map's places lie."""
     import keras
 
-    from saliency_keras.models.grad_cam import receptive_centres
+    from saliency_keras.models.receptive_fields import receptive_centres
 
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)

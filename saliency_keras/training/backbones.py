@@ -15,6 +15,7 @@ from pathlib import Path
 from saliency_keras.console import UserError, whole_file
 from saliency_keras.experiments import experiment
 from saliency_keras.experiments.tables import Row
+from saliency_keras.training.config import started_from
 from saliency_keras.training.reproduction import PlannedRun, carry_out, with_choices
 
 OURS = "ours"
@@ -131,7 +132,7 @@ def measure(table, choices, runs, named, fixations, limit=PICTURES):
     readouts = [_readout(table.readout, choices, one, fixations) for one in backbones]
     carry_out(readouts)
     return [
-        Measured(one.name, *_probe(one, manifest, limit, run.folder / "probe.json"), Run.load(run.folder))
+        Measured(one.name, *_probe(one, manifest, limit, run), Run.load(run.folder))
         for one, run in zip(backbones, readouts, strict=True)
         if run.finished
     ]
@@ -162,19 +163,21 @@ def _untrained(run, manifest, folder):
     return Backbone(name, str(path.parent))
 
 
-def _probe(backbone, manifest, limit, path):
+def _probe(backbone, manifest, limit, run):
     """`(right, pictures, parameters)` of a linear classifier on the backbone, kept in a file beside its read-out."""
+    path = run.folder / "probe.json"
+    given = {"data": manifest.digest(), "limit": limit, "backbone": started_from(run.experiment)}
     if path.is_file():
         kept = json.loads(path.read_text(encoding="utf-8"))
-        if (kept["data"], kept["limit"]) == (manifest.digest(), limit):
+        if given.items() <= kept.items():
             return kept["right"], kept["pictures"], kept["parameters"]
     from saliency_keras.models.readout import feature_extractor
 
     print(f"linear classifier on {backbone.name}", flush=True)
-    extractor = feature_extractor(backbone.source, (), backbone.weights or None)
+    size = (manifest.side, manifest.side)
+    extractor = feature_extractor(backbone.source, (), backbone.weights or None, size)
     right, pictures = linear_probe(extractor, manifest, limit)
-    kept = {"data": manifest.digest(), "limit": limit, "right": right, "pictures": pictures}
-    kept["parameters"] = extractor.count_params()
+    kept = {**given, "right": right, "pictures": pictures, "parameters": extractor.count_params()}
     with whole_file(path, "w", encoding="utf-8") as file:
         json.dump(kept, file)
     return right, pictures, kept["parameters"]

@@ -12,8 +12,8 @@ from saliency_keras.figures import style
 from saliency_keras.figures.overlay import contact_sheet
 from saliency_keras.metrics.classification import Top1, Top5, first_classes, rank_of_true_class
 from saliency_keras.models.build import build, subtracted, uses_saliency
-from saliency_keras.models.grad_cam import laid_out, receptive_centres
 from saliency_keras.models.hallucination import MAP_LAYER
+from saliency_keras.models.receptive_fields import laid_out, receptive_centres
 from saliency_keras.training.fit import Job
 
 HELD_OUT = 0.2  # of each class, where a run trains on the val split
@@ -151,7 +151,7 @@ def describe_maps(model, reader):
 
 
 def maps_figure(model, reader):
-    """The first pictures of a reader, of one batch at most, with the maps that a network makes of them, laid out where it saw them.
+    """The first pictures of a reader, of one batch at most, with a network's maps of them, laid out where it saw them.
 
     Args:
         model: A network with the layer `saliency_map`.

@@ -1,6 +1,7 @@
 """What a run's `config.json` says, and whether a run that is to go on is the one that was begun."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import platform
@@ -19,7 +20,7 @@ from saliency_keras.experiments.experiment import Experiment
 from saliency_keras.models.build import uses_saliency
 
 # Between a run and its resumption.
-MUST_AGREE = ("experiment", "maps", "seed", "precision", "init", "backend", "devices")
+MUST_AGREE = ("experiment", "maps", "seed", "precision", "init", "started_from", "backend", "devices")
 
 
 def config_of(experiment, source, maps, seed, precision, init, augment, devices):
@@ -48,6 +49,7 @@ def config_of(experiment, source, maps, seed, precision, init, augment, devices)
         "augment": augment,
         "devices": devices,
         "init": str(init) if init else None,
+        "started_from": started_from(experiment, init),
         "backend": keras.backend.backend(),
         "versions": {
             "saliency_keras": saliency_keras.__version__,
@@ -57,6 +59,22 @@ def config_of(experiment, source, maps, seed, precision, init, augment, devices)
         "device": {"machine": platform.machine(), "cores": os.cpu_count(), "accelerators": _accelerators()},
         "command": _command(),
     }
+
+
+def started_from(experiment, init=None):
+    """The files that a network's weights come from, by sha256: `{"init": …, "backbone": …, "weights": …}`.
+
+    A path alone would be the same when another run, or another file, lies there.
+    """
+    folders = {"init": init, "backbone": experiment.arguments.get("backbone")}
+    files = {name: Path(folder) / "model.keras" for name, folder in folders.items() if folder}
+    files["weights"] = Path(experiment.weights)
+    found = {}
+    for name, path in files.items():
+        if path.is_file():
+            with open(path, "rb") as file:
+                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def _described(source, maps):
@@ -106,7 +124,7 @@ def check_same(config, out):
     try:
         earlier = json.loads((out / "config.json").read_text(encoding="utf-8"))
         earlier["experiment"] = {**_defaults(), **earlier["experiment"]}
-        earlier.setdefault("devices", 1)
+        earlier = {"devices": 1, "started_from": config["started_from"], **earlier}  # earlier versions named neither
         if config["maps"] is None:
             earlier["maps"] = None  # earlier versions wrote `own` for a network that sees none
         differing = [name for name in MUST_AGREE if name != "experiment" and earlier[name] != config[name]]

@@ -16,8 +16,9 @@ from saliency_keras.data import prepare
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.maps import CONTROLS, SHUFFLES, control_map, map_and_swap
 from saliency_keras.metrics.classification import first_classes, softmax
-from saliency_keras.models.grad_cam import GradCam, laid_out, receptive_centres
+from saliency_keras.models.grad_cam import GradCam
 from saliency_keras.models.hallucination import MAP_LAYER
+from saliency_keras.models.receptive_fields import laid_out, receptive_centres
 from saliency_keras.saliency import PREDICTORS, predictor
 from saliency_keras.training.initial_weights import load_run_model
 from saliency_keras.training.runs import Run

@@ -54,6 +54,9 @@ def saliency_job(experiment, fixation_set, seed, folder, source=None):
     arguments = experiment.arguments
     model = build_saliency(experiment.network, arguments, "" if source else experiment.weights)
     carried = carry_all(source, model) if source else []
+    random = [one.name for one in model.layers if isinstance(one, keras.Model) and one.name not in carried]
+    if source and random:
+        raise UserError(f"the backbone of {source.name} does not fit {random[0]}, which would keep random weights.")
     frozen = arguments.get("frozen", False)
     if not frozen and (source or experiment.weights or arguments.get("backbone") not in (None, *BACKBONES)):
         keep_statistics(model)

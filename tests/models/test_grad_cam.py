@@ -12,7 +12,8 @@ import pytest
 from keras import layers
 
 from saliency_keras.models.build import build
-from saliency_keras.models.grad_cam import GradCam, laid_out, last_convolution, receptive_centres
+from saliency_keras.models.grad_cam import GradCam, last_convolution
+from saliency_keras.models.receptive_fields import laid_out, receptive_centres
 
 SIDE = 9
 

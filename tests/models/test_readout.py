@@ -102,14 +102,16 @@ def test_kept_statistics_do_not_move_in_training_while_the_kernels_do():
     pixels = keras.Input((8, 8, 3))
     x = keras.layers.BatchNormalization(name="norm")(keras.layers.Conv2D(2, 3, name="conv")(pixels))
     inner = keras.Model(pixels, x, name="inner")
-    model = keras.Model(pixels, inner(pixels))
+    own = keras.layers.BatchNormalization(name="features_normalised")
+    model = keras.Model(pixels, own(inner(pixels)))
     readout.keep_statistics(model)
     model.compile("sgd", "mse")
-    before = [inner.get_layer(name).get_weights()[-1].copy() for name in ("conv", "norm")]
+    kept = [inner.get_layer("conv"), inner.get_layer("norm"), own]
+    before = [layer.get_weights()[-1].copy() for layer in kept]
     model.fit(numbers((4, 8, 8, 3)), numbers((4, 6, 6, 2)), verbose=0)
-    after = [inner.get_layer(name).get_weights()[-1] for name in ("conv", "norm")]
-    assert not np.array_equal(before[0], after[0])
-    np.testing.assert_array_equal(before[1], after[1])
+    after = [layer.get_weights()[-1] for layer in kept]
+    moved = [not np.array_equal(*pair) for pair in zip(before, after, strict=True)]
+    assert moved == [True, False, True]  # the read-out's own normalisation learns
 
 
 def test_normalised_features_make_the_head_blind_to_a_backbone_s_scale():
@@ -136,6 +138,26 @@ def test_a_classifier_of_ours_gives_the_same_features_as_in_its_own_network(tmp_
     np.testing.assert_allclose(extractor(pixels.astype("float32")), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_features_of_an_unpadded_network_are_laid_out_over_the_whole_picture(padding):
+    """Each feature is the mean of its window; of a ramp across the picture that is the ramp at the window's centre."""
+    image = keras.Input((160, 160, 3), dtype="uint8", name="image")
+    mean = keras.layers.Conv2D(1, 16, 16, padding, kernel_initializer="ones", name="mean")
+    inner = keras.layers.Conv2D(1, 3, 1, padding, kernel_initializer="ones", name="inner")
+    x = keras.layers.Rescaling(1 / (3 * 16 * 16 * 9))(image)
+    ours = keras.Model({"image": image}, inner(mean(x)))
+    pixels = keras.Input((96, 160, 3))
+    features = keras.Model(pixels, readout.features_of(pixels, ours))
+    ramp = np.broadcast_to(np.arange(160, dtype="float32")[None, None, :, None], (1, 96, 160, 3))
+    found = np.asarray(features(ramp))[0, features.output_shape[1] // 2, :, 0]
+    places = (np.arange(len(found)) + 0.5) * 160 / len(found) - 0.5
+    # Beyond the outermost windows' centres, at 23.5 and 135.5, nothing was seen: their values go on to the border.
+    seen = np.clip(places, 23.5, 135.5) if padding == "valid" else places
+    middle = slice(None) if padding == "valid" else slice(1, -1)  # padding darkens the border
+    np.testing.assert_allclose(found[middle], seen[middle], rtol=1e-4)
+    assert len(found) == (8 if padding == "valid" else 10)
+
+
 def test_a_frozen_backbone_does_not_train():
     model = BUILDERS["dc"](classifier_of_ours(), 48, 64, levels=("conv2",), frozen=True)
     assert {variable.path.split("/")[0] for variable in model.trainable_variables} == {
@@ -146,6 +168,40 @@ def test_a_frozen_backbone_does_not_train():
 @pytest.mark.parametrize("name", sorted(readout.BACKBONES))
 def test_every_backbone_is_a_network_of_keras_or_dpn92(name):
     assert name == "DPN92" or callable(getattr(keras.applications, name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["EfficientNetB0", "InceptionV3", "MobileNetV3Small", "ConvNeXtTiny", "NASNetMobile"])
+def test_weights_file_of_a_classifier_fills_networks_whose_layers_keras_only_numbers(name, tmp_path):
+    classifier = getattr(keras.applications, name)(weights=None, classifier_activation=None)
+    classifier.save_weights(tmp_path / "classifier.weights.h5")
+    pixels = keras.Input((192, 256, 3))
+    features = readout.features_of(pixels, name, weights=str(tmp_path / "classifier.weights.h5"))
+    assert features.shape[1:3] == ((4, 6) if name == "InceptionV3" else (6, 8))
+    found = keras.Model(pixels, features).layers[-1].get_weights()
+    expected = classifier.get_weights()[: len(found)]
+    assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+def test_imagenet_weights_are_asked_for_under_the_names_that_keras_has_for_them(monkeypatch):
+    """Some of Keras' networks look their weights up by their own names."""
+    asked = []
+
+    def fetch(name, *rest, **options):
+        asked.append(name)
+        raise OSError("no network")
+
+    for module in ("efficientnet_v2", "convnext"):
+        monkeypatch.setattr(f"keras.src.applications.{module}.file_utils.get_file", fetch)
+        backbone = {"efficientnet_v2": "EfficientNetV2B0", "convnext": "ConvNeXtTiny"}[module]
+        with pytest.raises(UserError, match="could not fetch"):
+            readout.classifier_features(backbone, "imagenet")
+    assert asked == ["efficientnetv2-b0_notop.h5", "convnext_tiny_notop.h5"]
+
+
+def test_no_scales_are_refused():
+    with pytest.raises(ValueError, match="scales"):
+        readout.features_of(keras.Input((48, 64, 3)), classifier_of_ours(), scales=())
 
 
 @pytest.mark.parametrize(

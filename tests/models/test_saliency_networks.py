@@ -100,7 +100,7 @@ def test_salicon_follows_its_table():
     assert sizes(model, "fine_block1_pool", "fine_block4_pool", "fine_block5_pool", "coarse_block1_pool") == [
         *((600, 800, 64), (75, 100, 512), (38, 50, 512), (300, 400, 64)),
     ]
-    assert sizes(model, "coarse_block5_pool", "coarse_resized", "concatenate", "saliency_map") == [
+    assert sizes(model, "coarse_block5_pool", "coarse_resized", "concatenate", "saliency") == [
         *((19, 25, 512), (38, 50, 512), (38, 50, 1024), (38, 50, 1)),
     ]
     assert model.count_params() == 2 * 14_714_688 + 1025

@@ -15,6 +15,7 @@ def write_run(folder, model, **experiment):
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"experiment": {"name": "made", **experiment}}))
     model.save(folder / "model.keras")
+    (folder / "summary.json").write_text("{}")
     return str(folder)
 
 

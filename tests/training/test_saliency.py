@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -89,7 +90,15 @@ def test_pictures_are_held_out_by_their_names(data, finished):
     assert scored == [(who, image) for who in ("run", "center") for image in sorted(held_out)]
 
 
-@pytest.mark.parametrize("run", ["finished", "frozen"])
+@pytest.fixture(scope="module")
+def salicon(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "salicon"
+    words = ["--set", "height=64", "--set", "width=64", "--set", "weights=none"]
+    train("salicon", "--data", data, "--out", folder, "--epochs", 1, "--batch", 4, *words)
+    return folder
+
+
+@pytest.mark.parametrize("run", ["finished", "frozen", pytest.param("salicon", marks=pytest.mark.slow)])
 def test_run_is_a_predictor_whose_scores_are_those_of_its_summary(data, run, request):
     folder = request.getfixturevalue(run)
     summary = json.loads((folder / "summary.json").read_text())
@@ -124,8 +133,30 @@ def test_readout_of_a_frozen_backbone_finds_the_spots_and_leaves_the_backbone_al
     for name in "conv1", "norm3":
         for kept, before in zip(inner.get_layer(name).get_weights(), ours.get_layer(name).get_weights(), strict=True):
             np.testing.assert_array_equal(kept, before)
-    assert summary["frozen"] == [inner.name]
+    # Three padded strides move the features by 3.5 pixels of 8: constant layers lay them out evenly.
+    assert summary["frozen"] == [inner.name, "features1_rows", "features1_columns"]
     assert summary["parameters"]["trainable"] == 65
+
+
+def test_a_backbone_that_the_run_to_start_from_lacks_is_refused(data, backbone, tmp_path):
+    words = ["readout_dc", "--data", data, "--epochs", 1, *READOUT, "--set", f"backbone={backbone}"]
+    train(*words, "--out", tmp_path / "first", "--set", "weights=none")
+    with pytest.raises(UserError, match="would keep random weights"):
+        train(*words, "--out", tmp_path / "run", "--set", "levels=conv2", "--init", tmp_path / "first")
+
+
+def test_a_file_that_weights_came_from_may_not_change_between_a_run_and_its_resumption(data, backbone, tmp_path):
+    other = tmp_path / "classifier"
+    shutil.copytree(backbone, other)
+    words = ["readout_bi", "--data", data, "--out", tmp_path / "run", "--epochs", 1, *READOUT]
+    words += ["--set", f"backbone={other}", "--set", "frozen=true", "--set", "weights=none"]
+    train(*words)
+    train(*words, "--resume")
+    model = keras.saving.load_model(other / "model.keras", compile=False)
+    model.get_layer("conv1").set_weights([0 * values for values in model.get_layer("conv1").get_weights()])
+    model.save(other / "model.keras")
+    with pytest.raises(UserError, match="another started_from"):
+        train(*words, "--resume")
 
 
 def test_run_that_does_not_beat_the_centre_says_so_wherever_it_appears(finished):
