@@ -70,7 +70,7 @@ def few_shot_table(runs, like):
 
 
 def few_shot_figure(runs, like):
-    """Accuracy on all untouched pictures against pictures per class, one line a method; the paper's dashed."""
+    """Accuracy on all untouched pictures against pictures per class, one line a method; the paper's dotted."""
     shots = sorted({shots for _, shots in runs}, key=SHOTS.index)
     methods = list(dict.fromkeys(method for method, _ in runs))
     places = np.arange(len(shots))
@@ -87,8 +87,8 @@ def few_shot_figure(runs, like):
             if like:
                 values = [published(like, method, one) for one in shots]
                 values = [np.nan if value is None else value for value in values]
-                label = f"published, {like}, in the methods' colours" if index == 0 else None
-                ax.plot(places, values, label=label, **{**style.PUBLISHED, "color": look["color"]})
+                label = f"published, {like}, dotted in the methods' colours" if index == 0 else None
+                ax.plot(places, values, label=label, color=look["color"], linestyle=":", linewidth=1)
         ax.set_xticks(places, shots)
         ax.set_xlabel("training pictures per class")
         ax.set_ylabel("Top-1 accuracy on untouched pictures (%), 95 % interval")
