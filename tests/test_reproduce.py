@@ -248,6 +248,18 @@ def test_table_i_has_every_method_with_the_paper_s_figure_and_a_plot(hallucinate
 
 
 @pytest.mark.slow
+def test_a_finished_preparation_is_taken_as_long_as_it_is_but_not_with_other_settings(data, hallucinated):
+    large, out = hallucinated
+    choices = Choices(data, out, large, epochs=35, shots=("1",), repeats=1)
+    lengths = {run.row.name: run.experiment.epochs for run in plan(TABLES["hallucination-1"], choices)}
+    assert lengths["pretrain_alexnet"] == lengths["hallucination_step1_alexnet"] == 1
+    assert lengths["approach_a_alexnet"] == 35
+    words = ["--data", str(data), "--large", str(large), "--out", str(out), *HALLUCINATION]
+    with pytest.raises(UserError, match="another learning_rate"):
+        main(["hallucination-1", *words, "--set", "pretrain_alexnet:learning_rate=0.5"])
+
+
+@pytest.mark.slow
 def test_table_iii_scores_the_map_of_step_1_of_the_same_folder(hallucinated, tmp_path):
     import numpy as np
     from PIL import Image

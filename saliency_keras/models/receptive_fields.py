@@ -14,18 +14,19 @@ def receptive_centres(model, layer):
     """Where the receptive fields of a layer's positions have their centres.
 
     Args:
-        model: A Functional model with an input layer `image`.
+        model: A Functional model with an input `image`, and perhaps an input `saliency` of the same size.
         layer: Name of a layer with positions.
 
     Returns:
         Two float arrays, `(height,)` and `(width,)`: for each row and column of the layer the picture's row and
-        column, in pixels from 0. A layer on the way that is no convolution, pooling or padding but changes the size
-        is taken to spread evenly over it.
+        column, in pixels from 0; the map's, of a layer that sees nothing but the map. A layer on the way that is no
+        convolution, pooling or padding but changes the size is taken to spread evenly over it.
     """
     makers = {id(one.output): one for one in model.operations}
     size = model.get_layer("image").output.shape[1:3]
     centres = [np.arange(length, dtype="float64") for length in size]
-    for operation in _way(model.get_layer(layer), makers):
+    layer = model.get_layer(layer)
+    for operation in _way(layer, makers, "image") or _way(layer, makers, "saliency"):
         centres = [_centres_after(operation, axis, centres[axis]) for axis in (0, 1)]
     return centres
 
@@ -53,12 +54,12 @@ def laid_out(small, centres, size, to_the_border=False):
     return np.einsum("bhw,hy,wx->byx", small, *tents).astype("float32")
 
 
-def _way(layer, makers):
-    """The operations from the picture to a layer, in order; the saliency map's branch is not followed."""
+def _way(layer, makers, start):
+    """The operations from an input to a layer, in order, or `None`; branches of other inputs are not followed."""
     if isinstance(layer, layers.InputLayer):
-        return [] if layer.name == "image" else None
+        return [] if layer.name == start else None
     for tensor in layer.input if isinstance(layer.input, list) else [layer.input]:
-        before = _way(makers[id(tensor)], makers)
+        before = _way(makers[id(tensor)], makers, start)
         if before is not None:
             return [*before, layer]
     return None

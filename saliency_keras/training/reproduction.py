@@ -71,7 +71,9 @@ class PlannedRun:
         return (self.folder / "summary.json").is_file()
 
     def as_long_as_it_was(self):
-        """This run, lasting as many epochs as the finished one in its folder did, whatever this table would give it."""
+        """This run, lasting as long as the finished one in its folder did, if there is one."""
+        if not self.finished:
+            return self
         there = Run.load(self.folder).config["experiment"]
         schedule = {"epochs": there.get("epochs"), "drops": tuple(there.get("drops", ()))}
         return dataclasses.replace(self, experiment=self.experiment.replace(**schedule))
@@ -92,7 +94,7 @@ def plan(table, choices):
         choices: The `Choices`.
 
     Returns:
-        A list of `PlannedRun`s.
+        A list of `PlannedRun`s. A finished preparation is taken as long as it is.
 
     Raises:
         UserError: If a choice does not fit the table.
@@ -105,7 +107,7 @@ def plan(table, choices):
         if shots not in SHOTS:
             raise UserError(f"pictures per class are of {', '.join(SHOTS)}. Received: {shots}")
     repeats = choices.repeats or table.repeats
-    runs = [_run(table, row, 0, "", choices) for row in rows if row.preparation]
+    runs = [_run(table, row, 0, "", choices).as_long_as_it_was() for row in rows if row.preparation]
     measured = [row for row in rows if not row.preparation]
     for seed in range(repeats):
         for shots in choices.shots if table.kind == "few_shot" else ("",):
@@ -126,8 +128,7 @@ def check_settings(rows, settings):
 def carry_out(runs, precision="float32", keep_models=True):
     """Trains whatever is not finished.
 
-    A run that diverges would do so again, so the others go on without it and without those that start from it. A
-    finished preparation is taken as it is if nothing but its length differs.
+    A run that diverges would do so again, so the others go on without it and without those that start from it.
 
     Args:
         runs: `PlannedRun`s, those that others start from first.
@@ -151,8 +152,6 @@ def carry_out(runs, precision="float32", keep_models=True):
         if run.init in missing:
             missing[run.folder] = run, f"{run.init} is missing"
             continue
-        if run.finished and run.row.preparation:
-            run = run.as_long_as_it_was()
         left = sum(not other.finished for other in runs[number:])
         if not run.finished:
             print(f"[{number}/{len(runs)}] {run}; {left} runs left after it", flush=True)
