@@ -11,6 +11,9 @@ DPN-92 or from a classifier of ours, and brings them to the first one's size.
     bi     convolution 1x1 to one channel, three times bilinear x2                       8h, 8w, 1
     dc and spc end with a convolution 1x1 to one channel.
 
+Pixels are preprocessed as each network's own weights expect it, where the notes subtract the mean of the training
+pictures. Their "Main Nets" is read as several scales of the picture, not as several networks.
+
 `pointwise_readout` is not from the notes: it is the head of the predictor `readout` (`saliency/readout.py`), after
 DeepGaze II (Kümmerer et al. 2016), over features of several levels. All maps are logits; see
 `training/saliency_losses.py`.
