@@ -28,7 +28,7 @@ def case_blocks(run):
     """
     predictions = run.predictions
     probabilities = softmax(run.scores())
-    of_true = probability_of_true(run)
+    of_true = _of_class(probabilities, predictions.labels)
     right, wrong = best_and_worst(of_true, predictions.correct())
     try:
         pictures, note = pictures_shown(run, set(predictions.ids[[*right, *wrong]])), []
@@ -52,7 +52,11 @@ def case_blocks(run):
 
 def probability_of_true(run):
     """The probability that a run gives the true class of each picture: float32 `(pictures,)`."""
-    return np.take_along_axis(softmax(run.scores()), run.predictions.labels[:, None], axis=1)[:, 0]
+    return _of_class(softmax(run.scores()), run.predictions.labels)
+
+
+def _of_class(probabilities, classes):
+    return np.take_along_axis(probabilities, classes[:, None], axis=1)[:, 0]
 
 
 def best_and_worst(of_true, correct, count=CASES):

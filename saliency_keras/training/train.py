@@ -13,6 +13,7 @@ state/            resume state, gone when the run is finished
 tensorboard/      the history as event files, where they are asked for
 """
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -88,6 +89,24 @@ def train(
             return json.loads((out / "summary.json").read_text(encoding="utf-8"))
     if isinstance(source, Manifest):
         source.check_sums()
+    job = _prepared(experiment, source, maps, seed, precision, init, augment, out, config)
+    check_batch(job.pictures // job.steps, devices)
+    writes = first_process()
+    if writes:
+        out.mkdir(parents=True, exist_ok=True)
+    with only_process(out) if writes else contextlib.nullcontext():
+        if writes and not resume:
+            _write_json(out / "config.json", config)
+        try:
+            history, measured = fit(job, experiment, out, tensorboard, devices)
+            return _finish(job, experiment, history, measured, out) if writes else None
+        except Exception as error:
+            _explain_reading(error, source)
+            raise
+
+
+def _prepared(experiment, source, maps, seed, precision, init, augment, out, config):
+    """The `Job` with its initial weights; `config` is told which were carried over and which are frozen."""
     start = load_run_model(init) if init else None
     _be_reproducible(seed, precision)
     if experiment.task == "saliency":
@@ -98,19 +117,7 @@ def train(
         config["carried"] = initial_weights(experiment, job.model, start, init, seed)
         config["frozen"] = freeze(job.model, experiment.freeze)
         check_frozen(experiment, config)
-    check_batch(job.pictures // job.steps, devices)
-    if not first_process():
-        fit(job, experiment, out, tensorboard, devices)
-        return None
-    out.mkdir(parents=True, exist_ok=True)
-    with only_process(out):
-        if not resume:
-            _write_json(out / "config.json", config)
-        try:
-            return _finish(job, experiment, *fit(job, experiment, out, tensorboard, devices), out)
-        except Exception as error:
-            _explain_reading(error, source)
-            raise
+    return job
 
 
 def open_data(experiment, data, maps="own", augment="host"):
