@@ -1,11 +1,15 @@
 """`plot`: several runs in one picture, under the name that was asked for."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from saliency_keras import plot
 from saliency_keras.console import UserError
+from saliency_keras.figures import style
+from saliency_keras.training.runs import Run
 from tests.runs_fixture import write_run
 
 
@@ -33,6 +37,37 @@ def test_each_run_is_named_in_the_picture(tmp_path, runs):
 def test_one_run_is_drawn_with_its_training_curves(tmp_path, runs):
     plot.main([runs[0], "--out", str(tmp_path / "figure.svg")])
     assert "<!-- training -->" in (tmp_path / "figure.svg").read_text(encoding="utf-8")
+
+
+def test_gains_are_over_the_baseline_of_the_same_seed_beside_the_published_ones(tmp_path, monkeypatch):
+    """The line of `fanin3` is the paired difference, counted here; a run without its baseline is left out."""
+    drawn = {}
+    monkeypatch.setattr(
+        "saliency_keras.figures.gains.intervals_figure", lambda panels: drawn.update(panels) or figure()
+    )
+    published = {"rgb": {"top1": 0.366}, "fanin3": {"top1": 0.4899}, "rgbs": {"top1": 0.366}}
+    folders = [
+        str(write_run(tmp_path / f"{name}{seed}", name, published=published[name], skill=skill, seed=seed))
+        for name, skill, seed in (("rgb", 0.3, 0), ("rgb", 2.0, 1), ("fanin3", 1.5, 0), ("rgbs", 1.0, 0))
+    ]
+    plot.main([*folders, "--gains", "--out", str(tmp_path / "gains.png")])
+    ((title, ((label, gain, theirs),)),) = drawn.items()
+    before, _, run = (Run.load(Path(folder)).predictions.correct() for folder in folders[:3])
+    assert (title, label) == ("against rgb, seed 0", "fanin3, seed 0")
+    assert gain.value == pytest.approx(run.mean() - before.mean())
+    assert gain.low < gain.value < gain.high
+    assert theirs == pytest.approx(0.1239)
+
+
+def figure():
+    return style.new_figure(2, 2)
+
+
+def test_gains_without_a_baseline_say_which_run_is_missing(tmp_path, runs):
+    with pytest.raises(UserError, match="give rgb of the same seed too"):
+        plot.main([runs[1], "--gains", "--out", str(tmp_path / "gains.png")])
+    plot.main([*runs, "--gains", "--out", str(tmp_path / "gains.svg")])
+    assert "<!-- against rgb -->" in (tmp_path / "gains.svg").read_text(encoding="utf-8")
 
 
 def test_a_run_twice_no_run_and_an_odd_file_name_are_refused_before_anything_is_written(tmp_path, runs):

@@ -302,6 +302,12 @@ def with_further_maps(table, names):
     return dataclasses.replace(table, rows=(*table.rows, *rows), further_maps=tuple(names))
 
 
+def baseline_of(name):
+    """Name of the experiment that an experiment is compared with in the first table that does so, or `""`."""
+    compared = ((one, row) for one in TABLES.values() for row in one.rows if row.experiment == name and row.baseline)
+    return next((one.row(row.baseline).experiment for one, row in compared), "")
+
+
 def table(name):
     """The `PaperTable` of that name; a `UserError` that lists the names if there is none."""
     if name not in TABLES:

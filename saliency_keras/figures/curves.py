@@ -25,7 +25,6 @@ ABOVE = {
     "handletextpad": 0.5,
     "borderaxespad": 0.3,
 }
-PUBLISHED_LABEL = "published (the paper's pictures)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +101,7 @@ def comparison_figure(runs, labels=None):
     metrics = [name for name in found if name != "loss"] or list(found)
     if not metrics:
         raise UserError("there is nothing to compare: no run has a metric of validation in its history.csv.")
-    named = [*labels, *([PUBLISHED_LABEL] if any(run.published for run in runs) else [])]
+    named = [*labels, *([style.PUBLISHED_LABEL] if any(run.published for run in runs) else [])]
     columns = max(1, min(len(named), LETTERS_IN_WIDTH // (max(map(len, named)) + 11)))
     with style.look():
         epochs = max(run.history["epoch"][-1] for run in runs)
@@ -171,7 +170,7 @@ def _published_lines(ax, runs, metric):
             names = names_of_value.setdefault(run.published[metric] * quantity.factor, {})
             names[run.name] = None
     for value in names_of_value:
-        ax.axhline(value, label=PUBLISHED_LABEL, **style.PUBLISHED)
+        ax.axhline(value, label=style.PUBLISHED_LABEL, **style.PUBLISHED)
     low, high = ax.get_ylim()
     ax.set_ylim(low, high)
     place = -np.inf

@@ -13,7 +13,7 @@ import numpy as np
 from saliency_keras.data.few_shot import SHOTS
 from saliency_keras.experiments.hallucination import METHODS, SUSPECT, TABLE_I, TABLE_II, TABLE_III, TABLE_III_METRICS
 from saliency_keras.figures import style
-from saliency_keras.figures.reproduction import accuracy, difference, share_right
+from saliency_keras.figures.estimates import accuracy, difference, share_right
 from saliency_keras.figures.table import points
 
 LIKE = {"Flowers": r"flower", "Cars": r"\bcars?\b|car[-_]", "Birds": r"bird|cub"}

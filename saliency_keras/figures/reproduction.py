@@ -1,13 +1,9 @@
 """A paper's table from finished runs: ours beside the published figures, with intervals, and the paper's figures.
 
 Published accuracies are those of the paper's own pictures; they stand beside ours for their order and their
-differences, not to be reached on another set. Intervals are at 95 %: over seeds (Student's t) from three repeats on,
-which leaves out what all repeats share, such as a preparation; below that over pictures, Wilson's for an accuracy and
-the paired bootstrap's for a difference, each picture drawn with its results in all repeats. Every kind of table has
-one function from runs to `(header, rows, notes)`; numbers in `table.csv` are fractions.
+differences, not to be reached on another set. Intervals are those of `estimates`. Every kind of table has one function
+from `Results` to `(header, rows, csv header, csv rows)`; numbers in `table.csv` are fractions.
 """
-
-import dataclasses
 
 import numpy as np
 
@@ -17,14 +13,10 @@ from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.experiments.tables import CONTROL_MAPS, MOST_IMPROVED, STRATEGIES, Row
 from saliency_keras.figures import style
 from saliency_keras.figures.curves import comparison_figure, run_figure
-from saliency_keras.figures.table import markdown_table, percent, points, write_csv
-from saliency_keras.metrics.comparison import (
-    bootstrap_interval,
-    most_improved,
-    right_per_class,
-    seeds_interval,
-    wilson_interval,
-)
+from saliency_keras.figures.estimates import accuracy, difference, intervals_figure
+from saliency_keras.figures.gains import published_gain
+from saliency_keras.figures.table import markdown_table, points, write_csv
+from saliency_keras.metrics.comparison import most_improved, right_per_class
 
 TOP = {"top1": 1, "top5": 5}
 INTERVALS = (
@@ -35,83 +27,6 @@ NOTES = {
     "classes": "Of the first repeat. Published: that paper's pictures.",
     "fixations": "Published: that paper's pictures.",
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Figure:
-    """A number with its interval.
-
-    Attributes:
-        value: The number, 0 to 1.
-        low: Lower end of the 95 % interval.
-        high: Upper end.
-        pictures: Pictures it was counted on, for the digits.
-    """
-
-    value: float
-    low: float
-    high: float
-    pictures: int
-
-    def text(self, written=percent):
-        """The number and its interval as `table.percent` or `table.points` write them: two cells."""
-        ends = f"{written(self.low, self.pictures)} to {written(self.high, self.pictures)}"
-        return [written(self.value, self.pictures), ends]
-
-    def numbers(self):
-        """Value and ends, rounded: three cells."""
-        return [round(number, 6) for number in (self.value, self.low, self.high)]
-
-
-def accuracy(tested, k=1):
-    """Accuracy of a row.
-
-    Args:
-        tested: The `training.runs.Predictions` of its runs, one a repeat, each of the same number of pictures.
-        k: Among how many first classes the true one counts as right.
-
-    Returns:
-        A `Figure`.
-    """
-    return share_right([one.correct(k) for one in tested], [one.ids for one in tested])
-
-
-def share_right(correct, ids):
-    """Accuracy from one bool array `(pictures,)` a repeat and the pictures' ids; a `Figure`."""
-    if len(correct) == 1:
-        interval = wilson_interval(int(correct[0].sum()), correct[0].size)
-        return Figure(float(correct[0].mean()), *interval, correct[0].size)
-    return _mean_figure(correct, ids)
-
-
-def difference(tested, before, k=1):
-    """Difference of two rows, each repeat of which was tested on the pictures of the other's.
-
-    Args:
-        tested: As for `accuracy`.
-        before: The same of the row to compare with, in the same order of repeats.
-        k: As for `accuracy`.
-
-    Returns:
-        A `Figure`.
-    """
-    values = [
-        one.correct(k).astype(int) - other.in_order_of(one).correct(k)
-        for one, other in zip(tested, before, strict=True)
-    ]
-    return _mean_figure(values, [one.ids for one in tested])
-
-
-def _mean_figure(values, ids):
-    """The mean of one array a repeat; two repeats do not tell their spread, so the interval is over pictures then."""
-    means = [one.mean() for one in values]
-    if len(means) >= 3:
-        interval = seeds_interval(means)
-    else:
-        # A picture that several repeats were tested on is one picture: it is drawn, or not, with all its results.
-        _, place = np.unique(np.concatenate(ids), return_inverse=True)
-        interval = bootstrap_interval(np.bincount(place, np.concatenate(values)), weights=np.bincount(place))
-    return Figure(float(np.mean(means)), *interval, values[0].size)
 
 
 class Results:
@@ -142,7 +57,7 @@ class Results:
         return [run.predictions for run in self.runs[name]]
 
     def difference(self, name, other):
-        """The `Figure` of a row less another at Top-1, or `None` where one is not there."""
+        """The `Estimate` of a row less another at Top-1, or `None` where one is not there."""
         if name not in self.runs or other not in self.runs:
             return None
         return difference(self.tested(name), self.tested(other))
@@ -220,7 +135,7 @@ def attribution(results):
         results: `Results` of the table `controls`.
 
     Returns:
-        A list of `(strategy, what, row, other row, Figure)`. Of each strategy the `PARTS` add up to the whole gain;
+        A list of `(strategy, what, row, other row, Estimate)`. Of each strategy the `PARTS` add up to the whole gain;
         the lines after it compare further twins. With further maps, strategies are called `fanin3, gbvs` and so on.
     """
     found = []
@@ -274,26 +189,22 @@ def attribution_table(results):
 
 
 def attribution_figure(results):
-    """The parts of each strategy's gain, with their intervals: one panel a strategy."""
-    found = attribution(results)
-    strategies = list(dict.fromkeys(line[0] for line in found))
-    lines_of = {strategy: [line for line in found if line[0] == strategy] for strategy in strategies}
-    heights = [max(1, len(lines)) for lines in lines_of.values()]
-    with style.look():
-        figure = style.new_figure(9, 0.8 + 0.5 * len(heights) + 0.26 * sum(heights))
-        axes = figure.subplots(len(strategies), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-        for ax, strategy in zip(axes, strategies, strict=True):
-            lines = lines_of[strategy]
-            for place, (_, _, _, _, one) in enumerate(lines):
-                ends = [[100 * (one.value - one.low)], [100 * (one.high - one.value)]]
-                filled = "black" if place == 0 else "white"
-                ax.errorbar([100 * one.value], [place], xerr=ends, fmt="o", color="black", mfc=filled, capsize=3)
-            ax.axvline(0, color="#666666", linewidth=0.9)
-            ax.set_yticks(range(len(lines)), [line[1] for line in lines])
-            ax.set_ylim(len(lines) - 0.4, -0.6)
-            ax.set_title(strategy)
-        axes[-1].set_xlabel("difference at Top-1 (percentage points, 95 % interval)")
-    return figure
+    """The parts of each strategy's gain, with their intervals: one panel a strategy, the whole gain filled."""
+    panels = {}
+    for strategy, what, _, _, estimate in attribution(results):
+        panels.setdefault(strategy, []).append((what, estimate, None))
+    return intervals_figure(panels, parts=True) if panels else None
+
+
+def gains_figure(results):
+    """The gain of each row over its baseline, with its interval and the published one: one panel a baseline."""
+    panels = {}
+    for row in results.rows():
+        gain = results.difference(row.name, row.baseline)
+        if gain is not None:
+            line = (row.name, gain, _published_gain(results, row))
+            panels.setdefault(f"against {row.baseline}", []).append(line)
+    return intervals_figure(panels) if panels else None
 
 
 def write(table, results, folder, head):
@@ -317,8 +228,11 @@ def write(table, results, folder, head):
             first = [results.runs[one][0] for one in wanted]
             alone = len(first) == 1
             figures[name] = run_figure(first[0].config, first[0].history) if alone else comparison_figure(first, wanted)
-    if table.kind == "attribution" and rows:
-        figures["attribution.png"] = attribution_figure(results)
+    summary = {"accuracy": ("gains.png", gains_figure), "attribution": ("attribution.png", attribution_figure)}
+    if table.kind in summary:
+        name, draw = summary[table.kind]
+        if drawn := draw(results):
+            figures[name] = drawn
     return write_files(folder, table, head, (header, rows), (csv_header, csv_rows), figures)
 
 
@@ -337,8 +251,7 @@ def write_files(folder, table, head, shown, numbers, figures):
 def _published_gain(results, row):
     if row.published_gain is not None or not row.baseline or row.baseline not in results.runs:
         return row.published_gain
-    own, before = (results.runs[name][0].published.get("top1") for name in (row.name, row.baseline))
-    return round(own - before, 6) if own and before else None
+    return published_gain(results.runs[row.name][0], results.runs[row.baseline][0])
 
 
 def _epochs_to_baseline(results, row):

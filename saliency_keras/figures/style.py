@@ -17,6 +17,7 @@ DASHES = ("solid", (0, (6, 2)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 # What a paper published: always this line, never a run's.
 PUBLISHED = {"color": "#666666", "linestyle": (0, (5, 4)), "linewidth": 0.9, "zorder": 1}
+PUBLISHED_LABEL = "published (the paper's pictures)"
 SUFFIXES = (".png", ".pdf", ".svg")
 
 _LOOK = {

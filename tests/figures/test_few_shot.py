@@ -63,8 +63,15 @@ def test_averages_of_table_i_are_those_the_paper_prints_where_it_adds_up():
 
 @pytest.mark.parametrize(
     ("folder", "expected"),
-    [("compact/flowers-17", "Flowers"), ("CUB-10", "Birds"), ("cars-196", "Cars"), ("cards", None), ("popout", None),
-     ("of/cuba/dogs", None), ("birdlab/dogs-120", None)],
+    [
+        ("compact/flowers-17", "Flowers"),
+        ("CUB-10", "Birds"),
+        ("cars-196", "Cars"),
+        ("cards", None),
+        ("popout", None),
+        ("of/cuba/dogs", None),
+        ("birdlab/dogs-120", None),
+    ],
 )
 def test_published_set_is_told_by_the_folder_s_name(folder, expected):
     assert few_shot.published_set(folder) == expected

@@ -6,7 +6,8 @@ import pytest
 from saliency_keras.console import UserError
 from saliency_keras.experiments.tables import TABLES, PaperTable, Row, with_further_maps
 from saliency_keras.figures import reproduction
-from saliency_keras.figures.reproduction import Results, accuracy, difference
+from saliency_keras.figures.estimates import accuracy, difference
+from saliency_keras.figures.reproduction import Results
 from saliency_keras.metrics.comparison import t_quantile, wilson_interval
 from saliency_keras.training.runs import Predictions, Run
 from tests.runs_fixture import write_run

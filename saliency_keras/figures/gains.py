@@ -1,0 +1,40 @@
+"""What each run gained over its baseline, with intervals and the published gains: one panel a baseline."""
+
+from saliency_keras.console import UserError
+from saliency_keras.experiments.tables import baseline_of
+from saliency_keras.figures.estimates import difference, intervals_figure
+from saliency_keras.training.runs import labels_of
+
+
+def gains_figure(runs):
+    """The gains of some runs, each over the run of its baseline that has the same seed.
+
+    Args:
+        runs: `training.runs.Run`s of classifiers; each is compared with what the papers' tables compare it with, if
+            that is among them.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        UserError: If no run has its baseline among them, or a pair was not tested on the same pictures.
+    """
+    labels, panels = labels_of(runs), {}
+    places = {(run.name, run.seed): place for place, run in enumerate(runs)}
+    for run, label in zip(runs, labels, strict=True):
+        place = places.get((baseline_of(run.name), run.seed))
+        if place is not None:
+            gain = difference([run.predictions], [runs[place].predictions])
+            line = label, gain, published_gain(run, runs[place])
+            panels.setdefault(f"against {labels[place]}", []).append(line)
+    if not panels:
+        wanted = " or ".join(sorted({baseline_of(run.name) for run in runs} - {""}))
+        missing = f"; give {wanted} of the same seed too" if wanted else ""
+        raise UserError(f"no run has its baseline among them{missing}.")
+    return intervals_figure(panels)
+
+
+def published_gain(run, baseline):
+    """The published gain at Top-1 of one run over another, 0 to 1, or `None` where one of the two was not published."""
+    own, before = (one.published.get("top1") for one in (run, baseline))
+    return round(own - before, 6) if own and before else None
