@@ -1,8 +1,8 @@
 """Accuracies and differences with their 95 % intervals, and the picture that shows several at a glance.
 
 Intervals are over seeds (Student's t) from three repeats on, which leaves out what all repeats share, such as a
-preparation; below that over pictures, Wilson's for an accuracy and the paired bootstrap's for a difference, each picture
-drawn with its results in all repeats.
+preparation; below that over pictures, Wilson's for an accuracy and the paired bootstrap's for a difference, each
+picture drawn with its results in all repeats.
 """
 
 import dataclasses
@@ -115,10 +115,8 @@ def intervals_figure(panels, parts=False):
         for ax, (title, lines) in zip(axes, panels.items(), strict=True):
             for place, (_, one, theirs) in enumerate(lines):
                 ends = [[100 * (one.value - one.low)], [100 * (one.high - one.value)]]
-                filled = "white" if parts and place else "black"
-                ax.errorbar(
-                    100 * one.value, place, xerr=ends, fmt="o", color="black", mfc=filled, capsize=3, label=OURS
-                )
+                look = {"fmt": "o", "color": "black", "mfc": "white" if parts and place else "black", "capsize": 3}
+                ax.errorbar(100 * one.value, place, xerr=ends, label=OURS, **look)
                 if theirs is not None:
                     ax.plot(100 * theirs, place, **PUBLISHED_MARK)
             ax.axvline(0, color="#666666", linewidth=0.9, zorder=1)
