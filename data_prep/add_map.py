@@ -56,6 +56,11 @@ class SideTask:
     file: str
 
     @property
+    def files(self):
+        """The name in a list, as a shard's `Task` has several."""
+        return [self.file]
+
+    @property
     def results_file(self):
         """Name of the results beside the side shard, which exist until the manifest is written."""
         return f".{self.file}.json"
@@ -106,7 +111,7 @@ def add_map(folder, saliency, name=None, workers=None):
             return manifest, name
         manifest.check_sums(but=name)
         tasks = _tasks(manifest, name)
-        _check_space(manifest)
+        _check_space(manifest, tasks)
         plan = hashlib.sha256(json.dumps([manifest.digest(), name, made_of], sort_keys=True).encode()).hexdigest()
         results = _write_shards(manifest, tasks, maker, plan, workers)
         sums = sum(result["sum"] for task, result in zip(tasks, results, strict=True) if task.split == "train")
@@ -130,7 +135,7 @@ def write_side_shard(task, manifest, maker, plan, advance=lambda read, skipped: 
         advance: Called with the number of pictures done since the last call, and 0.
 
     Returns:
-        The results: `plan`, `shard` (as the manifest names it) and `sum` of the maps' values.
+        The results: `plan`, `shards` (the one, as the manifest names it) and `sum` of the maps' values.
     """
     import numpy as np
 
@@ -153,7 +158,7 @@ def write_side_shard(task, manifest, maker, plan, advance=lambda read, skipped: 
                 writer.write(encode_side_record(manifest.codec, one))
                 total += int(one.sum(dtype="int64"))
             advance(len(pictures), 0)
-    results = {"plan": plan, "shard": described(manifest.folder / task.file, len(places)), "sum": total}
+    results = {"plan": plan, "shards": [described(manifest.folder / task.file, len(places))], "sum": total}
     with whole_file(manifest.folder / task.results_file, "w", encoding="utf-8") as file:
         json.dump(results, file)
     return results
@@ -185,14 +190,16 @@ def _whole(manifest):
     return True
 
 
-def _check_space(manifest):
+def _check_space(manifest, tasks):
     from data_prep.compaction import size_text
     from data_prep.shards import record_bytes
 
     records = sum(split.records for split in manifest.splits.values())
-    needed = records * record_bytes(manifest.side, manifest.codec) // 4
+    whole = records * record_bytes(manifest.side, manifest.codec) // 4
+    files = (manifest.folder / task.file for task in tasks)
+    needed = max(0, whole - sum(file.stat().st_size for file in files if file.is_file()))
     free = shutil.disk_usage(manifest.folder).free
-    print(f"{records:,} maps of {manifest.side} px, about {size_text(needed)}; {size_text(free)} free.", flush=True)
+    print(f"{records:,} maps of {manifest.side} px, about {size_text(whole)}; {size_text(free)} free.", flush=True)
     if needed > free:
         raise UserError(f"about {size_text(needed)} are needed and {size_text(free)} are free in {manifest.folder}.")
 
@@ -215,13 +222,10 @@ def _write_shards(manifest, tasks, maker, plan, workers):
 
 def _finished(folder, task, plan):
     """The results of a side shard that is finished, or `None`."""
-    try:
-        results = json.loads((folder / task.results_file).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-    path = folder / task.file
-    fits = results["plan"] == plan and path.is_file() and path.stat().st_size == results["shard"]["bytes"]
-    return results if fits else None
+    from data_prep.shards import finished_results
+
+    results = finished_results(task, folder)
+    return results if results and results.get("plan") == plan else None
 
 
 def _by_split(tasks, results):
@@ -229,7 +233,7 @@ def _by_split(tasks, results):
 
     shards = {}
     for task, result in zip(tasks, results, strict=True):
-        shards[task.split] = (*shards.get(task.split, ()), Shard(**result["shard"]))
+        shards[task.split] = (*shards.get(task.split, ()), Shard(**result["shards"][0]))
     return shards
 
 

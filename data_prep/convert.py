@@ -43,7 +43,7 @@ def convert(source, out, codec):
         raise UserError(f"{source} has the codec {codec} already; copy the folder.")
     if (out / "manifest.json").is_file():
         there = Manifest.load(out)
-        if (there.codec, there.source, there.map_names) == (codec, manifest.source, manifest.map_names):
+        if there.codec == codec and _content(there) == _content(manifest):
             print(f"{out} is already there and finished: nothing to do.")
             return there
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -60,6 +60,11 @@ def convert(source, out, codec):
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     return Manifest.load(out)
+
+
+def _content(manifest):
+    """What a set was made of: its source, and what made each map."""
+    return manifest.source, [(one.name, one.predictor) for one in manifest.maps]
 
 
 def _write(manifest, folder, codec):

@@ -171,7 +171,7 @@ def write_shard(task, folder, source, predictors, advance=lambda read, skipped: 
 
 
 def finished_results(task, folder):
-    """The results of a shard that is finished, or `None`."""
+    """The results of a shard, or of a side shard of `add_map`, that is finished; else `None`."""
     try:
         results = json.loads((folder / task.results_file).read_text(encoding="utf-8"))
         if [shard["file"] for shard in results["shards"]] not in ([], task.files):

@@ -29,7 +29,7 @@ def main(arguments=None):
     out = options.out or options.run / "photos"
     _check(options.photos, out)
 
-    from saliency_keras.data.pictures import UnreadablePicture, read_picture
+    from saliency_keras.data.pictures import UnreadablePicture, png_of, read_picture
     from saliency_keras.figures import style
     from saliency_keras.figures.photograph import photograph_figure
     from saliency_keras.training.photographs import Classifier
@@ -46,8 +46,8 @@ def main(arguments=None):
         found = classifier(pixels)
         out.mkdir(parents=True, exist_ok=True)
         figure = photograph_figure(found, photo.name, classifier.map_source, classifier.layer)
-        style.save(figure, out / f"{photo.stem}.png")
-        print(f"\n{photo}: {out / f'{photo.stem}.png'}")
+        style.save(figure, png_of(photo, out))
+        print(f"\n{photo}: {png_of(photo, out)}")
         for name, probability in zip(found.classes, found.probabilities, strict=True):
             print(f"{100 * probability:6.1f} %  {style.one_line(name)}")
     for refusal in refusals[: len(options.photos) - 1]:
@@ -57,16 +57,13 @@ def main(arguments=None):
 
 
 def _check(photos, out):
-    """Refuses, before a network is loaded, photographs that are not there or would share a figure."""
-    first = {}
+    """Refuses, before a network is loaded, photographs that are not there, share a figure or would be overwritten."""
+    from saliency_keras.data.pictures import check_pngs
+
     for photo in photos:
         if not photo.is_file():
             raise UserError(f"there is no picture {photo}.")
-        if photo.stem in first:
-            raise UserError(f"{first[photo.stem]} and {photo} would have one figure; rename one of them.")
-        first[photo.stem] = photo
-        if (out / f"{photo.stem}.png").resolve() == photo.resolve():
-            raise UserError(f"the figure of {photo} would overwrite it; choose another --out than {out}.")
+    check_pngs(photos, out, "figure")
 
 
 if __name__ == "__main__":

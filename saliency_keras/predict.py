@@ -51,7 +51,7 @@ def pictures_to_predict(images, out):
     Raises:
         UserError: If there is no picture, two of them have one stem, or a map would overwrite a picture.
     """
-    from saliency_keras.data.pictures import picture_files
+    from saliency_keras.data.pictures import check_pngs, picture_files
 
     if not images.exists():
         raise UserError(f"there is no picture or folder {images}.")
@@ -60,19 +60,8 @@ def pictures_to_predict(images, out):
     files = picture_files(images) if images.is_dir() else [images]
     if not files:
         raise UserError(f"the folder {images} has no pictures.")
-    first = {}
-    for path in files:
-        if path.stem in first:
-            raise UserError(f"{first[path.stem].name} and {path.name} would have one map; rename one of them.")
-        first[path.stem] = path
-        if map_path(out, path).resolve() == path.resolve():
-            raise UserError(f"the map of {path} would overwrite it; choose another folder than {out}.")
+    check_pngs(files, out, "map")
     return files
-
-
-def map_path(out, picture):
-    """Where the map of a picture lies."""
-    return Path(out) / f"{Path(picture).stem}.png"
 
 
 def predict_files(predict, files, out):
@@ -119,10 +108,12 @@ def _write_maps(predict, group, out):
     import numpy as np
     from PIL import Image
 
+    from saliency_keras.data.pictures import png_of
+
     maps = predict(np.stack([image for _, image in group]))
     for (path, _), one in zip(group, maps, strict=True):
         grey = np.rint(one * (255 / max(float(one.max()), np.finfo(np.float32).tiny))).astype(np.uint8)
-        with whole_file(map_path(out, path)) as file:
+        with whole_file(png_of(path, out)) as file:
             Image.fromarray(grey).save(file, "PNG")
 
 

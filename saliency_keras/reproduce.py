@@ -42,8 +42,12 @@ def main(arguments=None):
     if chosen.kind == "correlation" and (options.epochs or options.repeats):
         raise UserError(f"--epochs and --repeats do not apply to {options.table}; change a length by --set.")
 
+    from saliency_keras.data.fixations import read_fixation_set
     from saliency_keras.figures.paper_tables import write_table
-    from saliency_keras.training.reproduction import Choices, carry_out, plan
+    from saliency_keras.training.reproduction import Choices, carry_out, check_missing, plan
+
+    if options.fixations is not None:
+        read_fixation_set(options.fixations)
 
     only, shots = (tuple(filter(None, text.split(","))) for text in (options.only, options.shots))
     large = options.large or (options.data if chosen.kind == "fixations" else None)
@@ -52,18 +56,16 @@ def main(arguments=None):
         options.precision,
     )  # fmt: skip
     if chosen.kind == "correlation":
-        print(_correlation(chosen, choices, options))
+        _correlation(chosen, choices, options)
         return
     runs = plan(chosen, choices)
     finished = sum(run.finished for run in runs)
     print(f"{options.table}: {len(runs)} runs, {finished} finished, {len(runs) - finished} left", flush=True)
-    missing = carry_out(runs, options.precision, keep_models=chosen.kind != "few_shot")
+    missing = carry_out(runs, keep_models=chosen.kind != "few_shot")
     folder = options.out / options.table
     print(write_table(chosen, runs, folder, options.fixations))
     print(f"written: {', '.join(str(path) for path in sorted(folder.iterdir()))}")
-    if missing:
-        runs = "; ".join(f"{run}: {sentence.rstrip('.')}" for run, sentence in missing)
-        raise UserError(f"{options.table} lacks what could not be trained: {runs}.")
+    check_missing(missing, options.table)
 
 
 def _check_maps(data, names):
@@ -75,21 +77,21 @@ def _check_maps(data, names):
 
 
 def _correlation(chosen, choices, options):
-    """Measures the backbones, writes table and figure; returns what to print."""
+    """Measures the backbones, writes and prints table and figure."""
     from saliency_keras.figures.correlation import write
     from saliency_keras.training.backbones import OURS, measure, named_backbones
-    from saliency_keras.training.reproduction import check_settings, plan
+    from saliency_keras.training.reproduction import check_missing, check_settings, plan
 
     words = [word for word in options.backbones.split(",") if word]
     named, runs = named_backbones(words), plan(chosen, choices) if OURS in words else []
     check_settings([*(run.row for run in runs), chosen.readout], choices.settings)
     if not (named or runs):
         raise UserError(f"say which backbones to compare: --backbones {OURS}, networks of keras.applications, runs.")
-    measured = measure(chosen, choices, runs, named, options.fixations, options.limit)
-    if not measured:
-        raise UserError("no read-out could be trained: the loss of every one was not finite.")
-    text = write(chosen, measured, options.data, options.out / options.table)
-    return f"{text}\nwritten: {options.out / options.table}"
+    measured, missing = measure(chosen, choices, runs, named, options.fixations, options.limit)
+    if measured:
+        print(write(chosen, measured, options.data, options.out / options.table))
+        print(f"written: {options.out / options.table}")
+    check_missing(missing, options.table)
 
 
 def _parse(arguments):

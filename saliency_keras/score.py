@@ -24,7 +24,7 @@ def main(arguments=None):
 
     from saliency_keras.data.fixations import read_fixation_set
     from saliency_keras.figures import style
-    from saliency_keras.figures.saliency import examples_figure
+    from saliency_keras.figures.saliency import examples_figure, scores_table
     from saliency_keras.figures.table import write_csv
     from saliency_keras.metrics.fixations import METRICS
     from saliency_keras.metrics.scoring import Protocol, score_set
@@ -34,11 +34,11 @@ def main(arguments=None):
     images = _images(options, fixation_set)
     sources = _sources(options, fixation_set, images)
     out = options.out or Path("scores") / fixation_set.folder.resolve().name
-    out.mkdir(parents=True, exist_ok=True)
     if fixation_set.outside:
         print(f"{fixation_set.outside} fixations lie outside their picture and are left out")
     scores = score_set(fixation_set, sources, protocol, images)
-    table = scores.table()
+    table = scores_table(scores)
+    out.mkdir(parents=True, exist_ok=True)
     with console.whole_file(out / "table.md", "w", encoding="utf-8") as file:
         file.write(table)
     write_csv(out / "scores.csv", ["predictor", "image", *METRICS], scores.table_rows())

@@ -173,7 +173,7 @@ def test_mistakes_are_told_before_anything_is_loaded(tmp_path, photos):
     for words, sentence in (
         ([run, tmp_path / "nowhere.jpg"], "no picture"),
         ([run, photo, twin], "would have one figure"),
-        ([run, twin, "--out", tmp_path], "would overwrite it"),
+        ([run, twin, "--out", tmp_path], "would overwrite"),
         ([tmp_path / "no run", photo], "no run folder"),
         ([run, photo], r"no model\.keras"),
     ):

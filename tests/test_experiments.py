@@ -27,7 +27,13 @@ def test_learning_rate_falls_after_epochs_24_45_and_62():
 def test_shorter_schedule_keeps_its_proportions():
     assert experiment("rgb").with_epochs(30).drops == (8, 15, 21)
     assert experiment("rgb").with_epochs(180).drops == (48, 90, 124)
-    assert experiment("rgb").with_epochs(1).epochs == 1
+
+
+@pytest.mark.parametrize("name", ["rgb", "pretrain_alexnet", "salnet"])
+@pytest.mark.parametrize("epochs", [1, 2, 3, 5])
+def test_however_short_the_first_epoch_has_the_full_rate(name, epochs):
+    short = experiment(name).with_epochs(epochs)
+    assert (short.epochs, short.learning_rate_of(1)) == (epochs, experiment(name).learning_rate)
 
 
 def test_settings_are_read_as_the_type_that_the_key_has():

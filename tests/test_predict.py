@@ -55,9 +55,17 @@ def test_maps_never_overwrite_pictures(pictures, out):
     assert (pictures / "a.png").read_bytes() == before
 
 
+def test_a_map_does_not_replace_the_namesake_beside_the_picture(pictures):
+    (pictures / "a.jpg").write_bytes((pictures / "a.png").read_bytes())
+    before = (pictures / "a.png").read_bytes()
+    with pytest.raises(UserError, match=r"would overwrite a\.png beside it"):
+        predict.main(["uniform", str(pictures / "a.jpg"), str(pictures)])
+    assert (pictures / "a.png").read_bytes() == before
+
+
 def test_two_pictures_of_one_stem_are_refused(pictures, tmp_path):
     (pictures / "a.jpg").write_bytes((pictures / "a.png").read_bytes())
-    with pytest.raises(UserError, match=r"a\.jpg and a\.png"):
+    with pytest.raises(UserError, match=r"a\.jpg and .*a\.png"):
         predict.main(["uniform", str(pictures), str(tmp_path / "out")])
 
 

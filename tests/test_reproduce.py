@@ -122,8 +122,39 @@ def test_a_run_that_diverges_is_left_out_and_told_and_the_others_go_on(data, tmp
     assert list(rows_of(tmp_path / "thesis-4.1" / "table.csv")) == ["fanin2"]
 
 
+def test_a_table_of_classes_leaves_out_what_lacks_its_baseline(data, tmp_path):
+    words = ["thesis-4.2", "--data", str(data), "--out", str(tmp_path), "--only", "fanin2,rgbs", *TINY]
+    with pytest.raises(UserError, match="lacks what could not be trained: rgb, "):
+        main([*words, "--set", "rgb:learning_rate=1e30"])
+    with open(tmp_path / "thesis-4.2" / "table.csv", newline="") as file:
+        assert {row["strategy"] for row in csv.DictReader(file)} == {"rgbs"}
+
+
+def test_sets_that_the_last_run_cannot_use_are_told_before_the_first(data, tmp_path):
+    """The large set is fine, but not what comes after hours of preparation on it: crops too large, no set at all."""
+    for words, says in (
+        (["hallucination-2-alexnet", "--data", tmp_path / "none", "--large", data], "none"),
+        (["hallucination-2-alexnet", "--data", data, "--large", data], "wants 227 px"),
+        (["hallucination-3", "--data", data, "--fixations", tmp_path / "none"], "none"),
+        (["hallucination-3", "--data", data, "--fixations", data], "fixations.csv"),
+    ):
+        with pytest.raises(UserError, match=says):
+            main([*map(str, words), "--out", str(tmp_path / "out"), "--epochs", "1"])
+    assert not (tmp_path / "out" / "runs").exists()
+
+
+def test_a_reproduction_folder_that_was_moved_is_the_same(data, tmp_path):
+    """Runs know what they started from by content, so that no path to it need be as it was."""
+    words = ["thesis-pretrained", "--data", str(data), "--only", "rgb_pretrained", *TINY]
+    main([*words, "--out", str(tmp_path / "here")])
+    (tmp_path / "here").rename(tmp_path / "there")
+    before = (tmp_path / "there" / "runs" / "rgb_pretrained" / "summary.json").read_bytes()
+    main([*words, "--out", str(tmp_path / "there")])
+    assert (tmp_path / "there" / "runs" / "rgb_pretrained" / "summary.json").read_bytes() == before
+
+
 def test_classes_that_are_too_small_are_told_before_anything_is_trained(data, tmp_path):
-    words = ["hallucination-1", "--data", str(data), "--large", str(data), "--out", str(tmp_path), "--epochs", "1"]
+    words = ["hallucination-1", "--data", str(data), "--large", str(data), "--out", str(tmp_path), "--set", "side=128"]
     with pytest.raises(UserError, match=r"8 pictures in train, and 10 of each"):
         main([*words, "--shots", "1,10"])
     assert not list(tmp_path.glob("runs/*"))
@@ -186,6 +217,7 @@ def test_few_shot_plan_is_methods_times_shots_times_repeats_after_two_preparatio
         (["hallucination-1", "--data", "x"], "--large DIR"),
         (["hallucination-1", "--data", "x", "--large", "y", "--shots", "4"], "Received: 4"),
         (["hallucination-3", "--data", "x"], "--fixations DIR"),
+        (["hallucination-1", "--data", "x", "--large", "y", "--only", "pretrain_alexnet"], "leaves no row"),
     ],
 )
 def test_mistake_is_one_sentence(words, says, tmp_path):

@@ -113,6 +113,16 @@ def test_a_picture_without_fixations_has_no_scores_and_is_said_so(folder, tmp_pa
     assert "Pictures without fixations have no scores (1 of 4)" in (tmp_path / "out" / "table.md").read_text()
 
 
+def test_a_set_in_which_nobody_looked_at_a_picture_is_refused_and_nothing_written(folder, tmp_path):
+    """As when fixations are given in the screen's coordinates: all of them lie outside the pictures."""
+    lines = (folder / "fixations.csv").read_text().splitlines()
+    away = [lines[0], *(f"{line.rsplit(',', 2)[0]},4000,4000" for line in lines[1:])]
+    (folder / "fixations.csv").write_text("\n".join(away) + "\n")
+    with pytest.raises(UserError, match=rf"no picture .* has a fixation in .*; {len(away) - 1} fixations lie outside"):
+        main([str(folder), "--predictors", "uniform", "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
 def test_one_observer_leaves_no_human_bound_and_it_is_said_so(tmp_path):
     folder = make_set(tmp_path / "looks", observers=("ann",))
     main([str(folder), "--predictors", "uniform", "--out", str(tmp_path / "out")])

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from saliency_keras.console import UserError
+
 EVERY = 5
 
 
@@ -38,6 +40,28 @@ def split(fixation_set):
     held_out = [image for image in fixation_set.images if is_held_out(image)]
     learned = [image for image in fixation_set.images if not is_held_out(image)]
     return subset(fixation_set, learned), subset(fixation_set, held_out)
+
+
+def parts_of(fixation_set):
+    """Splits a fixation set by its pictures' names, those that nobody looked at left out.
+
+    Args:
+        fixation_set: `FixationSet`.
+
+    Returns:
+        Two `FixationSet`s: to learn from, and held out.
+
+    Raises:
+        UserError: If one of them is empty.
+    """
+    fixated = [image for image in fixation_set.images if len(fixation_set.points(image))]
+    learned, held_out = split(subset(fixation_set, fixated))
+    if not learned.images or not held_out.images:
+        raise UserError(
+            f"{fixation_set.folder} has too few pictures with fixations: {len(learned.images)} to learn from, "
+            f"{len(held_out.images)} held out by their names (about every fifth is)."
+        )
+    return learned, held_out
 
 
 def subset(fixation_set, images):

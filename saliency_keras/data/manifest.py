@@ -103,6 +103,14 @@ class Manifest:
                 return one
         raise UserError(f"the data set {self.folder} has no map named {name!r}; it has {', '.join(self.map_names)}.")
 
+    def check_side(self, side):
+        """Refuses, as a `UserError`, a network that wants crops larger than the stored pictures."""
+        if side > self.side:
+            raise UserError(
+                f"the network wants {side} px, the data set {self.folder} stores {self.side} px; compact it with a "
+                "larger --side."
+            )
+
     def shards_of(self, split, map_name=None):
         """A split's `Shard`s, or its side shards for a further map, in order."""
         if map_name is None or map_name == self.maps[0].name:

@@ -43,8 +43,10 @@ def map_and_swap(maps):
         The map's name, `""` for the interleaved one, and one of `SWAPS`.
 
     Raises:
-        UserError: If something else follows the colon.
+        UserError: If it is empty, or something else follows the colon.
     """
+    if not maps:
+        raise UserError(f"--maps is empty; it is one of {', '.join(SWAPS)} or the name of a map.")
     name, colon, swap = maps.partition(":")
     if not colon:
         return ("", name) if name in SWAPS else (name, "own")

@@ -45,6 +45,32 @@ def picture_files(folder):
     )
 
 
+def png_of(picture, out):
+    """Where in the folder `out` lies the PNG that is made of a picture."""
+    return Path(out) / f"{Path(picture).stem}.png"
+
+
+def check_pngs(pictures, out, what):
+    """Refuses to make a PNG of each of some pictures where two would have one, or where it would replace a picture.
+
+    Args:
+        pictures: Paths.
+        out: The folder for the PNGs; it need not exist.
+        what: What they are, `"map"` for example.
+
+    Raises:
+        UserError: If two pictures have one stem, or a PNG of that name is a picture beside the one it is made of.
+    """
+    first = {}
+    for path in map(Path, pictures):
+        if path.stem in first:
+            raise UserError(f"{first[path.stem]} and {path} would have one {what}; rename one of them.")
+        first[path.stem] = path
+        made = png_of(path, out).resolve()
+        if made.parent == path.resolve().parent and made.exists():
+            raise UserError(f"the {what} of {path} would overwrite {made.name} beside it; choose another folder.")
+
+
 def read_picture(source):
     """Decodes a picture to RGB.
 

@@ -11,7 +11,6 @@ import functools
 
 import numpy as np
 
-from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.maps import swapped_maps
 from saliency_keras.data.plan import WINDOW, epoch_plan
@@ -51,11 +50,9 @@ class Reader:
     augment: str = "host"
 
     def __post_init__(self):
-        if self.side > self.manifest.side:
-            raise UserError(
-                f"the network wants {self.side} px, the data set {self.manifest.folder} stores "
-                f"{self.manifest.side} px; compact it with a larger --side."
-            )
+        if self.augment not in AUGMENT:
+            raise ValueError(f"augment is one of {', '.join(AUGMENT)}. Received: {self.augment}")
+        self.manifest.check_side(self.side)
         swap = swapped_maps(self.manifest, self.split, self.maps, self.seed) if self.maps else None
         object.__setattr__(self, "swap", swap)
         object.__setattr__(self, "stored", Records(self.manifest, self.split))

@@ -51,5 +51,9 @@ class Stream(keras.utils.PyDataset):
         self.waited += time.perf_counter() - started
         return batch
 
+    def mapped(self, function):
+        """A `Stream` of the same steps with what `function` makes of each batch."""
+        return Stream(lambda step: function(self._batch_of(step)), self._steps)
+
     def __iter__(self):
         return (self[place] for place in range(len(self)))

@@ -18,7 +18,7 @@ class Experiment:
         network: Name of the network in `models.build.NETWORKS`, or in `SALIENCY_NETWORKS` there.
         arguments: The network's keyword arguments.
         task: `"classification"`, of a compact data set, or `"saliency"`, of a fixation set.
-        loss: Name of the loss in `training.saliency_losses.LOSSES`; `""` for the classifiers' cross-entropy.
+        loss: Name of the loss in `models.saliency_losses.LOSSES`; `""` for the classifiers' cross-entropy.
         subtract_mean: Whether the means of the training pictures and maps are subtracted after scaling.
         side: Width and height the network sees, in pixels; 0 where `arguments` hold `height` and `width`.
         epochs: Passes over the training pictures.
@@ -80,8 +80,8 @@ class Experiment:
         return dataclasses.replace(self, **fields)
 
     def with_epochs(self, epochs):
-        """A copy that lasts `epochs` epochs, its learning-rate drops in the same proportions."""
-        drops = tuple(round(drop * epochs / self.epochs) for drop in self.drops)
+        """A copy that lasts `epochs` epochs, its learning-rate drops in the same proportions, none before an epoch."""
+        drops = tuple(max(1, round(drop * epochs / self.epochs)) for drop in self.drops)
         return self.replace(epochs=epochs, drops=drops)
 
     def learning_rate_of(self, epoch):

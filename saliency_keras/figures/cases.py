@@ -4,12 +4,9 @@ The pictures come from the compact data set the run was trained on, if that is s
 cases are told in words alone.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from saliency_keras.console import UserError
-from saliency_keras.data.manifest import Manifest
 from saliency_keras.figures.document import Case, Gallery, Heading, photograph
 from saliency_keras.figures.overlay import heat, overlay
 from saliency_keras.metrics.classification import softmax
@@ -90,27 +87,22 @@ def pictures_shown(run, ids):
         UserError: If the data set is no longer there, or is another one.
     """
     from saliency_keras.data.reader import Reader
+    from saliency_keras.data.shards import Records
 
-    folder = Path(str(run.config["data"]["folder"]))
-    if not folder.is_dir():
-        raise UserError(f"the data set {folder} is not there any more.")
-    manifest = Manifest.load(folder)
-    if manifest.digest() != run.predictions.data:
-        raise UserError(f"the data set {manifest.folder} is no longer the one that the run was trained on.")
-    reader = Reader(manifest, run.predictions.split, run.config["experiment"]["side"], 256, run.maps, run.seed)
-    order, _ = reader.ids_and_labels()
-    found, start = {}, 0
-    for inputs, labels in reader.validation():
-        wanted = [index for index in range(len(labels)) if order[start + index] in ids]
-        for index in wanted:
-            pixels = inputs["image"][index]
-            pictures = [photograph(pixels, "picture")]
-            if "saliency" in inputs:
-                saliency_map = inputs["saliency"][index]
-                pictures.append(photograph(heat(saliency_map), "saliency map"))
-                pictures.append(photograph(overlay(pixels, saliency_map), "map over picture"))
-            found[order[start + index]] = pictures
-        start += len(labels)
+    manifest, split = run.data_set(), run.predictions.split
+    stored = Records(manifest, split)
+    places = np.flatnonzero(np.isin(stored.ids(np.arange(len(stored))), list(ids)))
+    side = run.config["experiment"]["side"]
+    reader = Reader(manifest, split, side, len(ids), run.maps, run.seed, subset=places)
+    ((inputs, _),) = reader.validation()
+    found = {}
+    for index, picture in enumerate(stored.ids(reader.places)):
+        pixels = inputs["image"][index]
+        found[picture] = [photograph(pixels, "picture")]
+        if "saliency" in inputs:
+            saliency_map = inputs["saliency"][index]
+            found[picture].append(photograph(heat(saliency_map), "saliency map"))
+            found[picture].append(photograph(overlay(pixels, saliency_map), "map over picture"))
     return found
 
 

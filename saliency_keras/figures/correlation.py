@@ -9,7 +9,7 @@ import math
 
 from saliency_keras.console import whole_file
 from saliency_keras.figures import style
-from saliency_keras.figures.table import markdown_table, percent, write_csv
+from saliency_keras.figures.table import markdown_table, percent, plus_minus, write_csv
 from saliency_keras.metrics.comparison import correlation, correlation_interval, wilson_interval
 
 METRICS = ("NSS", "CC", "AUC-Judd")
@@ -48,7 +48,7 @@ def correlation_table(measured):
         scores = [_score(one, metric) for metric in METRICS]
         beats = one.run.summary["beats_center"]
         top1 = percent(one.top1, one.pictures)
-        shown = [_plus_minus(*score) for score in scores]
+        shown = [plus_minus(*score) for score in scores]
         rows.append([one.name, f"{one.parameters:,}", top1, ends, *shown, "yes" if beats else "no: untrained"])
         flat = [value for score in scores for value in score]
         csv_rows.append([one.name, one.parameters, one.top1, low, high, *flat, beats])
@@ -73,7 +73,8 @@ def correlation_figure(measured):
             center = measured[0].run.summary["held_out"]["center"][metric]["mean"]
             ax.axhline(center, label="centre of the picture", **style.PUBLISHED)
             ax.set_xlabel("Top-1 of a linear classifier (%)")
-            ax.set_ylabel(f"{metric}{' (standard deviations)' if metric == 'NSS' else ''}, held-out pictures")
+            unit = " (standard deviations)" if metric == "NSS" else ""
+            ax.set_ylabel(f"{metric}{unit}, held-out pictures, ± standard error")
             if (metric, "Pearson") in found:
                 value, interval = _coefficient(*found[metric, "Pearson"])
                 ranks, _ = _coefficient(*found[metric, "Spearman"])
@@ -132,7 +133,3 @@ def _score(one, metric):
 def _coefficient(value, low, high):
     """A correlation and its interval, two texts; dashes where one side does not vary."""
     return ["–", "–"] if math.isnan(value) else [f"{value:.2f}", f"{low:.2f} to {high:.2f}"]
-
-
-def _plus_minus(mean, error):
-    return f"{mean:.3f}" if error is None or math.isnan(error) else f"{mean:.3f} ± {error:.3f}"

@@ -153,22 +153,42 @@ def written_class_table(header, rows, label_against=""):
     return Table([titles.get(name, name) for name in header if titles.get(name, name)], cells)
 
 
-def _extremes(ours, theirs, label, label_against):
+def class_gains(ours, theirs):
+    """The classes that were tested, the one that gained most over another run's predictions first.
+
+    Args:
+        ours: `training.runs.Predictions`.
+        theirs: Those of the other run, `in_order_of(ours)`.
+
+    Returns:
+        A list of `(index of the class, right before, right, pictures)`.
+    """
     pictures, right = right_per_class(ours.labels, ours.correct(), len(ours.classes))
     _, before = right_per_class(theirs.labels, theirs.correct(), len(theirs.classes))
-    order = most_improved(pictures, right, before)
-    gained = [index for index in order if right[index] > before[index]][:CLASSES_IN_EXTREMES]
-    lost = [index for index in order[::-1] if right[index] < before[index]][:CLASSES_IN_EXTREMES]
+    return [
+        (index, int(before[index]), int(right[index]), int(pictures[index]))
+        for index in most_improved(pictures, right, before)
+    ]
+
+
+def relative_gain(before, right):
+    """How much more, or less, are right than before, in words; `None` where none was."""
+    return f"{100 * (right / before - 1):+.0f} %" if before else None
+
+
+def _extremes(ours, theirs, label, label_against):
+    gains = class_gains(ours, theirs)
+    gained = [one for one in gains if one[2] > one[1]][:CLASSES_IN_EXTREMES]
+    lost = [one for one in gains[::-1] if one[2] < one[1]][:CLASSES_IN_EXTREMES]
     blocks = []
     for title, chosen in (("gained", gained), ("lost", lost)):
         if not chosen:
             blocks += [f"No class {title} at Top-1."]
             continue
-        rows = []
-        for index in chosen:
-            relative = f"{100 * (right[index] / before[index] - 1):+.0f} %" if before[index] else "–"
-            change = points((right[index] - before[index]) / pictures[index], pictures[index])
-            rows.append([ours.classes[index], before[index], right[index], pictures[index], change, relative])
+        rows = [
+            [ours.classes[index], before, right, of, points((right - before) / of, of), relative_gain(before, right)]
+            for index, before, right, of in chosen
+        ]
         header = ["class", f"{label_against} right", f"{label} right", "of", "points", "relative"]
         blocks += [f"Classes that {title} most at Top-1:", Table(header, rows)]
     return [*blocks, "The extremes were picked for being extreme: part of each is luck."]

@@ -13,7 +13,7 @@ import numpy as np
 from saliency_keras.data.few_shot import SHOTS
 from saliency_keras.experiments.hallucination import METHODS, SUSPECT, TABLE_I, TABLE_II, TABLE_III, TABLE_III_METRICS
 from saliency_keras.figures import style
-from saliency_keras.figures.estimates import accuracy, difference, share_right
+from saliency_keras.figures.estimates import accuracy, difference, intervals_figure, share_right
 from saliency_keras.figures.table import points
 
 LIKE = {"Flowers": r"flower", "Cars": r"\bcars?\b|car[-_]", "Birds": r"bird|cub"}
@@ -64,13 +64,16 @@ def few_shot_table(runs, like):
         paper = published(like, method, shots)
         maps_text = [None if zero is None else f"{100 * zero:.0f}", *(_short(value) for value in described)]
         rows.append([shots, METHODS[method], *five.text(), paper, *every.text(), *gain_text, *maps_text, len(repeats)])
-        row = [shots, method, *five.numbers(), paper and paper / 100, *every.numbers(), *gain_numbers]
+        row = [shots, method, *five.numbers(), _fraction(paper), *every.numbers(), *gain_numbers]
         csv_rows.append([*row, zero, *described, len(repeats)])
     return header, rows, numbers, csv_rows
 
 
 def few_shot_figure(runs, like):
-    """Accuracy on all untouched pictures against pictures per class, one line a method; the paper's dotted."""
+    """Accuracy on all untouched pictures against pictures per class, one line a method; the paper's dotted.
+
+    Marks and intervals stand beside the line, so that none covers another.
+    """
     shots = sorted({shots for _, shots in runs}, key=SHOTS.index)
     methods = list(dict.fromkeys(method for method, _ in runs))
     places = np.arange(len(shots))
@@ -82,18 +85,42 @@ def few_shot_figure(runs, like):
             found = [accuracy(_tested(runs[method, shots[place]])) for place in there]
             values = np.array([one.value for one in found])
             ends = np.array([[one.value - one.low for one in found], [one.high - one.value for one in found]])
-            beside = places[there] + 0.06 * (index - (len(methods) - 1) / 2)  # no interval covers another
-            ax.errorbar(beside, 100 * values, 100 * ends, label=METHODS[method], capsize=2, **look)
+            ax.plot(places[there], 100 * values, color=look["color"], linestyle=look["linestyle"])
+            beside = places[there] + 0.06 * (index - (len(methods) - 1) / 2)
+            mark = {"color": look["color"], "marker": look["marker"], "linestyle": "none"}
+            ax.errorbar(beside, 100 * values, 100 * ends, label=METHODS[method], capsize=2, **mark)
             if like:
                 values = [published(like, method, one) for one in shots]
                 values = [np.nan if value is None else value for value in values]
-                label = f"published, {like}, dotted in the methods' colours" if index == 0 else None
+                label = f"published, all of {like}, dotted in the methods' colours" if index == 0 else None
                 ax.plot(places, values, label=label, color=look["color"], linestyle=":", linewidth=1)
         ax.set_xticks(places, shots)
         ax.set_xlabel("training pictures per class")
         ax.set_ylabel("Top-1 accuracy on untouched pictures (%), 95 % interval")
         ax.legend(loc="best", fontsize=8)
     return figure
+
+
+def gains_figure(runs, like):
+    """Each method's paired gain over the baseline, on all untouched pictures, beside the paper's: one panel a k.
+
+    Args:
+        runs: As for `few_shot_table`.
+        like: The paper's set to show beside, or `None`.
+
+    Returns:
+        A `matplotlib.figure.Figure`, or `None` where no method has its baseline.
+    """
+    panels = {}
+    for (method, shots), repeats in runs.items():
+        baseline = runs.get(("baseline_rgb", shots))
+        if method != "baseline_rgb" and baseline:
+            theirs = [published(like, name, shots) for name in (method, "baseline_rgb")]
+            gain = None if None in theirs else (theirs[0] - theirs[1]) / 100
+            title = f"{shots} training picture{'s' * (shots != '1')} per class, against {METHODS['baseline_rgb']}"
+            line = METHODS[method], difference(_tested(repeats), _tested(baseline)), gain
+            panels.setdefault(title, []).append(line)
+    return intervals_figure(panels) if panels else None
 
 
 def standard_rows(runs, like):
@@ -122,12 +149,12 @@ def standard_rows(runs, like):
         gain_text, gain_numbers = _gain(method, repeats, runs.get("baseline_rgb"))
         paper = [TABLE_II.get(METHODS[method], {}).get(column) for column in columns]
         rows.append([METHODS[method], *figure.text(), *gain_text, *paper])
-        csv_rows.append([method, *figure.numbers(), *gain_numbers, *paper])
+        csv_rows.append([method, *figure.numbers(), *gain_numbers, *map(_fraction, paper)])
     for name, values in TABLE_II.items():
         paper = [values.get(column) for column in columns]
         if name not in METHODS.values() and any(paper):
             rows.append([name, *[None] * 4, *paper])
-            csv_rows.append([name, *[None] * 6, *paper])
+            csv_rows.append([name, *[None] * 6, *map(_fraction, paper)])
     return header, rows, numbers, csv_rows
 
 
@@ -177,6 +204,10 @@ def _gain(method, repeats, baseline):
         return [None] * 2, [None] * 3
     gain = difference(_tested(repeats), _tested(baseline))
     return gain.text(points), gain.numbers()
+
+
+def _fraction(value):
+    return None if value is None else round(value / 100, 6)
 
 
 def _short(value):

@@ -1,4 +1,8 @@
-"""From the runs of a reproduction to the table of its paper, written and returned: one place that knows all kinds."""
+"""From the runs of a reproduction to the table of its paper, written and returned.
+
+Tables of fixations and of few pictures are made here from `few_shot`'s rows, the thesis's and the controls by
+`reproduction`.
+"""
 
 import dataclasses
 import json
@@ -45,6 +49,8 @@ def write_table(table, planned, folder, fixations=None):
         return write_files(folder, table, head, shown, (numbers, csv_rows), {})
     *shown, numbers, csv_rows = few_shot.few_shot_table(methods, like)
     figures = {"accuracy.png": few_shot.few_shot_figure(methods, like)}
+    if gains := few_shot.gains_figure(methods, like):
+        figures["gains.png"] = gains
     return write_files(folder, table, head, shown, (numbers, csv_rows), figures)
 
 

@@ -14,9 +14,9 @@ from saliency_keras.experiments.tables import CONTROL_MAPS, MOST_IMPROVED, STRAT
 from saliency_keras.figures import style
 from saliency_keras.figures.curves import comparison_figure, run_figure
 from saliency_keras.figures.estimates import accuracy, difference, intervals_figure
+from saliency_keras.figures.evaluation import class_gains, relative_gain
 from saliency_keras.figures.gains import published_gain
 from saliency_keras.figures.table import markdown_table, points, write_csv
-from saliency_keras.metrics.comparison import most_improved, right_per_class
 
 TOP = {"top1": 1, "top5": 5}
 INTERVALS = (
@@ -102,21 +102,17 @@ def class_table(results):
     header = ["strategy", "rank", "class", "right before", "right", "of", "points", "relative", "published class", "%"]
     rows = []
     for row in results.rows():
-        if not row.baseline:
+        if row.baseline not in results.runs:
             continue
         run, before = results.runs[row.name][0], results.runs[row.baseline][0]
         ours = run.predictions
-        theirs = before.predictions.in_order_of(ours)
-        pictures, right = right_per_class(ours.labels, ours.correct(), len(ours.classes))
-        _, right_before = right_per_class(theirs.labels, theirs.correct(), len(ours.classes))
         published = MOST_IMPROVED.get(row.name, ())
-        for rank, index in enumerate(most_improved(pictures, right, right_before)[:3]):
-            change = (right[index] - right_before[index]) / pictures[index]
-            relative = f"{100 * (right[index] / right_before[index] - 1):+.0f} %" if right_before[index] else None
-            counts = [int(count[index]) for count in (right_before, right, pictures)]
-            theirs_here = published[rank] if rank < len(published) else (None, None)
-            gain = points(change, pictures[index])
-            rows.append([row.name, rank + 1, ours.classes[index], *counts, gain, relative, *theirs_here])
+        gains = class_gains(ours, before.predictions.in_order_of(ours))
+        for rank, (index, *counts) in enumerate(gains[:3]):
+            right_before, right, of = counts
+            change = [points((right - right_before) / of, of), relative_gain(right_before, right)]
+            theirs = published[rank] if rank < len(published) else (None, None)
+            rows.append([row.name, rank + 1, ours.classes[index], *counts, *change, *theirs])
     return header, rows, header, rows
 
 

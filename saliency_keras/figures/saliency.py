@@ -2,12 +2,16 @@
 
 The arrangement is that of Fig. 2 of the hallucination paper: the picture in the first row, the density of human
 fixations in the second, one model in each further row. Every map is stretched from its own minimum to its own maximum,
-so maps compare by where they are bright, not by how bright.
+so maps compare by where they are bright, not by how bright. `scores_table` tells the scores of all pictures.
 """
 
 import numpy as np
 
+from saliency_keras.data.pictures import read_picture
 from saliency_keras.figures import style
+from saliency_keras.figures.table import markdown_table, plus_minus
+from saliency_keras.metrics.fixations import METRICS
+from saliency_keras.metrics.scoring import HUMAN, human_density, make_maps
 
 COLUMNS = 6  # example pictures
 LETTERS = 26  # of a text above a picture
@@ -53,6 +57,20 @@ def map_figure(pictures, human, models, captions=None, scores=None):
     return figure
 
 
+def scores_table(scores):
+    """The means of all predictors and their standard errors as a Markdown table under its caption.
+
+    Args:
+        scores: `metrics.scoring.Scores`.
+
+    Returns:
+        The text; what people themselves reach is the last row.
+    """
+    names = sorted(scores.rows, key=lambda name: name == HUMAN)
+    lines = [[name, *map(plus_minus, scores.mean(name), scores.standard_error(name))] for name in names]
+    return f"{scores.caption()}\n\n{markdown_table(['predictor', *METRICS], lines)}"
+
+
 def examples_figure(fixation_set, sources, protocol, images, scores=None):
     """`map_figure` of the first pictures of a fixation set that have fixations.
 
@@ -66,10 +84,6 @@ def examples_figure(fixation_set, sources, protocol, images, scores=None):
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    from saliency_keras.data.pictures import read_picture
-    from saliency_keras.metrics.fixations import METRICS
-    from saliency_keras.metrics.scoring import human_density, make_maps
-
     shown = [image for image in images if len(fixation_set.points(image))][:COLUMNS]
     maps = [make_maps(fixation_set, sources, [image]) for image in shown]
 

@@ -63,6 +63,13 @@ def points(difference, pictures):
     return f"{round(100 * difference, decimals) + 0.0:+.{decimals}f}"  # adding 0 makes a negative zero positive
 
 
+def plus_minus(mean, error):
+    """A mean and its standard error, `"0.813 ± 0.003"`; without an error the mean alone."""
+    if _is_missing(mean):
+        return "–"
+    return f"{mean:.3f}" if _is_missing(error) else f"{mean:.3f} ± {error:.3f}"
+
+
 def plain_cell(value):
     """A cell's text: one line, a dash for `None` and NaN."""
     return "–" if _is_missing(value) else one_line(value)

@@ -28,8 +28,9 @@ What has no obvious score, by convention (s: the map, q: the density):
 | negative values | KL means nothing | SIM, KL, IG subtract the minimum first |
 | map of another size | `ValueError` | `ValueError` |
 
-Where the table says NaN for `mit`, its code (run in Octave) says so too. Reading fixations and making points and
-densities is in `saliency_keras.data.fixations`; averaging over pictures in `saliency_keras.metrics.scoring`.
+Where the table says NaN for `mit`, its code (run in Octave) says so too. Points and densities are in
+`saliency_keras.metrics.maps`, reading fixations in `saliency_keras.data.fixations`, averaging over pictures in
+`saliency_keras.metrics.scoring`.
 """
 
 import math

@@ -91,16 +91,6 @@ class Scores:
         """How many pictures have a number, int64 `(8,)`."""
         return (~np.isnan(self.rows[row])).sum(axis=0)
 
-    def table(self):
-        """The means and their standard errors as a Markdown table under its caption."""
-        from saliency_keras.figures.table import markdown_table
-
-        lines = [
-            [row, *map(_plus_minus, self.mean(row), self.standard_error(row))]
-            for row in (*(name for name in self.rows if name != HUMAN), *([HUMAN] if HUMAN in self.rows else []))
-        ]
-        return f"{self.caption()}\n\n{markdown_table(['predictor', *METRICS], lines)}"
-
     def caption(self):
         """What the table shows and how it was computed, a paragraph."""
         protocol = self.protocol
@@ -147,7 +137,7 @@ def score_set(fixation_set, sources, protocol=None, images=None):
         `Scores`. A picture without fixations has a row of NaN and takes no part in the means; no map is made of it.
 
     Raises:
-        UserError: If names are not unique or a picture or map cannot be read.
+        UserError: If names are not unique, no picture has a fixation, or a picture or map cannot be read.
     """
     protocol = protocol or Protocol()
     names = [source.name for source in sources]
@@ -157,6 +147,9 @@ def score_set(fixation_set, sources, protocol=None, images=None):
     images = fixation_set.images if images is None else tuple(images)
     rows = {name: np.full((len(images), len(METRICS)), math.nan) for name in [*names, HUMAN]}
     fixated = [image for image in images if len(fixation_set.points(image))]
+    if not fixated:
+        outside = f"; {fixation_set.outside} fixations lie outside their pictures" * bool(fixation_set.outside)
+        raise UserError(f"no picture to be scored has a fixation in {fixation_set.folder}{outside}.")
     place = {image: index for index, image in enumerate(images)}
     with progress(total=len(fixated), label="score") as bar:
         for batch in _batches(fixated, fixation_set):
@@ -288,9 +281,3 @@ def _notes(fixation_set, images, fixated, sources, protocol, rows):
         if short:
             notes.append(f"{name}: some pictures have no {', '.join(short)}.")
     return tuple(notes)
-
-
-def _plus_minus(mean, error):
-    if math.isnan(mean):
-        return "–"
-    return f"{mean:.3f}" if math.isnan(error) else f"{mean:.3f} ± {error:.3f}"

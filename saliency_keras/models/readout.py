@@ -16,7 +16,7 @@ pictures. Their "Main Nets" is read as several scales of the picture, not as sev
 
 `pointwise_readout` is not from the notes: it is the head of the predictor `readout` (`saliency/readout.py`), after
 DeepGaze II (Kümmerer et al. 2016), over features of several levels. All maps are logits; see
-`training/saliency_losses.py`.
+`models/saliency_losses.py`.
 """
 
 import math
@@ -30,6 +30,7 @@ from saliency_keras.console import UserError
 from saliency_keras.models import dual_path
 from saliency_keras.models.receptive_fields import receptive_centres
 from saliency_keras.models.saliency_networks import CAFFE_MEAN_RGB, to_bgr
+from saliency_keras.models.saved import load_network
 
 FEATURES = "features"  # layer where a read-out network's backbone ends
 IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
@@ -278,7 +279,7 @@ def feature_extractor(backbone, levels=(), weights=None, size=(None, None)):
     """
     if isinstance(backbone, str):
         file = str(Path(backbone) / "model.keras") if Path(backbone).is_dir() else backbone
-        backbone = _loaded(file) if file.endswith(".keras") else backbone
+        backbone = load_network(file) if file.endswith(".keras") else backbone
     if isinstance(backbone, keras.Model):
         return _part(backbone, levels, any_size=False)
     if backbone not in BACKBONES:
@@ -382,13 +383,6 @@ def _last_maps(model):
 
 def _makes_maps(layer):
     return not isinstance(layer.output, list) and len(layer.output.shape) == 4
-
-
-def _loaded(path):
-    try:
-        return keras.models.load_model(path, compile=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is no network that Keras can load: {str(error).splitlines()[0]}") from None
 
 
 def classifier_features(name, weights, size=(None, None)):

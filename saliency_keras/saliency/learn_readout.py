@@ -30,16 +30,15 @@ def main(arguments=None):
     """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
     options = _parse(arguments)
 
-    from saliency_keras.data.fixation_split import split
+    from saliency_keras.data.fixation_split import parts_of
     from saliency_keras.data.fixations import read_fixation_set
+    from saliency_keras.figures.saliency import scores_table
     from saliency_keras.metrics.scoring import score_set
     from saliency_keras.saliency import predictor
     from saliency_keras.saliency.readout import Readout, save_head
 
     fixation_set = read_fixation_set(options.fixations)
-    train, held_out = split(fixation_set)
-    if not train.images or not held_out.images:
-        raise console.UserError(f"{options.fixations} has too few pictures to learn from some and hold out others.")
+    train, held_out = parts_of(fixation_set)
     print(f"{len(train.images)} pictures to learn from, {len(held_out.images)} held out")
     with _folder(options.cache and options.cache / _made_of(train, options.backbone_weights)) as cache:
         cache_features(train, cache, options.backbone_weights)
@@ -48,7 +47,7 @@ def main(arguments=None):
     print(f"written: {options.out} ({options.out.stat().st_size} bytes)")
     readout = Readout(SIDE, options.backbone_weights, options.out)
     sources = [readout, predictor("gbvs"), predictor("center")]
-    print(score_set(fixation_set, sources, images=held_out.images).table())
+    print(scores_table(score_set(fixation_set, sources, images=held_out.images)))
 
 
 def _parse(arguments):
@@ -141,7 +140,7 @@ def learn(fixation_set, cache, epochs, seed=0):
     """
     import keras
 
-    from saliency_keras.training.saliency_losses import divergence
+    from saliency_keras.models.saliency_losses import divergence
 
     keras.utils.set_random_seed(seed)
     generator = np.random.default_rng(seed)
@@ -176,12 +175,12 @@ def _features(cache, image, mirrored):
 
 
 def _batches(fixation_set, generator):
-    """Lists of `BATCH` names of fixated pictures of one size, in random order.
+    """Lists of `BATCH` names of pictures of one size, in random order; fewer where a size has fewer.
 
-    What is left over of a size takes no part in this epoch: a batch of one would be normalised by itself.
+    What is left over of a size takes no part in this epoch.
     """
     by_size = {}
-    for image in generator.permutation([image for image in fixation_set.images if len(fixation_set.points(image))]):
+    for image in generator.permutation(fixation_set.images):
         by_size.setdefault(fixation_set.size(image), []).append(str(image))
     batches = []
     for images in by_size.values():

@@ -2,7 +2,7 @@
 
 A network with a layer `saliency_map` (Figueroa-Flores et al. 2020; `models.hallucination`) gives that layer's output:
 "Our approach (step I)" of their Table III. Any other network must end in a map of one channel, which the loss it was
-trained with turns into saliency (`training.saliency_losses.saliency_of`). The picture is resized to what the network
+trained with turns into saliency (`models.saliency_losses.saliency_of`). The picture is resized to what the network
 sees, its sides' ratio given up where the network has another, and the map bilinearly back to the picture. A
 hallucinated map lies where its positions' receptive fields have their centres (without padding, AlexNet sees the middle
 of the picture), its border's values beyond them. A network that was trained on fixations and does not beat `center` on
@@ -17,39 +17,23 @@ import numpy as np
 
 from saliency_keras.console import UserError
 
-MAP_LAYER = "saliency_map"
 BATCH = 8
 UNTRAINED = "-untrained"
 
 
-class RunPredictor:
-    """The predictor that a finished run is.
+class NetworkMaps:
+    """The maps of a network.
 
     Args:
-        folder: The run folder.
-
-    Raises:
-        UserError: If it is no finished run, or its network makes no map from a picture alone.
+        name: What they are called.
+        network: From pixels to a map of one channel.
+        loss: Name of the loss that it was trained with, or `""` where its outputs are maps already.
+        centres: Where a hallucinated map's places lie, as `models.receptive_fields.receptive_centres` says it, or
+            `None` for a map of the whole picture.
     """
 
-    version = 2  # 1 stretched hallucinated maps over the whole picture
-
-    def __init__(self, folder):
-        folder = Path(folder)
-        self.name = folder.resolve().name
-        try:
-            experiment = json.loads((folder / "config.json").read_text(encoding="utf-8"))["experiment"]
-            trained = experiment["name"]
-            summary = dict(json.loads((folder / "summary.json").read_text(encoding="utf-8")))
-            content = (folder / "model.keras").read_bytes()
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            lacking = "it lacks config.json, model.keras or summary.json"
-            raise UserError(f"{folder} is no finished run: {lacking}.") from None
-        if summary.get("beats_center") is False:
-            self.name += UNTRAINED
-        self.parameters = {"experiment": trained, "weights": hashlib.sha256(content).hexdigest()[:16]}
-        self._loss = experiment.get("loss")
-        self._network, self._centres = _map_network(folder / "model.keras")
+    def __init__(self, name, network, loss, centres=None):
+        self.name, self._network, self._loss, self._centres = name, network, loss, centres
 
     def __call__(self, images):
         """Maps of a batch.
@@ -76,6 +60,36 @@ class RunPredictor:
                 outputs = laid_out(np.asarray(outputs)[..., 0], self._centres, side, to_the_border=True)[..., None]
             maps.append(maps_of(outputs, self._loss, height, width))
         return np.concatenate(maps)
+
+
+class RunPredictor(NetworkMaps):
+    """The predictor that a finished run is.
+
+    Args:
+        folder: The run folder.
+
+    Raises:
+        UserError: If it is no finished run, or its network makes no map from a picture alone.
+    """
+
+    version = 2  # 1 stretched hallucinated maps over the whole picture
+
+    def __init__(self, folder):
+        folder = Path(folder)
+        name = folder.resolve().name
+        try:
+            experiment = json.loads((folder / "config.json").read_text(encoding="utf-8"))["experiment"]
+            trained = experiment["name"]
+            summary = dict(json.loads((folder / "summary.json").read_text(encoding="utf-8")))
+            content = (folder / "model.keras").read_bytes()
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            lacking = "it lacks config.json, model.keras or summary.json"
+            raise UserError(f"{folder} is no finished run: {lacking}.") from None
+        if summary.get("beats_center") is False:
+            name += UNTRAINED
+        self.parameters = {"experiment": trained, "weights": hashlib.sha256(content).hexdigest()[:16]}
+        network, centres = _map_network(folder / "model.keras")
+        super().__init__(name, network, experiment.get("loss"), centres)
 
 
 def seen(images, height, width):
@@ -109,7 +123,7 @@ def maps_of(outputs, loss, height, width):
     """
     import keras
 
-    from saliency_keras.training.saliency_losses import saliency_of
+    from saliency_keras.models.saliency_losses import saliency_of
 
     outputs = keras.ops.cast(outputs, "float32")
     small = saliency_of(loss, outputs) if loss else outputs
@@ -121,12 +135,11 @@ def _map_network(path):
     """The part of a saved network that goes from the picture to the map, and where a hallucinated map's places lie."""
     import keras
 
+    from saliency_keras.models.hallucination import MAP_LAYER
     from saliency_keras.models.receptive_fields import receptive_centres
+    from saliency_keras.models.saved import load_network
 
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        raise UserError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from None
+    model = load_network(path)
     layer = next((one for one in model.layers if one.name == MAP_LAYER), None)
     output = model.outputs[0] if layer is None else layer.output
     if len(model.inputs) != 1:

@@ -113,7 +113,7 @@ def measure(table, choices, runs, named, fixations, limit=PICTURES):
         limit: Pictures of each split that linear classifiers see at most.
 
     Returns:
-        A list of `Measured`, in the order of the table, then of `named`.
+        A list of `Measured`, in the order of the table, then of `named`, and what is missing, as `carry_out` says it.
 
     Raises:
         UserError: If something cannot be trained or loaded.
@@ -122,7 +122,7 @@ def measure(table, choices, runs, named, fixations, limit=PICTURES):
     from saliency_keras.training.runs import Run
 
     manifest = Manifest.load(choices.data)
-    carry_out(runs, choices.precision)
+    missing = carry_out(runs)
     runs = [run for run in runs if run.finished]
     backbones = [Backbone(run.row.name, str(run.folder)) for run in runs]
     if runs:
@@ -130,12 +130,13 @@ def measure(table, choices, runs, named, fixations, limit=PICTURES):
     taken = [one.name for one in backbones]
     backbones += [one if one.name not in taken else dataclasses.replace(one, name=f"{one.name}-given") for one in named]
     readouts = [_readout(table.readout, choices, one, fixations) for one in backbones]
-    carry_out(readouts)
-    return [
+    missing += carry_out(readouts)
+    measured = [
         Measured(one.name, *_probe(one, manifest, limit, run), Run.load(run.folder))
         for one, run in zip(backbones, readouts, strict=True)
         if run.finished
     ]
+    return measured, missing
 
 
 def _readout(row, choices, backbone, fixations):
@@ -143,7 +144,8 @@ def _readout(row, choices, backbone, fixations):
     row = Row(row.experiment, settings=row.settings, called=f"readout-{backbone.name}")
     chosen = with_choices(experiment(row.experiment), row, choices)
     chosen = chosen.replace(arguments={**chosen.arguments, "backbone": backbone.source}, weights=backbone.weights)
-    return PlannedRun(row, chosen, fixations, choices.out / "runs" / row.name, 0)
+    folder = choices.out / "runs" / row.name
+    return PlannedRun(row, chosen, fixations, folder, 0, precision=choices.precision)
 
 
 def _untrained(run, manifest, folder):

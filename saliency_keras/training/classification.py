@@ -8,6 +8,7 @@ from saliency_keras.console import UserError, whole_file
 from saliency_keras.data.device import crops
 from saliency_keras.data.few_shot import few_shot, hold_out
 from saliency_keras.data.reader import Reader
+from saliency_keras.data.shards import Records
 from saliency_keras.figures import style
 from saliency_keras.figures.overlay import contact_sheet
 from saliency_keras.metrics.classification import Top1, Top5, first_classes, rank_of_true_class
@@ -100,10 +101,8 @@ def _parts(experiment, manifest, seed):
     """
     if not experiment.few_shot and experiment.train_on == "train":
         return {"train": ("train", None), "validation": ("val", None), "tested": ("val", None)}
-    labels = {
-        split: Reader(manifest, split, manifest.side, experiment.batch, None).ids_and_labels()[1]
-        for split in ("train", "val")
-    }
+    stored = {split: Records(manifest, split) for split in ("train", "val")}
+    labels = {split: records.labels(np.arange(len(records))) for split, records in stored.items()}
     if experiment.train_on == "val":
         kept, held = hold_out(labels["val"], HELD_OUT)
         return {"train": ("val", kept), "validation": ("val", held), "tested": ("val", held)}
@@ -153,6 +152,8 @@ def describe_maps(model, reader):
 def maps_figure(model, reader):
     """The first pictures of a reader, of one batch at most, with a network's maps of them, laid out where it saw them.
 
+    Each map is drawn from zero to its own maximum; its range stands above it.
+
     Args:
         model: A network with the layer `saliency_map`.
         reader: A `Reader` with its pictures.
@@ -164,7 +165,10 @@ def maps_figure(model, reader):
     maps = np.asarray(_map_part(model).predict_on_batch(inputs), np.float32)[..., 0]
     pictures = np.asarray(inputs["image"])
     laid = laid_out(maps, receptive_centres(model, MAP_LAYER), pictures.shape[1:3], to_the_border=True)
-    return contact_sheet(pictures, laid, reader.ids_and_labels()[0][: len(pictures)])
+    labels = reader.stored.labels(reader.places[: len(pictures)])
+    names = (reader.manifest.classes[label] for label in labels)
+    captions = [f"{name} · map {one.min():.2g} to {one.max():.2g}" for name, one in zip(names, maps, strict=True)]
+    return contact_sheet(pictures, laid, captions)
 
 
 def _map_part(model):
@@ -172,11 +176,11 @@ def _map_part(model):
 
 
 def write_predictions(model, reader, folder):
-    """Writes `predictions.h5`: what the model says of every validation picture.
+    """Writes `predictions.h5`: what the model says of every tested picture.
 
     Args:
         model: The trained model.
-        reader: The validation split's `Reader`.
+        reader: `Reader` of those pictures.
         folder: The run folder.
 
     Returns:

@@ -19,8 +19,8 @@ from saliency_keras.data.maps import map_and_swap
 from saliency_keras.experiments.experiment import Experiment
 from saliency_keras.models.build import uses_saliency
 
-# Between a run and its resumption.
-MUST_AGREE = ("experiment", "maps", "seed", "precision", "init", "started_from", "backend", "devices")
+# Between a run and its resumption, and every field of the experiment.
+MUST_AGREE = ("maps", "seed", "precision", "init", "started_from", "backend", "devices")
 
 
 def config_of(experiment, source, maps, seed, precision, init, augment, devices):
@@ -123,13 +123,18 @@ def check_same(config, out):
     """
     try:
         earlier = json.loads((out / "config.json").read_text(encoding="utf-8"))
-        earlier["experiment"] = {**_defaults(), **earlier["experiment"]}
+        there, here = {**_defaults(), **_settings(earlier)}, _settings(config)
+        # Where both say which file it was by its digest, which `started_from` compares, a path may be another one.
+        moved = earlier.get("started_from", {}).keys() & config["started_from"].keys()
         earlier = {"devices": 1, "started_from": config["started_from"], **earlier}  # earlier versions named neither
         if config["maps"] is None:
             earlier["maps"] = None  # earlier versions wrote `own` for a network that sees none
-        differing = [name for name in MUST_AGREE if name != "experiment" and earlier[name] != config[name]]
-        fields = {name: (earlier["experiment"].get(name), value) for name, value in config["experiment"].items()}
-        differing += [f"{name} ({before}, now {now})" for name, (before, now) in fields.items() if before != now]
+        differing = [name for name in MUST_AGREE if name not in moved and earlier[name] != config[name]]
+        differing += [
+            f"{name} ({there.get(name)}, now {here.get(name)})"
+            for name in {**here, **earlier["experiment"]["arguments"]}
+            if name not in moved and there.get(name) != here.get(name)
+        ]
         if earlier["data"]["digest"] != config["data"]["digest"]:
             differing.append("data")
         command = earlier["command"]
@@ -139,6 +144,13 @@ def check_same(config, out):
         raise UserError(
             f"the run in {out} was started with another {', '.join(differing)}; it was started by `{command}`."
         )
+
+
+def _settings(config):
+    """The fields of a run's experiment and its network's arguments, side by side."""
+    fields = dict(config["experiment"])
+    arguments = fields.pop("arguments")
+    return {**fields, **arguments}
 
 
 def _defaults():

@@ -18,7 +18,6 @@ import os
 import keras
 
 from saliency_keras.console import UserError
-from saliency_keras.data.stream import Stream
 
 PROCESSES = "KERAS_DISTRIBUTION_NUM_PROCESSES"
 
@@ -203,12 +202,11 @@ class SeveralDevices:
         if of == 1:
             return batches
 
-        def rows(place):
-            batch = batches[place]
+        def rows(batch):
             size = len(keras.tree.flatten(batch)[0]) // of
             return keras.tree.map_structure(lambda values: values[number * size : (number + 1) * size], batch)
 
-        return Stream(rows, range(len(batches)))
+        return batches.mapped(rows)
 
 
 @contextlib.contextmanager

@@ -3,10 +3,9 @@
 import json
 from pathlib import Path
 
-import keras
-
 from saliency_keras.console import UserError
 from saliency_keras.models.hallucination import pretrained_resnet
+from saliency_keras.models.saved import load_network
 from saliency_keras.training.surgery import carry_weights
 
 
@@ -90,7 +89,7 @@ def check_frozen(experiment, config):
 
 
 def load_run_model(folder):
-    """Loads the network of a finished run: its last epoch, in safe mode.
+    """Loads the network of a finished run: its last epoch.
 
     Args:
         folder: A run folder.
@@ -99,12 +98,9 @@ def load_run_model(folder):
         The Keras model, not compiled.
 
     Raises:
-        UserError: If the folder is no finished run.
+        UserError: If the folder is no finished run, or its network is damaged.
     """
     path = Path(folder) / "model.keras"
     if not path.is_file():
         raise UserError(f"{folder} is no finished run: it has no model.keras.")
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        raise UserError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from None
+    return load_network(path)

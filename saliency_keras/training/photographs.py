@@ -4,7 +4,6 @@ A photograph is prepared as compaction and the validation reader prepare a pictu
 centre crop. A set of codec `jpeg` loses a little on the way, which a photograph is spared. Drawing is `figures`'.
 """
 
-import contextlib
 import dataclasses
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import numpy as np
 
 from saliency_keras.console import UserError
 from saliency_keras.data import prepare
-from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.maps import CONTROLS, SHUFFLES, control_map, map_and_swap
 from saliency_keras.metrics.classification import first_classes, softmax
 from saliency_keras.models.grad_cam import GradCam
@@ -177,8 +175,7 @@ class Classifier:
 
 def _predictor_of(run, name):
     """What made the map of that name, as the run's data set says, or the map's name where the set is gone."""
-    with contextlib.suppress(UserError):  # the set may be gone, or another one by now
-        manifest = Manifest.load(run.config["data"]["folder"])
-        if manifest.digest(map_and_swap(run.maps)[0]) == run.config["data"]["digest"]:
-            return manifest.map_named(name).predictor
-    return {"name": name}
+    try:
+        return run.data_set().map_named(name).predictor
+    except UserError:
+        return {"name": name}

@@ -14,6 +14,7 @@ from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import experiment
 from saliency_keras.experiments.tables import Row
 from saliency_keras.training.runs import Run
+from saliency_keras.training.start import check_kind
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +56,7 @@ class PlannedRun:
         seed: Its seed.
         init: Folder of the run it starts from, or `None`.
         shots: Training pictures per class, or `""`.
+        precision: `"float32"` or `"bfloat16"`.
     """
 
     row: Row
@@ -64,6 +66,7 @@ class PlannedRun:
     seed: int
     init: Path | None = None
     shots: str = ""
+    precision: str = "float32"
 
     @property
     def finished(self):
@@ -100,6 +103,9 @@ def plan(table, choices):
         UserError: If a choice does not fit the table.
     """
     rows = _chosen_rows(table, choices.only)
+    wanted = [row for row in table.rows if not row.preparation] or table.rows[-1:]
+    if not set(wanted) & set(rows):
+        raise UserError(f"--only {','.join(choices.only)} leaves no row of the table but what prepares for it.")
     if choices.large is None and any(row.large for row in rows):
         raise UserError("this table begins on a large set of pictures; give one: --large DIR.")
     check_settings([*rows, *([table.readout] if table.readout else [])], choices.settings)
@@ -125,14 +131,13 @@ def check_settings(rows, settings):
             raise UserError(f"--set {setting!r} fits no experiment of this table.")
 
 
-def carry_out(runs, precision="float32", keep_models=True):
+def carry_out(runs, keep_models=True):
     """Trains whatever is not finished.
 
     A run that diverges would do so again, so the others go on without it and without those that start from it.
 
     Args:
         runs: `PlannedRun`s, those that others start from first.
-        precision: `"float32"` or `"bfloat16"`.
         keep_models: Whether finished runs keep their networks; those that others start from always do.
 
     Returns:
@@ -146,7 +151,7 @@ def carry_out(runs, precision="float32", keep_models=True):
     from saliency_keras.training.fit import Diverged
     from saliency_keras.training.train import train
 
-    _check_classes(runs)
+    _check_data(runs)
     missing, needed = {}, {run.init for run in runs}
     for number, run in enumerate(runs, 1):
         if run.init in missing:
@@ -157,7 +162,7 @@ def carry_out(runs, precision="float32", keep_models=True):
             print(f"[{number}/{len(runs)}] {run}; {left} runs left after it", flush=True)
         try:
             train(
-                run.experiment, run.data, run.folder, run.row.maps, run.seed, precision, run.init,
+                run.experiment, run.data, run.folder, run.row.maps, run.seed, run.precision, run.init,
                 resume=(run.folder / "config.json").is_file(),
             )  # fmt: skip
         except Diverged as error:
@@ -170,11 +175,25 @@ def carry_out(runs, precision="float32", keep_models=True):
     return list(missing.values())
 
 
-def _check_classes(runs):
-    """Refuses classes with too few pictures for the largest draw before the first one is trained on."""
-    for data, shots in {(run.data, run.shots): None for run in runs if run.shots}:
-        manifest = Manifest.load(data)
-        check_counts(*(manifest.splits[split].per_class for split in ("train", "val")), manifest.classes, shots)
+def check_missing(missing, name):
+    """Raises a `UserError` that says what `carry_out` could not train for the table of that name, if anything."""
+    if missing:
+        runs = "; ".join(f"{run}: {sentence.rstrip('.')}" for run, sentence in missing)
+        raise UserError(f"{name} lacks what could not be trained: {runs}.")
+
+
+def _check_data(runs):
+    """Refuses, before the first run, sets that some run cannot be trained on, the last one's too."""
+    for run in runs:
+        check_kind(run.experiment, run.data)
+    classifiers = [run for run in runs if run.experiment.task == "classification"]
+    manifests = {data: Manifest.load(data) for data in dict.fromkeys(run.data for run in classifiers)}
+    for data, side, shots in dict.fromkeys((run.data, run.experiment.side, run.shots) for run in classifiers):
+        manifest = manifests[data]
+        manifest.check_side(side)
+        if shots:
+            counts = (manifest.splits[split].per_class for split in ("train", "val"))
+            check_counts(*counts, manifest.classes, shots)
 
 
 def _chosen_rows(table, only):
@@ -205,7 +224,7 @@ def _run(table, row, seed, shots, choices):
     init = choices.out / "runs" / (row.init + of_seed * repeated) if row.init else None
     name = row.name + (f"-k{shots}" if shots else "") + of_seed
     data = choices.large if row.large else choices.data
-    return PlannedRun(row, chosen, data, choices.out / "runs" / name, seed, init, shots)
+    return PlannedRun(row, chosen, data, choices.out / "runs" / name, seed, init, shots, choices.precision)
 
 
 def with_choices(chosen, row, choices, further=()):

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from saliency_keras.console import UserError
+from saliency_keras.data.manifest import Manifest
+from saliency_keras.data.maps import map_and_swap
 from saliency_keras.experiments import EXPERIMENTS
 
 
@@ -107,6 +109,20 @@ class Run:
     def published(self):
         """The paper's figures for this experiment by metric, `{"top1": 0.4899}`; empty where it has none."""
         return published_of(self.config)
+
+    def data_set(self):
+        """The `Manifest` of the compact set that it was trained on, its map included.
+
+        Raises:
+            UserError: If the set is not there any more, or is another one by now.
+        """
+        folder = Path(str(self.config["data"]["folder"]))
+        if not folder.is_dir():
+            raise UserError(f"the data set {folder} is not there any more.")
+        manifest = Manifest.load(folder)
+        if manifest.digest(map_and_swap(self.maps or "own")[0]) != self.config["data"]["digest"]:
+            raise UserError(f"the data set {folder} is no longer the one that the run was trained on.")
+        return manifest
 
     @functools.cached_property
     def predictions(self):

@@ -14,18 +14,19 @@ import numpy as np
 
 from saliency_keras.console import UserError
 from saliency_keras.data.fixation_arrays import array_on_disk
-from saliency_keras.data.fixation_split import split, subset
+from saliency_keras.data.fixation_split import parts_of
 from saliency_keras.data.pictures import read_picture
 from saliency_keras.data.stream import Stream
 from saliency_keras.figures.table import write_csv
 from saliency_keras.metrics.fixations import auc_judd, cc, nss
 from saliency_keras.metrics.maps import Density, SaliencyMap
+from saliency_keras.metrics.scoring import make_maps
 from saliency_keras.models.build import build_saliency
 from saliency_keras.models.readout import BACKBONES, in_two, keep_statistics
+from saliency_keras.models.saliency_losses import LOSSES
 from saliency_keras.saliency.controls import Center
-from saliency_keras.saliency.run import maps_of, seen
+from saliency_keras.saliency.run import NetworkMaps, maps_of, seen
 from saliency_keras.training.fit import Job
-from saliency_keras.training.saliency_losses import LOSSES
 
 METRICS = {"nss": "NSS", "cc": "CC", "auc_judd": "AUC-Judd"}
 BATCH = 8  # pictures predicted at once
@@ -93,28 +94,6 @@ def saliency_job(experiment, fixation_set, seed, folder, source=None):
         fed=head if frozen else None,
         measure=val.measure,
     ), carried
-
-
-def parts_of(fixation_set):
-    """Splits a fixation set by its pictures' names, those that nobody looked at left out.
-
-    Args:
-        fixation_set: `FixationSet`.
-
-    Returns:
-        Two `FixationSet`s: to learn from, and held out.
-
-    Raises:
-        UserError: If one of them is empty.
-    """
-    fixated = [image for image in fixation_set.images if len(fixation_set.points(image))]
-    learned, held_out = split(subset(fixation_set, fixated))
-    if not learned.images or not held_out.images:
-        raise UserError(
-            f"{fixation_set.folder} has too few pictures with fixations: {len(learned.images)} to learn from, "
-            f"{len(held_out.images)} held out by their names (about every fifth is)."
-        )
-    return learned, held_out
 
 
 def carry_all(source, model):
@@ -265,12 +244,11 @@ def finish(model, loss, learned, held_out, folder):
         What the summary adds: numbers of pictures, mean scores of both with standard errors, and whether the run
         beats `center` in all three metrics.
     """
-    scores = {"run": [], "center": []}
+    sources = NetworkMaps("run", model, loss), Center()
+    scores = {source.name: [] for source in sources}
     for place, image in enumerate(held_out.images):
-        picture = read_picture(held_out.path(image))[None]
-        outputs = model.predict_on_batch(seen(picture, *model.input_shape[1:3]))
-        scores["run"].append(score(maps_of(outputs, loss, *picture.shape[1:3])[0], held_out, place))
-        scores["center"].append(score(Center()(picture)[0], held_out, place))
+        for name, (one,) in make_maps(held_out, sources, [image]).items():
+            scores[name].append(score(one, held_out, place))
     rows = [[name, image, *row] for name in scores for image, row in zip(held_out.images, scores[name], strict=True)]
     write_csv(folder / "scores.csv", ["predictor", "image", *METRICS.values()], rows)
     return {

@@ -5,8 +5,8 @@ config.json       the whole experiment, data manifest's digest, seed, versions, 
 history.csv       one row an epoch
 curves.png        Top-1, Top-5, loss and learning rate
 model.keras       the last epoch; best.keras beside it is the best epoch on the validation pictures
-predictions.h5    what the last epoch says of every validation picture; of a network that predicts saliency scores.csv,
-                  its scores on every held-out picture
+predictions.h5    what the last epoch says of every validation picture (few-shot: of every test and unused one); of a
+                  network that predicts saliency scores.csv, its scores on every held-out picture
 maps.png          pictures with the maps that a network with a saliency branch of its own makes of them
 summary.json      last and best figures, parameters, time; written last, so a run with it is finished
 state/            resume state, gone when the run is finished

@@ -5,6 +5,7 @@ import pytest
 
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
+from saliency_keras.data.maps import map_and_swap
 from saliency_keras.data.reader import Reader
 from tests.small_sets import write_small_set
 
@@ -111,6 +112,11 @@ def test_interleaved_map_by_its_name_is_the_own_one(small_set):
 def test_only_a_shuffle_may_follow_a_name(small_set, maps):
     with pytest.raises(UserError, match="after the name of a map comes :shuffled or :shuffled_in_class"):
         Reader(small_set[0], "val", 32, 4, maps)
+
+
+def test_no_name_at_all_is_refused():
+    with pytest.raises(UserError, match="--maps is empty"):
+        map_and_swap("")
 
 
 def test_unknown_map_is_refused_with_the_names_there_are(small_set):

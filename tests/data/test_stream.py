@@ -12,6 +12,14 @@ def test_batches_come_in_order_and_again():
     assert list(stream) == list(stream) == [step * step for step in range(3, 20)]
 
 
+def test_mapped_batches_are_prepared_once_each():
+    """However many threads ask ahead: what is made of a batch is made where the batch is."""
+    prepared = []
+    stream = Stream(lambda step: prepared.append(step) or step, range(200))
+    assert list(stream.mapped(lambda batch: -batch)) == [-step for step in range(200)]
+    assert sorted(prepared) == list(range(200))
+
+
 def test_waiting_for_a_slow_batch_is_counted():
     stream = Stream(lambda step: time.sleep(0.2 if step == 0 else 0.0), range(4))
     list(stream)

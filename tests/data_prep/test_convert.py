@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from data_prep import compact
+from data_prep.add_map import add_map
 from data_prep.compaction import PLAN
 from data_prep.convert import convert
 from data_prep.verify import check_records
@@ -88,6 +89,13 @@ def test_the_same_conversion_again_is_nothing_to_do(raw, tmp_path, capsys):
     assert convert(raw[0].folder, tmp_path / "npy", "npy") == first
     assert "nothing to do" in capsys.readouterr().out
     assert contents(first.folder) == before
+
+
+def test_a_conversion_from_before_a_map_was_replaced_is_not_taken_for_one_of_now(raw, tmp_path):
+    convert(raw[0].folder, tmp_path / "npy", "npy")
+    add_map(raw[0].folder, "center", "other", workers=0)
+    with pytest.raises(UserError, match="not empty"):
+        convert(raw[0].folder, tmp_path / "npy", "npy")
 
 
 @pytest.mark.parametrize(

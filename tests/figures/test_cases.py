@@ -1,8 +1,13 @@
 """Best and worst cases: the right pictures, with the pixels the network was shown, or words where the set is gone."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from saliency_keras.console import UserError
+from saliency_keras.data.manifest import Manifest
 from saliency_keras.figures.cases import best_and_worst, case_blocks, pictures_shown
 from saliency_keras.figures.document import Gallery, photograph
 from saliency_keras.figures.overlay import heat, overlay
@@ -49,6 +54,21 @@ def test_a_network_that_sees_no_map_is_shown_with_the_picture_alone(run_with_pic
     shown = pictures_shown(run, {val["id"][7]})
     picture = val["image"][7, 2:34, 2:34]
     assert [one.data for one in shown[val["id"][7]]] == [photograph(picture, "").data]
+
+
+def test_a_further_map_that_was_replaced_meanwhile_is_not_shown(run_with_pictures):
+    """The pictures are the same, but not the map that the network was shown."""
+    run, val = run_with_pictures
+    run.config.update(maps="other")
+    run.config["data"]["digest"] = Manifest.load(run.config["data"]["folder"]).digest("other")
+    assert pictures_shown(run, {val["id"][7]})
+    path = Path(run.config["data"]["folder"]) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    (further,) = (one for one in manifest["maps"] if one["name"] == "other")
+    further["predictor"] = {"name": "another"}
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="no longer the one"):
+        pictures_shown(run, {val["id"][7]})
 
 
 def test_cases_show_three_pictures_each_and_say_what_was_true_and_what_came_first(run_with_pictures):

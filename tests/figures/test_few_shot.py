@@ -7,6 +7,7 @@ import pytest
 
 from saliency_keras.experiments.hallucination import METHODS, TABLE_I, TABLE_III
 from saliency_keras.figures import few_shot
+from saliency_keras.figures.estimates import difference
 from saliency_keras.training.runs import Run
 from tests.runs_fixture import write_run
 
@@ -87,9 +88,21 @@ def test_figure_has_a_line_a_method_and_axes_with_units(runs, like):
     assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "K"]
 
 
+def test_gains_stand_beside_the_published_ones_of_the_same_k(runs):
+    figure = few_shot.gains_figure(runs, "Flowers")
+    assert [ax.get_title("left") for ax in figure.axes] == [
+        "1 training picture per class, against Baseline-RGB", "K training pictures per class, against Baseline-RGB"
+    ]  # fmt: skip
+    tested = [[one.predictions for one in runs[method, "1"]] for method in ("approach_a", "baseline_rgb")]
+    drawn = [line.get_xdata() for line in figure.axes[0].lines]
+    assert [100 * difference(*tested).value] in [list(xs) for xs in drawn]
+    assert any(np.allclose(xs, 36.9 - 31.8) for xs in drawn)  # Table I
+    assert few_shot.gains_figure({("baseline_rgb", "1"): runs["baseline_rgb", "1"]}, None) is None
+
+
 def test_standard_split_has_the_other_systems_published_rows_after_ours(runs):
     alone = {method: repeats[:1] for (method, shots), repeats in runs.items() if shots == "K"}
-    header, rows, _, csv_rows = few_shot.standard_rows(alone, "Birds")
+    header, rows, names, csv_rows = few_shot.standard_rows(alone, "Birds")
     assert header[-1] == "published, Birds"
     by_name = {row[0]: row for row in rows}
     assert by_name[METHODS["approach_a"]][-1] == 84.8
@@ -97,6 +110,9 @@ def test_standard_split_has_the_other_systems_published_rows_after_ours(runs):
     assert by_name["MA-CNN"][-1] == 86.5
     assert "Ge-Yu" not in by_name  # no figure for birds
     assert len(csv_rows) == len(rows)
+    fractions = {row[0]: row[names.index("published_Birds")] for row in csv_rows}
+    assert fractions["approach_a"] == pytest.approx(0.848)
+    assert fractions["MA-CNN"] == pytest.approx(0.865)
 
 
 def test_table_iii_pairs_our_predictors_with_the_paper_s():

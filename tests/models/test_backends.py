@@ -53,6 +53,61 @@ print(keras.backend.backend(), len(sys.argv) - 1)
 """
 
 
+SALIENCY = {
+    "salnet": ("height=32", "width=48"),
+    "juntingnet": ("units=2304",),
+    "salicon": ("height=64", "width=64"),
+    "readout_dc": ("height=64", "width=64", "backbone=VGG16", "scales=[1.0,0.5]"),
+    "readout_spc": ("height=64", "width=64", "backbone=VGG16", "normalised=true"),
+    "readout_bi": ("height=64", "width=64", "backbone=VGG16"),
+}
+# Each network by its own loss, one convolution by every loss: a step's loss is a number, and moves weights.
+SALIENCY_STEP = """
+import json, keras, numpy as np
+from saliency_keras.experiments import experiment
+from saliency_keras.models.build import build_saliency
+from saliency_keras.models.saliency_losses import LOSSES, saliency_of
+random = np.random.default_rng(0)
+
+def step(model, loss):
+    height, width = model.input_shape[1:3]
+    pixels = random.integers(0, 256, (2, height, width, 3)).astype("float32")
+    maps = random.random((2, height, width, 1)).astype("float32")
+    model.compile(keras.optimizers.SGD(1e-4), LOSSES[loss])
+    before = [weight.copy() for weight in model.get_weights()]
+    assert np.isfinite(model.train_on_batch(pixels, maps)).all(), (model.name, loss)
+    assert any((one != other).any() for one, other in zip(before, model.get_weights())), (model.name, loss)
+    found = keras.ops.convert_to_numpy(saliency_of(loss, model.predict_on_batch(pixels)))
+    assert np.isfinite(found).all() and (found >= 0).all(), (model.name, loss)
+
+for name, settings in json.loads(sys.argv[1]).items():
+    chosen = experiment(name).with_settings(settings)
+    step(build_saliency(chosen.network, chosen.arguments), chosen.loss)
+for loss in LOSSES:
+    pixels = keras.Input((8, 8, 3))
+    step(keras.Model(pixels, keras.layers.Conv2D(1, 3)(pixels)), loss)
+print(keras.backend.backend())
+"""
+MODULATED = ("smic_alexnet", "scratch_sal_alexnet", "scratch_sal_resnet")
+MODULATED_STEP = """
+import keras, numpy as np
+from saliency_keras.experiments import experiment
+from saliency_keras.models.build import build, uses_saliency
+random = np.random.default_rng(0)
+for name in sys.argv[1:]:
+    settings = ["backbone=ResNet50"] if name.endswith("resnet") else ["dense_units=16"]
+    chosen = experiment(name).with_settings(settings)
+    model = build(chosen.network, chosen.arguments, 96, 3, None)
+    inputs = {"image": random.integers(0, 256, (2, 96, 96, 3), np.uint8)}
+    if uses_saliency(chosen.network, chosen.arguments):
+        inputs["saliency"] = random.integers(0, 256, (2, 96, 96, 1), np.uint8)
+    model.compile(keras.optimizers.SGD(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert np.isfinite(model.train_on_batch(inputs, np.array([0, 1]))).all(), name
+    assert np.isfinite(model.predict_on_batch(inputs)).all(), name
+print(keras.backend.backend())
+"""
+
+
 @pytest.fixture(params=["jax", "torch"])
 def backend(request):
     if importlib.util.find_spec(request.param) is None:
@@ -71,6 +126,18 @@ def test_networks_build_train_a_step_save_and_load(backend):
     done = python(backend, ONE_STEP, *NETWORKS)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [backend, str(len(NETWORKS))]
+
+
+def test_saliency_networks_train_a_step(backend):
+    done = python(backend, SALIENCY_STEP, json.dumps(SALIENCY))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [backend]
+
+
+def test_networks_with_a_saliency_branch_train_a_step(backend):
+    done = python(backend, MODULATED_STEP, *MODULATED)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [backend]
 
 
 def test_run_without_tensorflow_killed_and_resumed_ends_bit_identical(backend, tmp_path):

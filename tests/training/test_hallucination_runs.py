@@ -35,9 +35,9 @@ def train(name, *words):
 @pytest.fixture(scope="module")
 def runs(sets, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    train("pretrain_alexnet", "--data", sets["large"], "--out", folder / "pretrained")
+    train("pretrain_alexnet", "--data", sets["large"], "--out", folder / "pretrained", "--set", "learning_rate=0.0001")
     train("hallucination_step1_alexnet", "--data", sets["large"], "--out", folder / "step1",
-          "--init", folder / "pretrained", "--set", "learning_rate=0.001")  # fmt: skip
+          "--init", folder / "pretrained", "--set", "learning_rate=1e-6")  # fmt: skip
     return folder
 
 

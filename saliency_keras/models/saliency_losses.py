@@ -66,6 +66,7 @@ def divergence(fixation_maps, outputs):
 
 def log_probabilities(outputs):
     """Logarithm of the softmax over all positions: `(pictures, h, w, 1)`, whose exponentials sum to 1 a picture."""
+    outputs = ops.convert_to_tensor(outputs)
     return outputs - ops.logsumexp(outputs, axis=(1, 2, 3), keepdims=True)
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from saliency_keras.training import saliency_losses as losses
+from saliency_keras.models import saliency_losses as losses
 
 GENERATOR = np.random.default_rng(0)
 OUTPUTS = GENERATOR.normal(size=(3, 4, 5, 1)).astype("float32")
