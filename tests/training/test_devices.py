@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from saliency_keras.console import UserError
+from saliency_keras.data.stream import Stream
 from saliency_keras.training import devices
 from tests.scripts import DIE_AFTER_A_STATE, TRAIN
 from tests.small_sets import write_small_set
@@ -249,7 +250,7 @@ def test_several_machines_on_tensorflow_are_refused_with_what_to_use(monkeypatch
 
 
 def test_each_process_contributes_its_part_of_every_batch(monkeypatch):
-    batches = devices.Stream(lambda step: ({"image": np.arange(6) + 10 * step}, np.arange(6)), range(3))
+    batches = Stream(lambda step: ({"image": np.arange(6) + 10 * step}, np.arange(6)), range(3))
     several = object.__new__(devices.SeveralDevices)
     parts = []
     for number in range(3):
