@@ -58,6 +58,14 @@ def test_gains_are_over_the_baseline_of_the_same_seed_beside_the_published_ones(
     assert theirs == pytest.approx(0.1239)
 
 
+def test_gains_over_two_baselines_are_refused_not_guessed(tmp_path, runs):
+    """As with runs of 15 and of 20 epochs in one picture: which baseline is meant, only the caller knows."""
+    longer = write_run(tmp_path / "longer", "rgb", epochs=20)
+    with pytest.raises(UserError, match="fanin3 has more than one baseline"):
+        plot.main([*runs, str(longer), "--gains", "--out", str(tmp_path / "gains.png")])
+    assert not (tmp_path / "gains.png").exists()
+
+
 def test_gains_without_a_baseline_say_which_run_is_missing(tmp_path, runs):
     with pytest.raises(UserError, match="give rgb of the same seed too"):
         plot.main([runs[1], "--gains", "--out", str(tmp_path / "gains.png")])

@@ -17,16 +17,18 @@ def gains_figure(runs):
         A `matplotlib.figure.Figure`.
 
     Raises:
-        UserError: If no run has its baseline among them, or a pair was not tested on the same pictures.
+        UserError: If no run has its baseline among them or one has several, or a pair was not tested on the same
+            pictures.
     """
     labels, panels = labels_of(runs), {}
-    places = {(run.name, run.seed): place for place, run in enumerate(runs)}
     for run, label in zip(runs, labels, strict=True):
-        place = places.get((baseline_of(run.name), run.seed))
-        if place is not None:
-            gain = difference([run.predictions], [runs[place].predictions])
-            line = label, gain, published_gain(run, runs[place])
-            panels.setdefault(f"against {labels[place]}", []).append(line)
+        wanted = baseline_of(run.name), run.seed
+        found = {name: one for name, one in zip(labels, runs, strict=True) if (one.name, one.seed) == wanted}
+        if len(found) > 1:
+            raise UserError(f"{label} has more than one baseline among them: {'; '.join(found)}. Give one of them.")
+        for name, baseline in found.items():
+            line = label, difference([run.predictions], [baseline.predictions]), published_gain(run, baseline)
+            panels.setdefault(f"against {name}", []).append(line)
     if not panels:
         wanted = " or ".join(sorted({baseline_of(run.name) for run in runs} - {""}))
         missing = f"; give {wanted} of the same seed too" if wanted else ""
