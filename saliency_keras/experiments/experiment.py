@@ -35,6 +35,7 @@ class Experiment:
         few_shot: Training pictures per class, a number or `"K"` for all, by the protocol of `data.few_shot`; `""` for
             the whole split.
         new_top: With `--init`: draw a new last layer instead of carrying it over.
+        new_dense: The same for all dense layers, whose shapes belong to one side of the pictures.
         new_weights: With `--init`: what widened kernels and batch-normalisation vectors get for their new channel,
             `"uniform01"` (§3.4), `"glorot"` or `"zeros"`.
         popout: The short schedule for the built-in pictures, as overrides of the fields above.
@@ -62,6 +63,7 @@ class Experiment:
     train_on: str = "train"
     few_shot: str = ""
     new_top: bool = False
+    new_dense: bool = False
     new_weights: str = "uniform01"
     popout: dict = dataclasses.field(default_factory=dict)
 

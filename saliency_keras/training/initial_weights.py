@@ -6,7 +6,7 @@ from pathlib import Path
 from saliency_keras.console import UserError
 from saliency_keras.models.hallucination import pretrained_resnet
 from saliency_keras.models.saved import load_network
-from saliency_keras.training.surgery import carry_weights
+from saliency_keras.training.surgery import carry_weights, new_layers
 
 
 def initial_weights(experiment, model, start, init, seed):
@@ -33,9 +33,10 @@ def initial_weights(experiment, model, start, init, seed):
         start, of = _pretrained(experiment), ""
     else:
         return []
-    carried = carry_weights(start, model, experiment.new_weights, experiment.new_top, seed)
-    lacking = [layer.name for layer in model.layers if layer.weights and layer.name not in carried]
-    lacking = lacking[:-1] if experiment.new_top else lacking
+    new_top, new_dense = experiment.new_top, experiment.new_dense
+    carried = carry_weights(start, model, experiment.new_weights, new_top, seed, new_dense)
+    known = {*carried, *(layer.name for layer in new_layers(model, new_top, new_dense))}
+    lacking = [layer.name for layer in model.layers if layer.weights and layer.name not in known]
     if lacking and experiment.starts_from not in ("", of):
         raise UserError(
             f"{init} is a run of {of} and lacks {', '.join(lacking)}; {experiment.name} starts from a run of "

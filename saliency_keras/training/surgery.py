@@ -4,13 +4,14 @@ The thesis widens pre-trained kernels (§3.4); Figueroa-Flores et al. 2020 take 
 keep parts of the network frozen (§III-D).
 """
 
+import keras
 import numpy as np
 
 from saliency_keras.console import UserError
 from saliency_keras.models.fanin import SALIENCY
 
 
-def carry_weights(source, model, new_weights="uniform01", new_top=False, seed=0):
+def carry_weights(source, model, new_weights="uniform01", new_top=False, seed=0, new_dense=False):
     """Fills `model` with the weights of `source`, layer by layer, by name.
 
     A variable of the same shape is copied. Where the new network has more input channels (or a longer
@@ -25,6 +26,7 @@ def carry_weights(source, model, new_weights="uniform01", new_top=False, seed=0)
             `"zeros"`. The latter two leave new entries of batch-normalisation vectors as initialised.
         new_top: Whether the last layer with weights gets new ones instead, drawn by its own initialiser.
         seed: Seed of the draws.
+        new_dense: Whether all dense layers get new weights: for pictures of another side.
 
     Returns:
         Names of the layers that took weights over.
@@ -34,9 +36,8 @@ def carry_weights(source, model, new_weights="uniform01", new_top=False, seed=0)
     """
     rng = np.random.default_rng([seed, 0x5A11E])
     sources = {layer.name: layer for layer in source.layers if layer.weights}
-    targets = [layer for layer in model.layers if layer.weights]
-    if new_top:
-        *targets, top = targets
+    drawn = new_layers(model, new_top, new_dense)
+    targets = [layer for layer in model.layers if layer.weights and layer not in drawn]
     shared = [layer for layer in targets if layer.name in sources]
     if not shared:
         raise UserError(f"no layer of {source.name} has the name of a layer of {model.name}; choose another --init.")
@@ -50,15 +51,24 @@ def carry_weights(source, model, new_weights="uniform01", new_top=False, seed=0)
                     f"the layer {layer.name!r} does not fit: {variable.name} is "
                     f"{'absent' if old is None else 'x'.join(map(str, old.shape))} in the network it starts from and "
                     f"{'x'.join(map(str, variable.shape))} here; start from a run that fits (--init)"
-                    + (", or --set new_top=true for a new top layer." if layer is targets[-1] else ".")
+                    f"{_way_out(layer, targets[-1])}."
                 )
             filled[variable.path] = _widened(old, variable.numpy(), new_weights, rng)
     for layer in shared:
         for variable in layer.weights:
             variable.assign(filled[variable.path])
-    if new_top:
-        _draw_kernel(top, seed)
+    top_rng = np.random.default_rng([seed, 0x70B])
+    for layer in reversed(drawn):
+        _draw_kernel(layer, top_rng)
     return [layer.name for layer in shared]
+
+
+def new_layers(model, new_top=False, new_dense=False):
+    """Layers that are drawn anew where a network starts from another: the last, all dense ones, or none."""
+    weighted = [layer for layer in model.layers if layer.weights]
+    if new_dense:
+        return [layer for layer in weighted if isinstance(layer, keras.layers.Dense)]
+    return weighted[-1:] if new_top else []
 
 
 def freeze(model, which):
@@ -86,11 +96,16 @@ def freeze(model, which):
     return [layer.name for layer in frozen]
 
 
-def _draw_kernel(layer, seed):
+def _way_out(layer, top):
+    if layer is top:
+        return ", or --set new_top=true for a new top layer"
+    return ", or --set new_dense=true for new dense layers" if isinstance(layer, keras.layers.Dense) else ""
+
+
+def _draw_kernel(layer, rng):
     """Draws anew: built like the source and by the same seed, the layer began as the source's own top once did."""
     initializer = layer.kernel_initializer
-    own_seed = int(np.random.default_rng([seed, 0x70B]).integers(2**31))
-    drawn = type(initializer).from_config({**initializer.get_config(), "seed": own_seed})
+    drawn = type(initializer).from_config({**initializer.get_config(), "seed": int(rng.integers(2**31))})
     layer.kernel.assign(drawn(layer.kernel.shape, layer.kernel.dtype))
 
 

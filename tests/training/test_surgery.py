@@ -10,9 +10,9 @@ from saliency_keras.models.build import build
 from saliency_keras.training.surgery import carry_weights
 
 
-def network(name, classes=4, **changes):
+def network(name, classes=4, side=128, **changes):
     experiment = EXPERIMENTS[name]
-    return build(experiment.network, {**experiment.arguments, "dense_units": 8, **changes}, 128, classes)
+    return build(experiment.network, {**experiment.arguments, "dense_units": 8, **changes}, side, classes)
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +92,18 @@ def test_new_top_is_not_the_one_that_the_source_began_with_but_the_same_in_all_n
     assert np.array_equal(*tops)
     carry_weights(baseline, model, new_top=True, seed=1)
     assert not np.isin(weights(model, "fc3")["kernel"], tops[0]).any()
+
+
+def test_new_dense_layers_carry_the_convolutions_to_another_side(baseline):
+    model = network("rgb", side=227)
+    with pytest.raises(UserError, match=r"'fc1' does not fit.*new_dense=true"):
+        carry_weights(baseline, model)
+    carried = carry_weights(baseline, model, new_dense=True)
+    assert {"conv1", "conv5"} <= set(carried)
+    assert np.array_equal(weights(model, "conv5")["kernel"], weights(baseline, "conv5")["kernel"])
+    for name in "fc1", "fc2", "fc3":
+        assert name not in carried
+        assert not np.isin(weights(model, name)["kernel"], weights(baseline, name)["kernel"]).any()
 
 
 def test_draws_follow_the_seed(baseline):
