@@ -46,11 +46,36 @@ class Estimate:
         return [round(number, 6) for number in (self.value, self.low, self.high)]
 
 
+@dataclasses.dataclass(frozen=True)
+class Together:
+    """Several runs that were tested on the same pictures, taken as one: stands where a run's `Predictions` do.
+
+    Attributes:
+        parts: Their `training.runs.Predictions`.
+    """
+
+    parts: tuple
+
+    @property
+    def ids(self):
+        """The pictures, str array `(pictures,)`."""
+        return self.parts[0].ids
+
+    def correct(self, k=1):
+        """The share of the runs that have the true class among their first `k`: float64 array `(pictures,)`."""
+        return np.mean([one.in_order_of(self.parts[0]).correct(k) for one in self.parts], axis=0)
+
+    def in_order_of(self, other):
+        """The same in the order of another's pictures."""
+        return Together(tuple(one.in_order_of(other.parts[0]) for one in self.parts))
+
+
 def accuracy(tested, k=1):
     """Accuracy of a row.
 
     Args:
-        tested: The `training.runs.Predictions` of its runs, one a repeat, each of the same number of pictures.
+        tested: The `training.runs.Predictions` of its runs, one a repeat, each of the same number of pictures; or
+            `Together`s.
         k: Among how many first classes the true one counts as right.
 
     Returns:
@@ -60,8 +85,8 @@ def accuracy(tested, k=1):
 
 
 def share_right(correct, ids):
-    """Accuracy from one bool array `(pictures,)` a repeat and the pictures' ids; an `Estimate`."""
-    if len(correct) == 1:
+    """Accuracy from one array `(pictures,)` a repeat, bool or shares, and the pictures' ids; an `Estimate`."""
+    if len(correct) == 1 and correct[0].dtype == bool:
         interval = wilson_interval(int(correct[0].sum()), correct[0].size)
         return Estimate(float(correct[0].mean()), *interval, correct[0].size)
     return _mean_of(correct, ids)
@@ -79,7 +104,7 @@ def difference(tested, before, k=1):
         An `Estimate`.
     """
     values = [
-        one.correct(k).astype(int) - other.in_order_of(one).correct(k)
+        one.correct(k).astype(float) - other.in_order_of(one).correct(k)
         for one, other in zip(tested, before, strict=True)
     ]
     return _mean_of(values, [one.ids for one in tested])

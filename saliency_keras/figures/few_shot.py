@@ -5,6 +5,7 @@ the val split that it neither trained nor validated on, which are the same for a
 figures are of the paper's sets; the one that ours resembles is chosen by the name of its folder.
 """
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -13,13 +14,14 @@ import numpy as np
 from saliency_keras.data.few_shot import SHOTS
 from saliency_keras.experiments.hallucination import METHODS, SUSPECT, TABLE_I, TABLE_II, TABLE_III, TABLE_III_METRICS
 from saliency_keras.figures import style
-from saliency_keras.figures.estimates import accuracy, difference, intervals_figure, share_right
+from saliency_keras.figures.estimates import Together, accuracy, difference, intervals_figure, share_right
 from saliency_keras.figures.table import points
 
 LIKE = {"Flowers": r"flower", "Cars": r"\bcars?\b|car[-_]", "Birds": r"bird|cub"}
 METRIC_OF_PAPER = {"AUC": "AUC-Judd", "InfoGain": "IG"}  # the paper does not say which AUC it is
 PREDICTOR_OF_PAPER = {"IKN": "itti", "AIM": "aim", "SDLF": "sdlf", "GBVS": "gbvs", "GroundTruth (Humans)": "human"}
 OURS = "Our Approach (Step I)"
+AVERAGE = "mean"  # stands for the pictures per class of a row that averages over them, the paper's "AVG"
 MAP_FACTS = ("all_zero", "mean", "variance", "variance_of_pattern")  # of `training.classification.describe_maps`
 
 
@@ -36,8 +38,46 @@ def published(name, method, shots):
     return TABLE_I[name][label][SHOTS.index(shots)]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    """A method with one number of pictures per class, or averaged over several: what each repeat consists of."""
+
+    method: str
+    shots: tuple[str, ...]
+    repeats: list  # of tuples of runs, one a number
+
+    @property
+    def name(self):
+        return self.shots[0] if len(self.shots) == 1 else AVERAGE
+
+    @property
+    def tested(self):
+        parts = [tuple(run.predictions for run in runs) for runs in self.repeats]
+        return [one[0] if len(one) == 1 else Together(one) for one in parts]
+
+    def published(self, like):
+        found = [published(like, self.method, one) for one in self.shots]
+        return None if None in found else round(float(np.mean(found)), 2)
+
+    def map_fact(self, name):
+        told = [run.summary.get("hallucinated_maps", {}) for runs in self.repeats for run in runs]
+        values = [one[name] for one in told if name in one]
+        return float(np.mean(values)) if values else None
+
+
+def _rows(runs):
+    """The table's rows; after those of each number, where there are several, each method averaged over them."""
+    numbers = tuple(dict.fromkeys(shots for _, shots in runs))
+    rows = {(method, shots): _Row(method, (shots,), [(run,) for run in runs]) for (method, shots), runs in runs.items()}
+    for method in dict.fromkeys(method for method, _ in runs) if len(numbers) > 1 else ():
+        if all((method, shots) in runs for shots in numbers):
+            together = zip(*(runs[method, shots] for shots in numbers), strict=True)
+            rows[method, AVERAGE] = _Row(method, numbers, list(together))
+    return rows
+
+
 def few_shot_table(runs, like):
-    """Table I: every method and number of pictures per class.
+    """Table I: every method and number of pictures per class, and each method's average over those numbers.
 
     Args:
         runs: From `(method, shots)` to the `training.runs.Run`s, one a repeat.
@@ -55,17 +95,16 @@ def few_shot_table(runs, like):
         *("shots", "method", "top1", "low", "high", "published", "untouched_top1", "untouched_low", "untouched_high"),
         *("gain", "gain_low", "gain_high", *(f"maps_{name}" for name in MAP_FACTS), "repeats"),
     ]
-    rows, csv_rows = [], []
-    for (method, shots), repeats in runs.items():
-        five, every = _on_test(repeats), accuracy(_tested(repeats))
-        gain_text, gain_numbers = _gain(method, repeats, runs.get(("baseline_rgb", shots)))
-        maps = [run.summary.get("hallucinated_maps", {}) for run in repeats]
-        zero, *described = (_mean(maps, key) for key in MAP_FACTS)
-        paper = published(like, method, shots)
+    rows, csv_rows, by_name = [], [], _rows(runs)
+    for (method, shots), row in by_name.items():
+        every, (five_text, five_numbers) = accuracy(row.tested), _on_test(row)
+        gain_text, gain_numbers = _gain(row, by_name.get(("baseline_rgb", shots)))
+        zero, *described = map(row.map_fact, MAP_FACTS)
+        paper, repeats = row.published(like), len(row.repeats)
         maps_text = [None if zero is None else f"{100 * zero:.0f}", *(_short(value) for value in described)]
-        rows.append([shots, METHODS[method], *five.text(), paper, *every.text(), *gain_text, *maps_text, len(repeats)])
-        row = [shots, method, *five.numbers(), _fraction(paper), *every.numbers(), *gain_numbers]
-        csv_rows.append([*row, zero, *described, len(repeats)])
+        rows.append([shots, METHODS[method], *five_text, paper, *every.text(), *gain_text, *maps_text, repeats])
+        numbers_of_row = [shots, method, *five_numbers, _fraction(paper), *every.numbers(), *gain_numbers]
+        csv_rows.append([*numbers_of_row, zero, *described, repeats])
     return header, rows, numbers, csv_rows
 
 
@@ -76,13 +115,13 @@ def few_shot_figure(runs, like):
     """
     shots = sorted({shots for _, shots in runs}, key=SHOTS.index)
     methods = list(dict.fromkeys(method for method, _ in runs))
-    places = np.arange(len(shots))
+    places, rows = np.arange(len(shots)), _rows(runs)
     with style.look():
         figure = style.new_figure(8, 5)
         ax = figure.subplots()
         for index, (method, look) in enumerate(zip(methods, style.line_styles(), strict=False)):
-            there = [place for place, one in enumerate(shots) if (method, one) in runs]
-            found = [accuracy(_tested(runs[method, shots[place]])) for place in there]
+            there = [place for place, one in enumerate(shots) if (method, one) in rows]
+            found = [accuracy(rows[method, shots[place]].tested) for place in there]
             values = np.array([one.value for one in found])
             ends = np.array([[one.value - one.low for one in found], [one.high - one.value for one in found]])
             ax.plot(places[there], 100 * values, color=look["color"], linestyle=look["linestyle"])
@@ -102,7 +141,9 @@ def few_shot_figure(runs, like):
 
 
 def gains_figure(runs, like):
-    """Each method's paired gain over the baseline, on all untouched pictures, beside the paper's: one panel a k.
+    """Each method's paired gain over the baseline, on all untouched pictures, beside the paper's.
+
+    One panel a number of pictures per class, and where there are several, a last one of the averages over them.
 
     Args:
         runs: As for `few_shot_table`.
@@ -111,14 +152,15 @@ def gains_figure(runs, like):
     Returns:
         A `matplotlib.figure.Figure`, or `None` where no method has its baseline.
     """
-    panels = {}
-    for (method, shots), repeats in runs.items():
-        baseline = runs.get(("baseline_rgb", shots))
+    panels, rows = {}, _rows(runs)
+    for (method, shots), row in rows.items():
+        baseline = rows.get(("baseline_rgb", shots))
         if method != "baseline_rgb" and baseline:
-            theirs = [published(like, name, shots) for name in (method, "baseline_rgb")]
+            theirs = [row.published(like), baseline.published(like)]
             gain = None if None in theirs else (theirs[0] - theirs[1]) / 100
-            title = f"{shots} training picture{'s' * (shots != '1')} per class, against {METHODS['baseline_rgb']}"
-            line = METHODS[method], difference(_tested(repeats), _tested(baseline)), gain
+            number = f"mean of {', '.join(row.shots)}" if shots == AVERAGE else shots
+            title = f"{number} training picture{'s' * (shots != '1')} per class, against {METHODS['baseline_rgb']}"
+            line = METHODS[method], difference(row.tested, baseline.tested), gain
             panels.setdefault(title, []).append(line)
     return intervals_figure(panels) if panels else None
 
@@ -144,9 +186,10 @@ def standard_rows(runs, like):
     ]
     numbers = ["method", "top1", "low", "high", "gain", "gain_low", "gain_high", *(f"published_{c}" for c in columns)]
     rows, csv_rows = [], []
-    for method, repeats in runs.items():
-        figure = accuracy(_tested(repeats))
-        gain_text, gain_numbers = _gain(method, repeats, runs.get("baseline_rgb"))
+    alone = {method: _Row(method, ("K",), [(run,) for run in repeats]) for method, repeats in runs.items()}
+    for method, row in alone.items():
+        figure = accuracy(row.tested)
+        gain_text, gain_numbers = _gain(row, alone.get("baseline_rgb"))
         paper = [TABLE_II.get(METHODS[method], {}).get(column) for column in columns]
         rows.append([METHODS[method], *figure.text(), *gain_text, *paper])
         csv_rows.append([method, *figure.numbers(), *gain_numbers, *map(_fraction, paper)])
@@ -187,22 +230,24 @@ def _table_iii(name):
     return [value for of_set in TABLE_III.values() for value in of_set.get(name, [None] * len(TABLE_III_METRICS))]
 
 
-def _tested(repeats):
-    return [run.predictions for run in repeats]
+def _on_test(row):
+    """Accuracy on the five test pictures of each class, as two cells and three numbers; not told of an average.
 
-
-def _on_test(repeats):
-    """Accuracy on the five test pictures of each class; which of them are right does not matter to it."""
-    counts = [(run.summary["test"]["pictures"], run.summary["test"]["right"]) for run in repeats]
-    ids = [np.arange(pictures) + number * pictures for number, (pictures, _) in enumerate(counts)]
-    return share_right([np.arange(pictures) < right for pictures, right in counts], ids)
-
-
-def _gain(method, repeats, baseline):
-    """The gain over the baseline as two cells and as three numbers, all `None` where there is none."""
-    if method == "baseline_rgb" or not baseline:
+    Which of the pictures are right does not matter to it.
+    """
+    if row.name == AVERAGE:
         return [None] * 2, [None] * 3
-    gain = difference(_tested(repeats), _tested(baseline))
+    counts = [(run.summary["test"]["pictures"], run.summary["test"]["right"]) for (run,) in row.repeats]
+    ids = [np.arange(pictures) + number * pictures for number, (pictures, _) in enumerate(counts)]
+    five = share_right([np.arange(pictures) < right for pictures, right in counts], ids)
+    return five.text(), five.numbers()
+
+
+def _gain(row, baseline):
+    """The gain over the baseline as two cells and as three numbers, all `None` where there is none."""
+    if row.method == "baseline_rgb" or not baseline:
+        return [None] * 2, [None] * 3
+    gain = difference(row.tested, baseline.tested)
     return gain.text(points), gain.numbers()
 
 
@@ -212,8 +257,3 @@ def _fraction(value):
 
 def _short(value):
     return None if value is None else f"{value:.3g}"
-
-
-def _mean(descriptions, key):
-    values = [one[key] for one in descriptions if key in one]
-    return float(np.mean(values)) if values else None

@@ -34,6 +34,7 @@ def test_rows_have_both_accuracies_and_the_paired_gain(runs):
     _, _, names, rows = few_shot.few_shot_table(runs, "Flowers")
     assert [(row[0], row[1]) for row in rows] == [
         ("1", "baseline_rgb"), ("K", "baseline_rgb"), ("1", "approach_a"), ("K", "approach_a"),
+        ("mean", "baseline_rgb"), ("mean", "approach_a"),
     ]  # fmt: skip
     row = dict(zip(names, rows[2], strict=True))
     assert row["top1"] == pytest.approx(21 / 35, abs=1e-6)
@@ -46,6 +47,37 @@ def test_rows_have_both_accuracies_and_the_paired_gain(runs):
     assert [row[f"maps_{name}"] for name in few_shot.MAP_FACTS] == [0.25, 1.0, 0.5, 0.125]
     assert row["repeats"] == 3
     assert dict(zip(names, rows[0], strict=True))["gain"] is None
+
+
+def gain_of(first, second):
+    before = dict(zip(second.ids, second.ranks == 0, strict=True))
+    return {picture: float(rank == 0) - before[picture] for picture, rank in zip(first.ids, first.ranks, strict=True)}
+
+
+@pytest.mark.parametrize("repeats", [1, 2, 3])
+def test_average_over_numbers_of_pictures_takes_each_picture_once(runs, repeats):
+    few = {key: found[:repeats] for key, found in runs.items()}
+    _, _, names, rows = few_shot.few_shot_table(few, "Flowers")
+    row = dict(zip(names, rows[-1], strict=True))
+    assert (row["shots"], row["method"], row["top1"], row["maps_all_zero"]) == ("mean", "approach_a", None, 0.25)
+    assert row["published"] == pytest.approx((0.369 + 0.920) / 2, abs=1e-6)
+    gains = [
+        [gain_of(few["approach_a", k][seed].predictions, few["baseline_rgb", k][seed].predictions) for k in "1K"]
+        for seed in range(repeats)
+    ]
+    of_seed = [np.mean([np.mean(list(one.values())) for one in pair]) for pair in gains]
+    assert row["gain"] == pytest.approx(np.mean(of_seed), abs=1e-6)
+    half = (row["gain_high"] - row["gain_low"]) / 2
+    if repeats == 3:
+        assert half == pytest.approx(4.302653 * np.std(of_seed, ddof=1) / 3**0.5, abs=1e-6)
+        return
+    sums, counts = {}, {}
+    for one in (one for pair in gains for one in pair):
+        for picture, value in one.items():
+            sums[picture], counts[picture] = sums.get(picture, 0) + value, counts.get(picture, 0) + 1
+    sums, counts = np.array(list(sums.values())), np.array(list(counts.values()))
+    drawn = np.random.default_rng(5).integers(len(sums), size=(4000, len(sums)))
+    assert half == pytest.approx(1.96 * np.std(sums[drawn].sum(1) / counts[drawn].sum(1)), rel=0.1)
 
 
 def test_cells_of_birds_that_are_a_copy_are_not_shown():
@@ -91,7 +123,8 @@ def test_figure_has_a_line_a_method_and_axes_with_units(runs, like):
 def test_gains_stand_beside_the_published_ones_of_the_same_k(runs):
     figure = few_shot.gains_figure(runs, "Flowers")
     assert [ax.get_title("left") for ax in figure.axes] == [
-        "1 training picture per class, against Baseline-RGB", "K training pictures per class, against Baseline-RGB"
+        "1 training picture per class, against Baseline-RGB", "K training pictures per class, against Baseline-RGB",
+        "mean of 1, K training pictures per class, against Baseline-RGB",
     ]  # fmt: skip
     tested = [[one.predictions for one in runs[method, "1"]] for method in ("approach_a", "baseline_rgb")]
     drawn = [line.get_xdata() for line in figure.axes[0].lines]
