@@ -20,7 +20,7 @@ from pathlib import Path
 from data_prep import shards as sharding
 from data_prep.sources import UnusableMap
 from data_prep.workers import check_workers, in_workers
-from saliency_keras.console import UserError, only_process, progress, whole_file
+from saliency_keras.console import UserError, check_folder, only_process, progress, whole_file
 from saliency_keras.data.manifest import CODECS, SPLITS, Manifest, SaliencyMap, Shard, Split
 from saliency_keras.saliency import predictor
 
@@ -206,8 +206,7 @@ def versions():
 @contextlib.contextmanager
 def _claimed(out, plan):
     """Makes the folder, or makes sure that it is ours, and keeps other runs out of it until the block ends."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file; OUT is the folder to make.")
+    check_folder(out)
     _check_ours(out, plan)
     out.mkdir(parents=True, exist_ok=True)
     with exclusive(out):

@@ -107,6 +107,22 @@ NO_BACKEND = (
 )
 
 
+def check_folder(folder):
+    """Refuses, before any long work, a folder that could neither be written to nor made.
+
+    Args:
+        folder: Path where results are to go; it need not exist.
+
+    Raises:
+        UserError: If it, or the nearest folder above it that exists, is a file or is not writable.
+    """
+    there = next(one for one in (Path(folder), *Path(folder).absolute().parents) if one.exists())
+    if not there.is_dir():
+        raise UserError(f"{there} is a file; results go into a folder.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"the folder {there} cannot be written to.")
+
+
 def progress(iterable=None, total=None, label="", unit="picture"):
     """A tqdm progress bar on standard error when a person watches, silence otherwise.
 

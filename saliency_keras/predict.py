@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from saliency_keras.console import UserError, progress, run, whole_file
+from saliency_keras.console import UserError, check_folder, progress, run, whole_file
 from saliency_keras.saliency import PREDICTORS, predictor
 
 BATCH = 16
@@ -30,10 +30,12 @@ def main(arguments=None):
     files = pictures_to_predict(options.images, options.out)
     options.out.mkdir(parents=True, exist_ok=True)
     written, refusals = predict_files(predict, files, options.out)
+    if len(files) == len(refusals) == 1:
+        raise UserError(str(refusals[0]))
     for refusal in refusals:
         print(refusal, file=sys.stderr)
     if not written:
-        raise UserError(f"none of the {len(files)} pictures could be read." if len(files) > 1 else str(refusals[0]))
+        raise UserError(f"none of the {len(files)} pictures could be read.")
     skipped = f"; {len(refusals)} of {len(files)} pictures skipped" if refusals else ""
     print(f"{written} maps of {predict.name} in {options.out}{skipped}")
 
@@ -55,8 +57,7 @@ def pictures_to_predict(images, out):
 
     if not images.exists():
         raise UserError(f"there is no picture or folder {images}.")
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file; OUT is the folder for the maps.")
+    check_folder(out)
     files = picture_files(images) if images.is_dir() else [images]
     if not files:
         raise UserError(f"the folder {images} has no pictures.")
@@ -112,7 +113,7 @@ def _write_maps(predict, group, out):
 
     maps = predict(np.stack([image for _, image in group]))
     for (path, _), one in zip(group, maps, strict=True):
-        grey = np.rint(one * (255 / max(float(one.max()), np.finfo(np.float32).tiny))).astype(np.uint8)
+        grey = np.rint(255 * (one / (one.max() or 1))).astype(np.uint8)
         with whole_file(png_of(path, out)) as file:
             Image.fromarray(grey).save(file, "PNG")
 

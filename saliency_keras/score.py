@@ -34,6 +34,7 @@ def main(arguments=None):
     images = _images(options, fixation_set)
     sources = _sources(options, fixation_set, images)
     out = options.out or Path("scores") / fixation_set.folder.resolve().name
+    console.check_folder(out)
     if fixation_set.outside:
         print(f"{fixation_set.outside} fixations lie outside their picture and are left out")
     scores = score_set(fixation_set, sources, protocol, images)
@@ -42,8 +43,8 @@ def main(arguments=None):
     with console.whole_file(out / "table.md", "w", encoding="utf-8") as file:
         file.write(table)
     write_csv(out / "scores.csv", ["predictor", "image", *METRICS], scores.table_rows())
+    print(table, flush=True)
     style.save(examples_figure(fixation_set, sources, protocol, scores.images, scores), out / "figure.png")
-    print(table)
     print(f"written: {out / 'table.md'}, {out / 'scores.csv'}, {out / 'figure.png'}")
 
 

@@ -1,5 +1,7 @@
 """The command that writes maps."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -45,6 +47,24 @@ def test_unreadable_pictures_are_named_and_counted(pictures, tmp_path, capsys):
     assert "broken.jpg" in printed.err
     assert "1 of 5 pictures skipped" in printed.out
     assert not (tmp_path / "out" / "broken.png").exists()
+
+
+def test_a_single_unreadable_picture_is_told_once(tmp_path, capsys):
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    with pytest.raises(UserError, match=r"broken\.jpg"):
+        predict.main(["uniform", str(tmp_path / "broken.jpg"), str(tmp_path / "out")])
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_map_of_zeros_is_black_and_one_of_next_to_nothing_is_not(tmp_path):
+    def faint(images):
+        scale = np.array([0, 1e-44], np.float32)[: len(images), None, None]
+        return np.ones(images.shape[:3], np.float32) * scale
+
+    names = "zeros.png", "faint.png"
+    predict._write_maps(faint, [(Path(name), np.zeros((2, 3, 3), np.uint8)) for name in names], tmp_path)
+    assert [np.asarray(Image.open(tmp_path / name)).max() for name in names] == [0, 255]
 
 
 @pytest.mark.parametrize("out", ["pictures", "pictures/../pictures"])

@@ -205,6 +205,13 @@ def test_few_shot_plan_is_methods_times_shots_times_repeats_after_two_preparatio
     assert last.init == Path("out/runs/hallucination_step1_alexnet")
 
 
+def test_a_part_of_the_table_takes_the_words_of_the_whole():
+    of_another = ("approach_b_alexnet:learning_rate=0.1", "smic_alexnet:learning_rate=0.2")
+    choices = Choices(Path("data"), Path("out"), Path("large"), only=("smic_alexnet",), settings=of_another)
+    rates = {run.row.experiment: run.experiment.learning_rate for run in plan(TABLES["hallucination-1"], choices)}
+    assert rates == {"pretrain_alexnet": 0.01, "baseline_rgb_alexnet": 1e-4, "smic_alexnet": 0.2}
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -222,11 +222,20 @@ def test_maps_that_cannot_be_scored_are_refused_in_a_sentence(folder, tmp_path):
         (["--sigma", "0"], "sigma is a positive number"),
         (["--limit", "0"], "1 picture or more"),
         (["--other-images", "0"], "1 or more"),
+        (["--other-images", "2", "--seed", "-1"], "seed is 0 or more"),
     ],
 )
 def test_wrong_arguments_are_refused_in_a_sentence(folder, tmp_path, arguments, sentence):
     with pytest.raises(UserError, match=sentence):
         main([str(folder), "--out", str(tmp_path / "out"), *arguments])
+
+
+def test_a_place_that_cannot_take_results_is_refused_before_the_scoring(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("saliency_keras.metrics.scoring.score_set", None)
+    (tmp_path / "results").touch()
+    for out in "results", "results/of/mine":
+        with pytest.raises(UserError, match="results is a file"):
+            main([str(folder), "--out", str(tmp_path / out)])
 
 
 def test_a_wrong_path_ends_with_exit_code_2_and_one_sentence(tmp_path):

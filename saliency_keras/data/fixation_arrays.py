@@ -48,11 +48,13 @@ def digest(fixation_set):
         fixation_set: `FixationSet`.
 
     Returns:
-        Hexadecimal digest of the pictures' names, sizes and lengths of file, and of the fixations.
+        Hexadecimal digest of the pictures' names, sizes and files, and of the fixations.
     """
     content = hashlib.sha256()
     for image in fixation_set.images:
-        content.update(repr((image, fixation_set.size(image), fixation_set.path(image).stat().st_size)).encode())
+        with open(fixation_set.path(image), "rb") as file:
+            of_file = hashlib.file_digest(file, "sha256").hexdigest()
+        content.update(repr((image, fixation_set.size(image), of_file)).encode())
     for values in (fixation_set.x, fixation_set.y, fixation_set.starts):
         content.update(np.ascontiguousarray(values, "<f8").data)
     content.update(repr(fixation_set.pixels_per_degree).encode())

@@ -134,6 +134,8 @@ def correlation(first, second, ranks=False):
         raise ValueError(f"a correlation needs two pairs or more. Received: {pairs.shape}")
     if ranks:
         pairs = np.array([_ranks(values) for values in pairs])
+    if not np.ptp(pairs, axis=1).all():
+        return math.nan
     pairs -= pairs.mean(axis=1, keepdims=True)
     scale = math.sqrt((pairs[0] ** 2).sum() * (pairs[1] ** 2).sum())
     return float(pairs[0] @ pairs[1] / scale) if scale else math.nan

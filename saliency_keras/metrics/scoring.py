@@ -55,6 +55,8 @@ class Protocol:
             raise UserError(f"the number of other pictures is 1 or more, not {self.other_images}.")
         if self.baseline not in ("others", "center"):
             raise UserError(f"the baseline of IG is others or center, not {self.baseline!r}.")
+        if self.seed < 0:
+            raise UserError(f"the seed is 0 or more, not {self.seed}.")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

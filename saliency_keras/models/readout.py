@@ -30,7 +30,7 @@ from saliency_keras.console import UserError
 from saliency_keras.models import dual_path
 from saliency_keras.models.receptive_fields import receptive_centres
 from saliency_keras.models.saliency_networks import CAFFE_MEAN_RGB, to_bgr
-from saliency_keras.models.saved import load_network
+from saliency_keras.models.saved import give_weights, load_network
 
 FEATURES = "features"  # layer where a read-out network's backbone ends
 IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
@@ -80,6 +80,7 @@ PREPROCESSING = {
         *(f"ConvNeXt{size}" for size in ("Tiny", "Small", "Base", "Large", "XLarge")),
     ),
 }
+UNSCALED = tuple(f"EfficientNetB{size}" for size in range(8))  # Keras scales pixels only for its own ImageNet weights
 BACKBONES = {name: preprocess for preprocess, names in PREPROCESSING.items() for name in names}
 
 
@@ -368,7 +369,7 @@ def _part(model, levels, any_size):
         return part
     # A classifier of ours wants one size; a clone of its convolutions takes any, and shares no variable with it.
     clone = keras.models.clone_model(part, input_tensors=keras.Input((None, None, 3), name="pixels"))
-    clone.set_weights(part.get_weights())
+    give_weights(clone, part.get_weights())
     return clone
 
 
@@ -410,6 +411,11 @@ def classifier_features(name, weights, size=(None, None)):
             return build(include_top=False, weights="imagenet", input_shape=shape)
         except Exception as error:  # keras raises a bare Exception where a download fails
             raise UserError(f"Keras could not fetch the ImageNet weights of {name}: {error}") from error
+    if name in UNSCALED:
+        raise UserError(
+            f"a file of weights does not tell how {name} was shown its pixels (Keras scales them once more for its own "
+            "ImageNet weights); name imagenet, no weights, or a run."
+        )
     try:
         # The file is that of the whole classifier, so it is read into one, and copied layer by layer: in their order,
         # for layers that Keras leaves without a name are numbered, and another number in every network.
@@ -418,7 +424,7 @@ def classifier_features(name, weights, size=(None, None)):
         features = build(include_top=False, weights=None, input_shape=shape)
         pairs = ([layer for layer in model.layers if layer.weights] for model in (features, classifier))
         for layer, other in zip(*pairs, strict=False):  # the classifier's own dense layers are left over
-            layer.set_weights(other.get_weights())
+            give_weights(layer, other.get_weights())
     except (OSError, ValueError) as error:
         raise UserError(f"{weights} has no weights of {name}: {str(error).splitlines()[0]}") from None
     return features

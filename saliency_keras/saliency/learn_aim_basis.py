@@ -29,6 +29,8 @@ def main(arguments=None):
     parser.add_argument("--seed", type=int, default=0, help="seed of the patches and of the start")
     options = parser.parse_args(arguments)
 
+    if options.seed < 0:
+        raise UserError(f"--seed must be 0 or more. Received: {options.seed}")
     generator = np.random.default_rng(options.seed)
     patches = sample_patches(options.photographs, options.side, generator)
     if not 1 <= options.components <= patches.shape[1]:

@@ -13,6 +13,7 @@ held-out pictures beside those of `gbvs` and `center`, and writes the head (floa
 import argparse
 import contextlib
 import hashlib
+import os
 import tempfile
 from pathlib import Path
 
@@ -35,17 +36,20 @@ def main(arguments=None):
     from saliency_keras.figures.saliency import scores_table
     from saliency_keras.metrics.scoring import score_set
     from saliency_keras.saliency import predictor
-    from saliency_keras.saliency.readout import Readout, save_head
+    from saliency_keras.saliency.readout import ENVIRONMENT, Readout, save_head
 
+    console.check_folder(options.out.parent)
     fixation_set = read_fixation_set(options.fixations)
     train, held_out = parts_of(fixation_set)
     print(f"{len(train.images)} pictures to learn from, {len(held_out.images)} held out")
-    with _folder(options.cache and options.cache / _made_of(train, options.backbone_weights)) as cache:
-        cache_features(train, cache, options.backbone_weights)
+    weights = options.backbone_weights or os.environ.get(ENVIRONMENT)
+    with _folder(options.cache and options.cache / _made_of(train, weights)) as cache:
+        cache_features(train, cache, weights)
         head = learn(train, cache, options.epochs, options.seed)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     save_head(head, options.out)
     print(f"written: {options.out} ({options.out.stat().st_size} bytes)")
-    readout = Readout(SIDE, options.backbone_weights, options.out)
+    readout = Readout(SIDE, weights, options.out)
     sources = [readout, predictor("gbvs"), predictor("center")]
     print(scores_table(score_set(fixation_set, sources, images=held_out.images)))
 
@@ -57,7 +61,7 @@ def _parse(arguments):
     parser = argparse.ArgumentParser(prog=prog, description="Trains the head of the predictor readout.")
     add = parser.add_argument
     add("fixations", metavar="FIXATIONS", type=Path, help="folder with images/ and fixations.csv (image,subject,x,y)")
-    add("--backbone-weights", metavar="FILE", help="weights of Keras' ResNet50 (default: Keras' own, of ImageNet)")
+    add("--backbone-weights", metavar="FILE", help="weights of Keras' ResNet50 (default: as the predictor's)")
     add("--out", metavar="FILE", type=Path, default=HEAD, help="where the head goes (default: where the predictor is)")
     add("--epochs", metavar="N", type=int, default=6, help="passes over the pictures (default: %(default)s)")
     add("--cache", metavar="DIR", type=Path, help="keep the features here, and use those of this set that are here")
@@ -65,6 +69,8 @@ def _parse(arguments):
     options = parser.parse_args(arguments)
     if options.epochs < 1:
         raise console.UserError(f"epochs must be at least 1. Received: epochs={options.epochs}")
+    if options.seed < 0:
+        raise console.UserError(f"--seed must be 0 or more. Received: {options.seed}")
     return options
 
 

@@ -24,6 +24,12 @@ SMALLEST = 64
 BATCH = 8
 
 
+def _digest(path):
+    """What tells a file's content from another's, whatever it is called."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
 class Readout:
     """The learned predictor.
 
@@ -53,8 +59,8 @@ class Readout:
         self.parameters = {
             "side": side,
             "backbone": BACKBONE,
-            "backbone_weights": "imagenet" if self._weights == "imagenet" else Path(self._weights).name,
-            "head": hashlib.sha256(self._head.read_bytes()).hexdigest()[:16],
+            "backbone_weights": "imagenet" if self._weights == "imagenet" else _digest(self._weights),
+            "head": _digest(self._head),
         }
         self._network = None
         self._functions = {}

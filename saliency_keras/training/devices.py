@@ -18,6 +18,7 @@ import os
 import keras
 
 from saliency_keras.console import UserError
+from saliency_keras.models.saved import give_weights
 
 PROCESSES = "KERAS_DISTRIBUTION_NUM_PROCESSES"
 
@@ -161,7 +162,7 @@ class SeveralDevices:
         weights = model.get_weights()
         with self._building():
             copy = keras.models.clone_model(model)
-            copy.set_weights(weights)
+            give_weights(copy, weights)
             compiled(copy)
         self._model, self._copy = model, copy
         return copy

@@ -108,7 +108,7 @@ def plan(table, choices):
         raise UserError(f"--only {','.join(choices.only)} leaves no row of the table but what prepares for it.")
     if choices.large is None and any(row.large for row in rows):
         raise UserError("this table begins on a large set of pictures; give one: --large DIR.")
-    check_settings([*rows, *([table.readout] if table.readout else [])], choices.settings)
+    check_settings([*table.rows, *([table.readout] if table.readout else [])], choices.settings)
     for shots in choices.shots:
         if shots not in SHOTS:
             raise UserError(f"pictures per class are of {', '.join(SHOTS)}. Received: {shots}")

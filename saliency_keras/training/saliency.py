@@ -24,6 +24,7 @@ from saliency_keras.metrics.scoring import make_maps
 from saliency_keras.models.build import build_saliency
 from saliency_keras.models.readout import BACKBONES, in_two, keep_statistics
 from saliency_keras.models.saliency_losses import LOSSES
+from saliency_keras.models.saved import give_weights
 from saliency_keras.saliency.controls import Center
 from saliency_keras.saliency.run import NetworkMaps, maps_of, seen
 from saliency_keras.training.fit import Job
@@ -114,7 +115,7 @@ def carry_all(source, model):
     for layer in model.layers:
         other = sources.get(layer.name)
         if layer.weights and other and [w.shape for w in other.weights] == [w.shape for w in layer.weights]:
-            layer.set_weights(other.get_weights())
+            give_weights(layer, other.get_weights())
             carried.append(layer.name)
     if not carried:
         raise UserError(f"no layer of {source.name} fits {model.name} by name and shape; choose another --init.")

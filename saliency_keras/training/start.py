@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from saliency_keras.console import UserError
+from saliency_keras.console import UserError, check_folder
 
 
 def check_start(experiment, out, init=None, resume=False):
@@ -29,8 +29,7 @@ def check_start(experiment, out, init=None, resume=False):
         raise UserError(f"{init} is no finished run: it has no model.keras.")
     if resume and not (out / "config.json").is_file():
         raise UserError(f"{out} holds no run to resume.")
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file; choose another --out.")
+    check_folder(out)
     if not resume and out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
         if (out / "summary.json").is_file():
             raise UserError(f"{out} holds a finished run; choose another --out.")

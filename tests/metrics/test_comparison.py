@@ -160,6 +160,7 @@ def test_correlations_are_numpys_and_those_of_the_ranks():
     # Spearman with a tie, by hand: ranks 0, 1.5, 1.5, 3 against 0, 1, 2, 3.
     assert correlation([1, 2, 2, 5], [1, 2, 3, 4], ranks=True) == pytest.approx(4.5 / (4.5 * 5) ** 0.5)
     assert math.isnan(correlation([1, 1, 1], [1, 2, 3]))
+    assert math.isnan(correlation([0.1, 0.1, 0.1], [1, 2, 3]))  # their mean is not 0.1
 
 
 def test_interval_of_a_correlation_is_fishers():

@@ -171,7 +171,9 @@ def test_every_backbone_is_a_network_of_keras_or_dpn92(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["EfficientNetB0", "InceptionV3", "MobileNetV3Small", "ConvNeXtTiny", "NASNetMobile"])
+@pytest.mark.parametrize(
+    "name", ["EfficientNetV2B0", "InceptionV3", "MobileNetV3Small", "ConvNeXtTiny", "NASNetMobile"]
+)
 def test_weights_file_of_a_classifier_fills_networks_whose_layers_keras_only_numbers(name, tmp_path):
     classifier = getattr(keras.applications, name)(weights=None, classifier_activation=None)
     classifier.save_weights(tmp_path / "classifier.weights.h5")
@@ -181,6 +183,22 @@ def test_weights_file_of_a_classifier_fills_networks_whose_layers_keras_only_num
     found = keras.Model(pixels, features).layers[-1].get_weights()
     expected = classifier.get_weights()[: len(found)]
     assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+def test_a_file_of_efficientnet_is_refused_for_it_does_not_tell_the_scale_of_pixels(tmp_path):
+    (tmp_path / "e.weights.h5").touch()
+    with pytest.raises(UserError, match="EfficientNetB0 was shown its pixels"):
+        readout.classifier_features("EfficientNetB0", str(tmp_path / "e.weights.h5"))
+
+
+def test_a_clone_for_any_size_normalises_as_its_network_was_adapted():
+    pixels = keras.Input((16, 16, 3))
+    scaling = keras.layers.Normalization(axis=-1, name="scaling")
+    network = keras.Model(pixels, keras.layers.Conv2D(4, 3, name="conv")(scaling(pixels)))
+    scaling.adapt(numbers((8, 16, 16, 3), scale=255))
+    clone = readout._part(network, ("conv",), any_size=True)
+    shown = numbers((2, 16, 16, 3), scale=255)
+    np.testing.assert_allclose(clone(shown), network(shown), atol=1e-5)
 
 
 def test_imagenet_weights_are_asked_for_under_the_names_that_keras_has_for_them(monkeypatch):

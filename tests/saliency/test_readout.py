@@ -106,10 +106,15 @@ def test_pictures_of_several_sizes_may_come_in_any_order(untrained):
     np.testing.assert_allclose(predictor(wide[1:])[0], first[1], atol=1e-5)
 
 
+NAMED = {"one": b"weights", "copy": b"weights", "other": b"others"}
+
+
 def test_the_backbones_file_comes_from_the_argument_or_the_environment(monkeypatch, tmp_path):
-    (tmp_path / "one.weights.h5").touch()
+    for name, content in NAMED.items():
+        (tmp_path / f"{name}.weights.h5").write_bytes(content)
     monkeypatch.setenv(readout.ENVIRONMENT, str(tmp_path / "absent.weights.h5"))
-    assert Readout(weights=tmp_path / "one.weights.h5").parameters["backbone_weights"] == "one.weights.h5"
+    told = [Readout(weights=tmp_path / f"{name}.weights.h5").parameters["backbone_weights"] for name in NAMED]
+    assert told[0] == told[1] != told[2], "by content, not by name"
     with pytest.raises(UserError, match=r"absent\.weights\.h5"):
         Readout()
     monkeypatch.delenv(readout.ENVIRONMENT)
