@@ -82,20 +82,20 @@ def add_map(folder, saliency, name=None, workers=None):
         UserError: If the set, the predictor, the name or the free space does not fit.
         OSError: If the folder cannot be written. A later run goes on from the side shards that are finished.
     """
-    from data_prep.compaction import described_predictor, exclusive
+    from data_prep.compaction import described_predictor, exclusive, prepare
     from data_prep.shards import check_map_name
     from data_prep.workers import check_workers
     from saliency_keras.data.manifest import Manifest, SaliencyMap
-    from saliency_keras.saliency import predictor
+    from saliency_keras.saliency import PREDICTORS, predictor
 
     check_workers(workers)
-    if name is not None:
-        check_map_name(name)
     folder, maker = Path(folder), predictor(saliency)
+    if name is not None or saliency not in PREDICTORS:
+        check_map_name(name or maker.name)
     name = name or maker.name
-    Manifest.load(folder, but=name)
+    Manifest.load(folder, but=(name,))
     with exclusive(folder):
-        manifest = Manifest.load(folder, but=name)
+        manifest = Manifest.load(folder, but=(name,))
         if name == manifest.maps[0].name:
             raise UserError(
                 f"{name} is interleaved with the pictures of {folder} and cannot be replaced; give the new map another "
@@ -109,9 +109,10 @@ def add_map(folder, saliency, name=None, workers=None):
             _clear_up(folder, manifest)
             print(f"{folder} has this map already: nothing to do.")
             return manifest, name
-        manifest.check_sums(but=name)
+        manifest.check_sums(but=(name,))
         tasks = _tasks(manifest, name)
         _check_space(manifest, tasks)
+        prepare(maker)
         plan = hashlib.sha256(json.dumps([manifest.digest(), name, made_of], sort_keys=True).encode()).hexdigest()
         results = _write_shards(manifest, tasks, maker, plan, workers)
         sums = sum(result["sum"] for task, result in zip(tasks, results, strict=True) if task.split == "train")

@@ -6,6 +6,7 @@ unfinished, one with a manifest is finished, and a run that finds its own plan g
 How a shard is written is in `data_prep.shards`, what happens to a picture in `saliency_keras.data.prepare`.
 """
 
+import bisect
 import contextlib
 import csv
 import dataclasses
@@ -22,7 +23,7 @@ from data_prep.sources import UnusableMap
 from data_prep.workers import check_workers, in_workers
 from saliency_keras.console import UserError, check_folder, only_process, progress, whole_file
 from saliency_keras.data.manifest import CODECS, SPLITS, Manifest, SaliencyMap, Shard, Split
-from saliency_keras.saliency import predictor
+from saliency_keras.saliency import PREDICTORS, predictor
 
 PLAN = ".plan.json"
 LIBRARIES = ("numpy", "pillow", "tensorflow", "keras")
@@ -108,8 +109,9 @@ def compact(
             print(f"{out} is already there and finished: nothing to do.")
             return manifest
         _check_space(out, plan)
-        with whole_file(out / PLAN, "w", encoding="utf-8") as file:
-            json.dump({"plan": plan.digest, "libraries": versions(), "settings": plan.settings}, file)
+        for one in plan.predictors.values():
+            prepare(one)
+        _write_plan(out, plan)
         try:
             results = _write_shards(plan, out, do_tasks or functools.partial(in_workers, workers=workers))
         except UnusableMap:
@@ -145,6 +147,8 @@ def make_plan(source, saliency=("gbvs",), side=144, codec="raw", shards=None, li
         raise UserError(f"the limit must be 1 or more pictures; received {limit}.")
     # A run folder makes a map of the folder's name: a path could not be part of a shard's name.
     predicted = {word: predictor(word) for word in saliency if word not in source.own_maps}
+    for word in predicted.keys() - PREDICTORS.keys():
+        sharding.check_map_name(predicted[word].name)
     named = [predicted[word].name if word in predicted else word for word in saliency]
     maps = (*named, *(name for name in source.own_maps if name not in named))
     if len(set(maps)) < len(maps):
@@ -157,7 +161,8 @@ def make_plan(source, saliency=("gbvs",), side=144, codec="raw", shards=None, li
         _check_ids(pictures, split)
         pictures = sharding.keyed_order(pictures, seed)[:limit]
         for picture in pictures:
-            content.update(json.dumps([split, picture.id, picture.label, picture.bytes]).encode())
+            told = [split, picture.id, picture.label, picture.bytes, *filter(None, [picture.maps])]
+            content.update(json.dumps(told).encode())
         number = sharding.shard_count(split, len(pictures), sharding.record_bytes(side, codec))
         if shards is not None and split == "train":
             if not 1 <= shards <= len(pictures):
@@ -168,7 +173,7 @@ def make_plan(source, saliency=("gbvs",), side=144, codec="raw", shards=None, li
             for index, part in enumerate(sharding.stretches(pictures, number))
         ]
     pictures = sum(len(task.pictures) for task in tasks)
-    per_picture = sharding.record_bytes(side, codec) + (len(maps) - 1) * sharding.record_bytes(side, codec) // 4
+    per_picture = sharding.picture_bytes(side, codec, len(maps))
     facts = [
         *(source.description, source.classes, side, codec, seed, limit, [task.files for task in tasks]),
         [[name, described_predictor(predictors.get(name))] for name in maps],
@@ -192,6 +197,11 @@ def described_predictor(maker):
     if maker is None:
         return {"name": "source"}
     return {"name": maker.name, "version": maker.version, "parameters": maker.parameters}
+
+
+def prepare(maker):
+    """Has a predictor fetch what it needs, once, before several workers would all fetch it to one place."""
+    getattr(maker, "prepare", lambda: None)()
 
 
 def versions():
@@ -251,7 +261,7 @@ def _check_ours(out, plan):
                 f"{out / 'manifest.json'} is damaged, so that nobody can say what set this is; "
                 f"choose another folder or delete {out}."
             )
-        if found["source"].get("plan") != plan.digest:
+        if found["source"].get("plan") != plan.digest or found["codec"] != plan.settings["codec"]:
             differing = _differing(settings, plan)
             raise UserError(f"{out} is a data set with {differing}; choose another folder or delete it.")
     elif any(not path.name.endswith(".incomplete") for path in out.iterdir()):
@@ -284,7 +294,8 @@ def _differing(settings, plan):
                 differing.append(f"another --saliency ({names[0]}, now {names[1]})")
         elif there != asked:
             differing.append(f"another --{name} ({there}, now {asked})")
-    return " and ".join(differing) or "other pictures (files or their sizes, or another --limit)"
+    other = "other pictures or maps (files, another --limit, or a set that was converted)"
+    return " and ".join(differing) or other
 
 
 def _json(path):
@@ -302,8 +313,11 @@ def _finished(out, plan):
     except UserError as error:
         settings = _settings_of(_json(out / "manifest.json"))
         added = [name for name, _ in settings["saliency"][len(plan.settings["saliency"]) :]] if settings else []
+        if added and _is_whole(out, but=added):
+            raise
         again = f", without {', '.join(added)}: data_prep.add_map adds maps anew" if added else ""
         print(f"{error}\nmaking the set again{again}")
+        _write_plan(out, plan)  # first: killed from here on, the folder is still known as ours
         # All shards, not only the plan's: maps that were added later go with the pictures they belong to.
         for path in (out / "manifest.json", *(out / name for name in TABLES), *out.glob("*-of-*")):
             path.unlink(missing_ok=True)
@@ -311,6 +325,19 @@ def _finished(out, plan):
     # Killed between the manifest and the clearing up: only the latter is left to do.
     _clear_up(out, plan)
     return manifest
+
+
+def _is_whole(out, but):
+    try:
+        Manifest.load(out, but)
+    except UserError:
+        return False
+    return True
+
+
+def _write_plan(out, plan):
+    with whole_file(out / PLAN, "w", encoding="utf-8") as file:
+        json.dump({"plan": plan.digest, "libraries": versions(), "settings": plan.settings}, file)
 
 
 def _remove_leftovers(out):
@@ -341,14 +368,16 @@ def _check_space(out, plan):
         flush=True,
     )
     if needed > free:
-        each = plan.bytes / sum(len(task.pictures) for task in plan.tasks)
+        counts = [plan.pictures(split) for split in SPLITS]
+        fitting = int(free * sum(counts) / plan.bytes)
+        limit = bisect.bisect(range(max(counts)), fitting, key=lambda each: sum(min(each + 1, n) for n in counts))
         jpeg = sharding.record_bytes(task.side, "jpeg") / sharding.record_bytes(task.side, "raw") * plan.bytes
         instead = f"--codec jpeg (about {size_text(jpeg)}), " if task.codec != "jpeg" else ""
         with contextlib.suppress(OSError):
             out.rmdir()
         raise UserError(
             f"about {size_text(needed)} are needed and {size_text(free)} are free in {out}: "
-            f"use {instead}a smaller --side, or --limit (about {int(free / each):,} pictures fit)."
+            f"use {instead}a smaller --side, or --limit (about {limit:,} pictures of each split fit)."
         )
 
 
@@ -412,7 +441,9 @@ def _check_classes(out, plan, results, skipped):
         counts = _per_class(plan, results, split)
         planned = [picture for task in plan.tasks if task.split == split for picture in task.pictures]
         for label, name in enumerate(plan.source.classes):
-            lost = {picture.id for picture in planned if picture.label == label} if not counts[label] else ()
+            # A small sample may have a class's one broken picture and none of its others.
+            checked = not counts[label] and (plan.limit is None or not any(counts))
+            lost = {picture.id for picture in planned if picture.label == label} if checked else ()
             if lost:
                 reason = next(reason for identifier, reason, where in skipped if where == split and identifier in lost)
                 shutil.rmtree(out)

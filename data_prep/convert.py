@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.compaction import TABLES, exclusive
-from data_prep.shards import described, whole_shards
+from data_prep.compaction import TABLES, exclusive, size_text
+from data_prep.shards import described, picture_bytes, whole_shards
 from saliency_keras.console import UserError, progress
 from saliency_keras.data.manifest import CODECS, Manifest, Shard, Split, shard_name, shard_suffix
 from saliency_keras.data.records import encode_record, encode_side_record, record_dtype
@@ -55,11 +55,19 @@ def convert(source, out, codec):
         try:
             for path in unfinished.iterdir():  # what a killed run has left
                 path.unlink()
+            _check_space(manifest, unfinished, codec)
             _write(manifest, unfinished, codec)
             os.replace(unfinished, out)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     return Manifest.load(out)
+
+
+def _check_space(manifest, folder, codec):
+    records = sum(split.records for split in manifest.splits.values())
+    needed = records * picture_bytes(manifest.side, codec, len(manifest.maps))
+    if needed > (free := shutil.disk_usage(folder).free):
+        raise UserError(f"about {size_text(needed)} are needed and {size_text(free)} are free in {folder.parent}.")
 
 
 def _content(manifest):

@@ -88,12 +88,12 @@ class ImagenetSource(Source):
             yield from self._listed_validation(layout)
         elif place.is_file():
             for tar in _members(place):
-                yield from _listed_tar(place, layout, _wnid(tar), tar.offset_data)
+                yield from _listed_tar(place, layout, _wnid(tar), tar.offset_data, tar.size)
         else:
             for wnid in self._wnids:
                 if (place / wnid).is_dir():
-                    for entry in files_in(place / wnid):
-                        yield wnid, entry.name, (os.path.join(layout, wnid, entry.name), None), entry.stat().st_size
+                    for name, size in files_in(place / wnid):
+                        yield wnid, name, (os.path.join(layout, wnid, name), None), size
                 else:
                     yield from _listed_tar(place / f"{wnid}.tar", os.path.join(layout, f"{wnid}.tar"), wnid)
 
@@ -104,9 +104,9 @@ class ImagenetSource(Source):
         else:
             folders = sorted(name for name in os.listdir(place) if WNID.fullmatch(name) and (place / name).is_dir())
             for wnid in folders:
-                for entry in files_in(place / wnid):
-                    yield wnid, entry.name, (os.path.join(layout, wnid, entry.name), None), entry.stat().st_size
-            flat = [(e.name, (os.path.join(layout, e.name), None), e.stat().st_size) for e in files_in(place)]
+                for name, size in files_in(place / wnid):
+                    yield wnid, name, (os.path.join(layout, wnid, name), None), size
+            flat = [(name, (os.path.join(layout, name), None), size) for name, size in files_in(place)]
             flat = [one for one in flat if VALIDATION.fullmatch(one[0])]
         if flat:
             wnids = self._validation_wnids()
@@ -153,8 +153,8 @@ class ImagenetSource(Source):
             raise UserError(f"{path} is damaged or no devkit: {reason}.") from None
 
 
-def _members(path, offset=0):
-    """The files in a tar, or in one that lies in another at `offset`, which counts from the outer one's start."""
+def _members(path, offset=0, size=None):
+    """The files in a tar, or in one of `size` bytes that lies in another at `offset` from the outer one's start."""
     try:
         with open(path, "rb") as file:
             file.seek(offset)
@@ -162,8 +162,22 @@ def _members(path, offset=0):
                 for member in tar:
                     if member.isfile():
                         yield member
+                # tarfile takes a header that it cannot read for the end; behind the end there is nothing but zeros.
+                end = offset + size if size is not None else os.fstat(file.fileno()).st_size
+                if _anything(file, tar.offset, end):
+                    raise tarfile.ReadError(f"no header at byte {tar.offset:,}")
     except tarfile.TarError as error:
         raise UserError(f"{path} is damaged or not whole: {error}; fetch it again.") from None
+
+
+def _anything(file, start, end):
+    """Whether a byte between two places of a file is not zero."""
+    file.seek(start)
+    while start < end and (block := file.read(min(1 << 20, end - start))):
+        if block.count(0) < len(block):
+            return True
+        start += len(block)
+    return False
 
 
 def _wnid(member):
@@ -171,6 +185,6 @@ def _wnid(member):
     return Path(member.name).name.removesuffix(".tar")
 
 
-def _listed_tar(path, relative, wnid, offset=0):
-    for member in _members(path, offset):
+def _listed_tar(path, relative, wnid, offset=0, size=None):
+    for member in _members(path, offset, size):
         yield wnid, Path(member.name).name, (relative, member.offset_data), member.size

@@ -9,11 +9,12 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+import google_crc32c
 import numpy as np
 
 from data_prep.shards import check_map_name
 from data_prep.sources import Picture, Source, UnusableMap, text_of
-from saliency_keras.console import UserError
+from saliency_keras.console import UserError, progress
 from saliency_keras.data.pictures import PICTURE_SUFFIXES, UnreadablePicture
 from saliency_keras.saliency.map_folder import read_map
 
@@ -56,7 +57,7 @@ class SourceWithMaps(Source):
         self.description = {**source.description, "maps": names}
 
     def pictures(self, split):
-        """The source's pictures; their `bytes` count the maps, so that other maps make another data set.
+        """The source's pictures with a checksum of their maps, so that other maps make another data set.
 
         Raises:
             UserError: If a picture that can be read has no map, or two have the same one.
@@ -66,10 +67,13 @@ class SourceWithMaps(Source):
         _check_stems(stems, pictures, split)
         found = [self._maps_of(name, split, stems, pictures) for name in self._folders]
         listed = []
-        for picture, *maps in zip(pictures, *found, strict=True):
-            pairs = zip(self._folders.values(), maps, strict=True)
-            size = sum((folder / one).stat().st_size for folder, one in pairs if one)
-            listed.append(picture._replace(place=PlaceWithMaps(picture, tuple(maps)), bytes=picture.bytes + size))
+        rows = zip(pictures, *found, strict=True)
+        for picture, *maps in progress(rows, len(pictures), f"{split}: checking maps"):
+            content = google_crc32c.Checksum()
+            for folder, one in zip(self._folders.values(), maps, strict=True):
+                content.update((folder / one).read_bytes() if one else b"")
+            place = PlaceWithMaps(picture, tuple(maps))
+            listed.append(picture._replace(place=place, maps=content.hexdigest().decode()))
         return listed
 
     def read(self, picture):

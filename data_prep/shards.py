@@ -100,6 +100,11 @@ def record_bytes(side, codec):
     return 150 + (round(0.65 * side * side) if codec == "jpeg" else 4 * side * side)
 
 
+def picture_bytes(side, codec, maps):
+    """About how many bytes one picture takes with that many maps, the first of which is interleaved."""
+    return record_bytes(side, codec) + (maps - 1) * record_bytes(side, codec) // 4
+
+
 def shard_count(split, pictures, bytes_each):
     """How many shards a split gets: none above 128 MiB, and enough of them to share the work and to shuffle well.
 

@@ -28,12 +28,21 @@ class UnusableMap(UserError):
 
 
 class Picture(NamedTuple):
-    """One picture of a source: `id` (unique in its split), `label`, `place` (what `read` needs), size in `bytes`."""
+    """One picture of a source.
+
+    Attributes:
+        id: Unique in its split.
+        label: Index of its class.
+        place: What `read` needs.
+        bytes: Its size.
+        maps: Checksum of the content of its maps, where they are files of their own.
+    """
 
     id: str
     label: int
     place: object
     bytes: int
+    maps: str = ""
 
 
 class Source:
@@ -73,9 +82,9 @@ class FolderSource(Source):
         """Every file of the split's class folders."""
         found = []
         for label, name in enumerate(self._folders):
-            for entry in files_in(self.folder / split / name):
-                place = os.path.join(split, name, entry.name)
-                found.append(Picture(f"{text_of(name)}/{text_of(entry.name)}", label, place, entry.stat().st_size))
+            for file, size in files_in(self.folder / split / name):
+                place = os.path.join(split, name, file)
+                found.append(Picture(f"{text_of(name)}/{text_of(file)}", label, place, size))
         return found
 
     def read(self, picture):
@@ -109,9 +118,12 @@ class FolderSource(Source):
 
 
 def files_in(folder):
-    """The `os.DirEntry` of every regular file of a folder that is not hidden."""
+    """Name and bytes of every regular file of a folder that is not hidden; of a link that leads nowhere 0 bytes."""
     with os.scandir(folder) as entries:
-        yield from (entry for entry in entries if entry.is_file() and not entry.name.startswith("."))
+        for entry in entries:
+            lost = entry.is_symlink() and not os.path.exists(entry.path)
+            if (lost or entry.is_file()) and not entry.name.startswith("."):
+                yield entry.name, 0 if lost else entry.stat().st_size
 
 
 def text_of(name):

@@ -12,6 +12,7 @@ import struct
 from data_prep.sources import Picture, Source
 from saliency_keras.console import UserError, progress
 from saliency_keras.data.manifest import SPLITS
+from saliency_keras.data.tfrecord import masked_checksum
 
 # TFDS has a validation split where the publishers kept the test labels; elsewhere results are told on `test`.
 WANTED = {"train": ("train",), "val": ("validation", "test")}
@@ -138,9 +139,10 @@ def _payloads(path):
     """Offset and bytes of each record of a TFRecord file: length (8 bytes), checksum (4), data, checksum (4)."""
     with open(path, "rb") as file:
         while header := file.read(12):
-            (length,) = struct.unpack_from("<Q", header.ljust(12, b"\0"))
             offset = file.tell()
-            payload = file.read(length)
-            if len(header) < 12 or len(payload) < length or len(file.read(4)) < 4:
-                raise UserError(f"{path} is cut off; have TFDS prepare the set again.")
+            length, checksum = struct.unpack("<QI", header) if len(header) == 12 else (0, None)
+            whole = checksum == masked_checksum(header[:8])  # before its length is believed
+            payload, end = (file.read(length), file.read(4)) if whole else (b"", b"")
+            if len(end) < 4 or struct.unpack("<I", end)[0] != masked_checksum(payload):
+                raise UserError(f"{path} is damaged or cut off; have TFDS prepare the set again.")
             yield offset, payload

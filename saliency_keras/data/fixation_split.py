@@ -74,7 +74,8 @@ def subset(fixation_set, images):
     Returns:
         A `FixationSet`.
     """
-    places = [fixation_set.images.index(image) for image in images]
+    place_of = {image: place for place, image in enumerate(fixation_set.images)}
+    places = [place_of[image] for image in images]
     starts = fixation_set.starts
     taken = [np.arange(starts[place], starts[place + 1]) for place in places]
     rows = np.concatenate([np.arange(0), *taken])

@@ -140,7 +140,7 @@ class Manifest:
         used = tuple(one for one in self.maps if one is self.maps[0] or one.name == map_name)
         return hashlib.sha256(dataclasses.replace(self, maps=used).to_json().encode()).hexdigest()
 
-    def check_sums(self, but=None):
+    def check_sums(self, but=()):
         """Refuses a set one of whose shards has another sha256 than the manifest says; reads every byte once.
 
         Args:
@@ -160,12 +160,12 @@ class Manifest:
                     )
 
     @classmethod
-    def load(cls, folder, but=None):
+    def load(cls, folder, but=()):
         """Reads the manifest of `folder` and checks that the shards are there and have the right size.
 
         Args:
             folder: Folder of a compact data set.
-            but: Name of a further map whose side shards are not looked at.
+            but: Names of further maps whose side shards are not looked at.
 
         Returns:
             The `Manifest`.
@@ -247,7 +247,7 @@ class Manifest:
                     raise ValueError(f"the side shards of the map {one.name}")
         return manifest
 
-    def check_sizes(self, but=None):
+    def check_sizes(self, but=()):
         """Refuses a set one of whose shards is missing or has another size than the manifest says; `but` as above."""
         for shard, command in self._every_shard(but):
             path = self.folder / shard.file
@@ -259,11 +259,11 @@ class Manifest:
                     f"run {command} again."
                 )
 
-    def _every_shard(self, but=None):
+    def _every_shard(self, but=()):
         """Each shard with the command that makes it anew; a map that `data_prep.compact` made may be made by both."""
         shards = [(shard, "data_prep.compact") for split in self.splits.values() for shard in split.shards]
         for one in self.maps[1:]:
-            if one.name != but:
+            if one.name not in but:
                 command = f"data_prep.add_map for the map {one.name}"
                 shards += [(shard, command) for of_split in one.shards.values() for shard in of_split]
         return shards

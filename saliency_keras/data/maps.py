@@ -7,6 +7,7 @@ further map gives that map, and `NAME:shuffled` and `NAME:shuffled_in_class` tho
 """
 
 import dataclasses
+import os
 import tempfile
 
 import numpy as np
@@ -89,6 +90,20 @@ def control_map(name, side):
     return np.rint(255 * one / one.max()).astype(np.uint8)
 
 
+def _take_room(file, size):
+    """Gives a file its bytes on disk now: a mapped page that finds no room later kills the process."""
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+    except OSError as error:
+        raise UserError(
+            f"the maps of a whole split need {size / 1e9:.1f} GB of temporary disk, which {tempfile.gettempdir()} does "
+            f"not have ({error.strerror}); set TMPDIR to a folder on a larger disk."
+        ) from None
+
+
 def _derangement(groups, seed, manifest, split):
     """A cyclic shift of a random order of each group: no picture keeps its map."""
     draw = np.random.Philox(key=[seed, 0]).random_raw
@@ -109,9 +124,10 @@ def _read_maps(manifest, split, name):
     """All maps of a split, uint8 `(pictures, side, side)`, in the order on disk."""
     stored = Records(manifest, split, name)
     shape = (len(stored), stored.side, stored.side)
-    if np.prod(shape, dtype=np.int64) > IN_MEMORY:
+    if (size := int(np.prod(shape, dtype=np.int64))) > IN_MEMORY:
         with tempfile.TemporaryFile() as file:  # mapped, it lives on until the array is gone
-            maps = np.memmap(file, np.uint8, "w+", shape=shape)
+            _take_room(file, size)
+            maps = np.memmap(file, np.uint8, "r+", shape=shape)
     else:
         maps = np.empty(shape, np.uint8)
     for place, one in enumerate(progress(stored.maps(np.arange(len(stored))), len(stored), f"{split}: maps")):

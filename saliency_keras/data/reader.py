@@ -34,7 +34,7 @@ class Reader:
         seed: Seed of order, crops, flips and swaps.
         window: Records that are permuted together.
         subset: Places in the split, in the order on disk, of the only pictures to read; `None` for all of them. The
-            others are not touched, so a subset may be as large as the split.
+            others are not touched, unless their maps are shown: any `maps` but the interleaved ones are read whole.
         augment: `"host"` for batches of crops, or `"device"` for whole pictures and where to crop them:
             `{"words": int32 (B, S, S), "box": int32 (B, 3)}`, the box being first row, first column, and 1 for a flip.
     """

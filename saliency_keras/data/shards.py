@@ -103,9 +103,9 @@ class Records:
     def _rows(self, places):
         """For each place: its shard, where that shard's fields lie, and the record's row in them."""
         numbers, rows = self._numbers_and_rows(places)
-        shards = {number: (self._open(number), self._fields(number)) for number in np.unique(numbers).tolist()}
+        fields = {number: self._fields(number) for number in np.unique(numbers).tolist()}
         for number, row in zip(numbers.tolist(), rows.tolist(), strict=True):
-            yield *shards[number], row
+            yield self._open(number), fields[number], row  # one by one: a split may have more shards than can be open
 
     def _numbers_and_rows(self, places):
         numbers = np.searchsorted(self.first, places, side="right") - 1

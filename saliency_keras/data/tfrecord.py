@@ -21,7 +21,9 @@ def framed(record):
         Its length, the masked checksum of the length, the record, and its masked checksum, as one bytes object.
     """
     length = struct.pack("<Q", len(record))
-    return b"".join([length, struct.pack("<I", _masked(length)), record, struct.pack("<I", _masked(record))])
+    return b"".join(
+        [length, struct.pack("<I", masked_checksum(length)), record, struct.pack("<I", masked_checksum(record))]
+    )
 
 
 def example(values):
@@ -55,6 +57,7 @@ def _varint(value):
     return bytes([*digits, value])
 
 
-def _masked(data):
+def masked_checksum(data):
+    """TFRecord's checksum of bytes: CRC-32C, rotated and shifted by a constant; an integer."""
     checksum = google_crc32c.value(data)
     return ((checksum >> 15 | checksum << 17) + MASK) & 0xFFFFFFFF

@@ -1,5 +1,8 @@
 """Which map each picture is shown with, seen in the batches of training and validation."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.maps import map_and_swap
 from saliency_keras.data.reader import Reader
+from saliency_keras.data.shards import Records
 from tests.small_sets import write_small_set
 
 
@@ -84,6 +88,29 @@ def test_uniform_is_white_and_center_is_one_blob_for_all(small_set):
     middle = shown[0, 14:18, 14:18].mean()
     assert middle > 250
     assert middle > 2 * shown[0, [0, 0, -1, -1], [0, -1, 0, -1]].mean()
+
+
+def test_maps_that_do_not_fit_into_memory_lie_on_disk_or_are_refused(small_set, monkeypatch):
+    expected = donors(small_set, "val", "shuffled")
+    monkeypatch.setattr("saliency_keras.data.maps.IN_MEMORY", 0)
+    assert donors(small_set, "val", "shuffled") == expected
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(UserError, match=r"No space left on device\); set TMPDIR"):
+        donors(small_set, "val", "shuffled")
+
+
+def test_more_shards_than_may_be_open_at_once_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("saliency_keras.data.shards.OPEN", 2)
+    manifest, written = write_small_set(tmp_path, train=(2,) * 9, val=(3, 2))
+    before = len(os.listdir("/proc/self/fd"))
+    stored = Records(manifest, "train")
+    for _ in stored.maps(np.arange(len(stored))):
+        assert len(os.listdir("/proc/self/fd")) <= before + 3
+    np.testing.assert_array_equal(list(stored.maps(np.arange(18))), written["train"]["saliency"])
 
 
 @pytest.mark.parametrize("codec", ["npy", "raw"])

@@ -1,6 +1,7 @@
 """A further map for a set that is there: its values, what stays as it was, kills at every step, refusals."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -172,6 +173,46 @@ def test_a_compacted_set_stays_finished_when_a_map_is_added(tree, tmp_path, caps
     add_map(tmp_path / "set", "uniform", workers=0)
     assert compaction.compact(FolderSource(tree), tmp_path / "set", **options).map_names == ("center", "uniform")
     assert "nothing to do" in capsys.readouterr().out
+
+
+def test_a_damaged_added_map_does_not_cost_the_pictures(tree, tmp_path):
+    from data_prep.sources import FolderSource
+
+    options = {"saliency": ("center",), "codec": "npy", "side": 32, "workers": 0}
+    compaction.compact(FolderSource(tree), tmp_path / "set", **options)
+    for name in "one", "two":
+        manifest, _ = add_map(tmp_path / "set", "uniform", name, workers=0)
+    for name in "one", "two":
+        manifest.shard_files("val", name)[0].unlink()
+    before = contents(tmp_path / "set")
+    with pytest.raises(UserError, match=r"run data_prep\.add_map for the map one again"):
+        compaction.compact(FolderSource(tree), tmp_path / "set", **options)
+    assert contents(tmp_path / "set") == before
+
+
+def test_killed_while_a_damaged_set_is_cleared_away_the_folder_is_still_known(tree, tmp_path, monkeypatch):
+    from data_prep.sources import FolderSource
+
+    options = {"saliency": ("center",), "codec": "npy", "side": 32, "workers": 0}
+    compaction.compact(FolderSource(tree), tmp_path / "set", **options)
+    whole = contents(tmp_path / "set")
+    (shard,) = Manifest.load(tmp_path / "set").shard_files("val")
+    shard.unlink()
+
+    unlink = Path.unlink
+
+    def killed(path, missing_ok=False):
+        if "-of-" in path.name:
+            raise KeyboardInterrupt
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            compaction.compact(FolderSource(tree), tmp_path / "set", **options)
+    assert not (tmp_path / "set" / "manifest.json").exists()
+    compaction.compact(FolderSource(tree), tmp_path / "set", **options)
+    assert contents(tmp_path / "set") == whole
 
 
 @pytest.mark.parametrize(

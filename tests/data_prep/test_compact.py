@@ -42,7 +42,7 @@ def test_command_makes_a_set_and_says_what_is_in_it(tree, tmp_path, capsys):
         (["pictures", "set", "--codec", "gif"], "raw, jpeg or npy"),
         (["pictures", "set", "--workers", "-1"], "workers must be 0 or more"),
         (["pictures", "pictures/train"], "no data set of ours"),
-        (["pictures", "pictures/train/cat/000.png/set"], "Not a directory"),
+        (["pictures", "pictures/train/cat/000.png/set"], "000.png is a file; results go into a folder"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(tree, tmp_path, monkeypatch, capsys, words, sentence):

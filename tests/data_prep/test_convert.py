@@ -1,7 +1,9 @@
 """One codec into another, seen through the arrays that were written first."""
 
+import collections
 import csv
 import hashlib
+import shutil
 
 import numpy as np
 import pytest
@@ -89,6 +91,22 @@ def test_the_same_conversion_again_is_nothing_to_do(raw, tmp_path, capsys):
     assert convert(raw[0].folder, tmp_path / "npy", "npy") == first
     assert "nothing to do" in capsys.readouterr().out
     assert contents(first.folder) == before
+
+
+def test_a_converted_set_is_not_taken_for_the_one_of_the_pictures(tree, tmp_path):
+    words = ["--saliency", "center", "--workers", "0", "--side", "32"]
+    compact.main([str(tree), str(tmp_path / "raw"), *words])
+    convert(tmp_path / "raw", tmp_path / "npy", "npy")
+    with pytest.raises(UserError, match=r"another --codec \(npy, now raw\)"):
+        compact.main([str(tree), str(tmp_path / "npy"), *words])
+
+
+def test_a_conversion_that_finds_no_room_is_not_begun(raw, tmp_path, monkeypatch):
+    usage = collections.namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 1000))
+    with pytest.raises(UserError, match=r"are needed and 1\.0 kB are free"):
+        convert(raw[0].folder, tmp_path / "npy", "npy")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["raw"]
 
 
 def test_a_conversion_from_before_a_map_was_replaced_is_not_taken_for_one_of_now(raw, tmp_path):

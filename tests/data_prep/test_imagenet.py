@@ -1,6 +1,7 @@
 """ILSVRC2012 in each of the forms it comes in, made small by the test; all forms give the same pictures."""
 
 import io
+import re
 import tarfile
 from pathlib import Path
 
@@ -154,6 +155,18 @@ def test_damaged_tars_are_told(tmp_path):
         (tmp_path / "ILSVRC2012_devkit_t12.tar.gz").write_bytes(content)
         with pytest.raises(UserError, match=r"damaged or no devkit: [^\n]+\.$"):
             listing(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["ILSVRC2012_img_val.tar", "ILSVRC2012_img_train.tar"])
+@pytest.mark.parametrize("harm", [bytes, lambda size: b"x" * size])
+def test_a_damaged_header_in_the_middle_does_not_end_the_listing(tmp_path, name, harm):
+    for make in (train_tar, val_tar, devkit_tar):
+        make(tmp_path)
+    content = (tmp_path / name).read_bytes()
+    here = [header.start() for header in re.finditer(rb"(ILSVRC2012_val|n0\d+)_\d+\.JPEG", content)][-1]
+    (tmp_path / name).write_bytes(content[:here] + harm(512) + content[here + 512 :])
+    with pytest.raises(UserError, match="damaged or not whole: no header at byte"):
+        listing(tmp_path)
 
 
 def test_a_class_without_validation_pictures_is_told(tmp_path):

@@ -88,6 +88,19 @@ def test_other_maps_are_another_data_set(tree, maps, tmp_path):
         run(tree, tmp_path / "set", "--maps", f"salnet={maps}")
 
 
+def test_maps_of_another_content_and_the_same_length_are_another_data_set(tree, maps, tmp_path):
+    for path in maps.glob("*/*/*.png"):
+        Image.fromarray((np.asarray(Image.open(path)) // 256).astype("uint8")).save(path.with_suffix(".bmp"))
+        path.unlink()
+    run(tree, tmp_path / "set", "--maps", f"salnet={maps}")
+    path = maps / "val" / "dog" / "001.bmp"
+    length = path.stat().st_size
+    Image.fromarray(np.zeros(np.asarray(Image.open(path)).shape, "uint8")).save(path)
+    assert path.stat().st_size == length
+    with pytest.raises(UserError, match="is a data set with other pictures or maps"):
+        run(tree, tmp_path / "set", "--maps", f"salnet={maps}")
+
+
 def test_a_picture_that_cannot_be_read_needs_no_map(tree, maps, tmp_path):
     (tree / "train" / "cat" / "broken.jpg").write_bytes(b"")
     manifest = run(tree, tmp_path / "set", "--maps", f"salnet={maps}")

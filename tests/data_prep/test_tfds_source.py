@@ -182,9 +182,11 @@ def test_a_network_that_is_not_there_is_one_sentence(monkeypatch):
 def test_a_cut_off_file_is_told(prepared):
     (path,) = prepared.glob("tiny_shapes/1.0.0/*-test.tfrecord-*")
     whole = path.read_bytes()
-    path.write_bytes(whole[:-7])
+    flipped = [whole[:place] + bytes([whole[place] ^ 0x80]) + whole[place + 1 :] for place in (0, 7, 9, 40, 200)]
     try:
-        with pytest.raises(UserError, match="is cut off"):
-            open_source("tfds:tiny_shapes").pictures("val")
+        for harmed in (whole[:-7], whole[: len(whole) // 2], whole + bytes(32), *flipped):
+            path.write_bytes(harmed)
+            with pytest.raises(UserError, match="is damaged or cut off"):
+                open_source("tfds:tiny_shapes").pictures("val")
     finally:
         path.write_bytes(whole)
