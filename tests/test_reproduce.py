@@ -16,6 +16,7 @@ from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.experiments.tables import MOST_IMPROVED, STRATEGIES, TABLES
 from saliency_keras.reproduce import main
 from saliency_keras.training.reproduction import Choices, plan
+from tests.runs_fixture import write_run
 from tests.small_sets import write_small_set
 
 TINY = ["--epochs", "2", "--set", "dense_units=4", "--set", "batch=16"]
@@ -203,6 +204,16 @@ def test_few_shot_plan_is_methods_times_shots_times_repeats_after_two_preparatio
     last = runs[-1]
     assert (last.experiment.few_shot, last.seed, last.folder.name) == ("K", 1, "approach_b_alexnet-kK-seed1")
     assert last.init == Path("out/runs/hallucination_step1_alexnet")
+
+
+def test_a_finished_preparation_may_have_started_from_another_run(tmp_path):
+    choices = Choices(Path("data"), tmp_path, Path("large"), shots=("1",), repeats=1)
+    made = write_run(tmp_path / "runs" / "pretrain_alexnet", "pretrain_alexnet")
+    assert plan(TABLES["hallucination-1"], choices)[0].init is None
+    config = json.loads((made / "config.json").read_text())
+    (made / "config.json").write_text(json.dumps({**config, "init": "runs/smaller"}))
+    first, second, *_ = plan(TABLES["hallucination-1"], choices)
+    assert (first.init, second.init) == (Path("runs/smaller"), made)
 
 
 def test_a_part_of_the_table_takes_the_words_of_the_whole():

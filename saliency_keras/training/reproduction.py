@@ -73,13 +73,15 @@ class PlannedRun:
         """Whether the run folder says so."""
         return (self.folder / "summary.json").is_file()
 
-    def as_long_as_it_was(self):
-        """This run, lasting as long as the finished one in its folder did, if there is one."""
+    def as_it_was(self):
+        """This run with the length and the start of the finished one in its folder, if there is one."""
         if not self.finished:
             return self
-        there = Run.load(self.folder).config["experiment"]
+        config = Run.load(self.folder).config
+        there, init = config["experiment"], config.get("init")
         schedule = {"epochs": there.get("epochs"), "drops": tuple(there.get("drops", ()))}
-        return dataclasses.replace(self, experiment=self.experiment.replace(**schedule))
+        init = self.init or (Path(init) if init else None)
+        return dataclasses.replace(self, experiment=self.experiment.replace(**schedule), init=init)
 
     def __str__(self):
         maps = "" if self.row.maps == "own" else f", {self.row.maps} maps"
@@ -97,7 +99,7 @@ def plan(table, choices):
         choices: The `Choices`.
 
     Returns:
-        A list of `PlannedRun`s. A finished preparation is taken as long as it is.
+        A list of `PlannedRun`s. A finished preparation is taken as long as it is, and from whatever run it started.
 
     Raises:
         UserError: If a choice does not fit the table.
@@ -113,7 +115,7 @@ def plan(table, choices):
         if shots not in SHOTS:
             raise UserError(f"pictures per class are of {', '.join(SHOTS)}. Received: {shots}")
     repeats = choices.repeats or table.repeats
-    runs = [_run(table, row, 0, "", choices).as_long_as_it_was() for row in rows if row.preparation]
+    runs = [_run(table, row, 0, "", choices).as_it_was() for row in rows if row.preparation]
     measured = [row for row in rows if not row.preparation]
     for seed in range(repeats):
         for shots in choices.shots if table.kind == "few_shot" else ("",):
