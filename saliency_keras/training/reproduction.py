@@ -148,10 +148,8 @@ def carry_out(runs, keep_models=True):
     Raises:
         UserError: If a run cannot be trained, or was begun with other choices.
     """
-    import keras
-
     from saliency_keras.training.fit import Diverged
-    from saliency_keras.training.train import train
+    from saliency_keras.training.train import forget_networks, train
 
     _check_data(runs)
     missing, needed = {}, {run.init for run in runs}
@@ -173,7 +171,7 @@ def carry_out(runs, keep_models=True):
         if not (keep_models or run.folder in needed):
             for name in "model.keras", "best.keras":
                 (run.folder / name).unlink(missing_ok=True)
-        keras.backend.clear_session()
+        forget_networks()
     return list(missing.values())
 
 

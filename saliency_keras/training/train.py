@@ -14,6 +14,7 @@ tensorboard/      the history as event files, where they are asked for
 """
 
 import contextlib
+import gc
 import json
 from pathlib import Path
 
@@ -142,6 +143,22 @@ def open_data(experiment, data, maps="own", augment="host"):
         raise UserError(f"{experiment.name} sees pictures alone, uncropped: --maps and --augment do not apply to it.")
     check_kind(experiment, data)
     return read_fixation_set(data)
+
+
+def forget_networks():
+    """Frees the memory of networks that nothing refers to any more, for one training after another in a process.
+
+    TensorFlow keeps the gradient functions of everything that was ever compiled in it, and with them graphs and weights
+    (tensorflow#61791); Keras' `clear_session` leaves them.
+    """
+    keras.utils.clear_session()
+    if keras.backend.backend() == "tensorflow":
+        from tensorflow.python.framework import ops
+
+        kept = getattr(getattr(ops, "gradient_registry", None), "_registry", {})
+        for name in [name for name in kept if name.startswith("CustomGradient-")]:
+            del kept[name]
+    gc.collect()
 
 
 def _be_reproducible(seed, precision):

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import gc
 import json
 import os
 import shlex
@@ -27,6 +28,26 @@ def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("set")
     write_small_set(folder, side=136, classes=3, train=(20, 17), val=(11,), separable=True)
     return folder
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the other backends keep nothing")
+def test_nothing_is_left_of_trained_networks_that_are_forgotten():
+    from saliency_keras.training.train import forget_networks
+
+    def graphs():
+        return sum(type(one).__name__ == "FuncGraph" and one.name == "one_step_on_data" for one in gc.get_objects())
+
+    def trained():
+        network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        network.compile("sgd", "mse")
+        network.fit(np.zeros((4, 3)), np.zeros((4, 2)), verbose=0)
+
+    forget_networks()
+    assert graphs() == 0
+    trained()
+    assert graphs()
+    forget_networks()
+    assert graphs() == 0
 
 
 def command(*words, **environment):
