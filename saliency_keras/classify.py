@@ -47,7 +47,7 @@ def main(arguments=None):
         out.mkdir(parents=True, exist_ok=True)
         figure = photograph_figure(found, photo.name, classifier.map_source, classifier.layer)
         style.save(figure, png_of(photo, out))
-        print(f"\n{photo}: {png_of(photo, out)}")
+        print(f"\n{style.one_line(photo)}: {style.one_line(png_of(photo, out))}")
         for name, probability in zip(found.classes, found.probabilities, strict=True):
             print(f"{100 * probability:6.1f} %  {style.one_line(name)}")
     for refusal in refusals[: len(options.photos) - 1]:
@@ -63,6 +63,7 @@ def _check(photos, out):
     for photo in photos:
         if not photo.is_file():
             raise UserError(f"there is no picture {photo}.")
+    console.check_folder(out)
     check_pngs(photos, out, "figure")
 
 

@@ -27,10 +27,11 @@ def main(arguments=None):
     from saliency_keras.figures.table import write_csv
     from saliency_keras.training.runs import Run
 
+    out = options.out or options.run
     run = Run.load(options.run)
     against = Run.load(options.against) if options.against else None
+    console.check_folder(out)
     text = markdown(evaluation(run, against))
-    out = options.out or options.run
     out.mkdir(parents=True, exist_ok=True)
     with console.whole_file(out / "evaluation.md", "w", encoding="utf-8") as file:
         file.write(text)

@@ -34,7 +34,7 @@ def main(arguments=None):
             if one.figures:
                 print(textwrap.fill(", ".join(one.figures), 100, initial_indent=" " * 25, subsequent_indent=" " * 25))
         return
-    further = tuple(filter(None, options.maps.split(",")))
+    further = _words(options.maps)
     chosen = with_further_maps(table(options.table), further)
     _check_maps(options.data, further)
     if chosen.kind in ("fixations", "correlation") and options.fixations is None:
@@ -49,7 +49,7 @@ def main(arguments=None):
     if options.fixations is not None:
         read_fixation_set(options.fixations)
 
-    only, shots = (tuple(filter(None, text.split(","))) for text in (options.only, options.shots))
+    only, shots = _words(options.only), _words(options.shots)
     large = options.large or (options.data if chosen.kind == "fixations" else None)
     choices = Choices(
         options.data, options.out, large, options.epochs, options.repeats, shots, only, tuple(options.set),
@@ -68,6 +68,11 @@ def main(arguments=None):
     check_missing(missing, options.table)
 
 
+def _words(text):
+    """What stands between the commas, each once."""
+    return tuple(dict.fromkeys(filter(None, text.split(","))))
+
+
 def _check_maps(data, names):
     """Refuses names that are not of further maps of the set."""
     manifest = Manifest.load(data) if names else None
@@ -82,7 +87,7 @@ def _correlation(chosen, choices, options):
     from saliency_keras.training.backbones import OURS, measure, named_backbones
     from saliency_keras.training.reproduction import check_missing, check_settings, plan
 
-    words = [word for word in options.backbones.split(",") if word]
+    words = _words(options.backbones)
     named, runs = named_backbones(words), plan(chosen, choices) if OURS in words else []
     check_settings([*(run.row for run in runs), chosen.readout], choices.settings)
     if not (named or runs):

@@ -50,8 +50,10 @@ def main(arguments=None):
     if not options.experiment:
         parser.error("say which experiment to train; --list shows them")
     chosen = experiment(options.experiment)
-    if options.seed < 0:
-        raise UserError(f"--seed must be 0 or more. Received: {options.seed}")
+    if not 0 <= options.seed < 2**32:
+        raise UserError(f"--seed must be 0 or more, and less than 2**32. Received: {options.seed}")
+    out = Path(options.out) if options.out else default_out(chosen.name, options.maps, options.seed)
+    check_start(chosen, out, options.init, options.resume)
     data = options.data
     if data is None and chosen.task == "saliency":
         raise UserError(f"{chosen.name} learns from fixations: --data DIR, a folder with images/ and fixations.csv.")
@@ -71,9 +73,6 @@ def main(arguments=None):
     if options.batch is not None:
         chosen = chosen.replace(batch=options.batch)
     chosen = chosen.with_settings(options.set)
-    out = Path(options.out) if options.out else default_out(chosen.name, options.maps, options.seed)
-
-    check_start(chosen, out, options.init, options.resume)
     if options.tensorboard:
         check_tensorboard()
     check_kind(chosen, data)  # so is a set that does not fit, at once

@@ -110,6 +110,10 @@ def test_says_which_map_the_network_is_shown(trained):
     assert Classifier(trained("fanin2", "center")).map_source == "center, the same for every picture, as in training"
     assert "(trained with those of other pictures)" in Classifier(trained("fanin2", "shuffled")).map_source
     assert Classifier(trained(), "center").map_source == "center, version 1 (trained with itti, version 1)"
+    assert Classifier(trained("fanin2", "center"), "itti").map_source.endswith("(trained with center, version 1)")
+    assert Classifier(trained("fanin2", "center"), "center").map_source == "center"
+    with pytest.raises(UserError, match="no saliency predictor 'gbsv'"):
+        Classifier(trained(), "gbsv")
     with pytest.raises(UserError, match="sees no map"):
         Classifier(trained("rgb"), "itti")
 
@@ -163,6 +167,8 @@ def test_what_is_no_picture_is_told_and_the_others_are_classified(trained, photo
     assert [path.name for path in (tmp_path / "out").iterdir()] == [f"{photo.stem}.png"]
     with pytest.raises(UserError, match="no layer 'fc9'"):
         main([str(trained("rgb")), str(photo), "--layer", "fc9"])
+    with pytest.raises(UserError, match="image has no positions; choose one of"):
+        main([str(trained("rgb")), str(photo), "--layer", "image"])
 
 
 def test_mistakes_are_told_before_anything_is_loaded(tmp_path, photos):
@@ -176,6 +182,7 @@ def test_mistakes_are_told_before_anything_is_loaded(tmp_path, photos):
         ([run, twin, "--out", tmp_path], "would overwrite"),
         ([tmp_path / "no run", photo], "no run folder"),
         ([run, photo], r"no model\.keras"),
+        ([run, photo, "--out", photo], "is a file; results go into a folder"),
     ):
         with pytest.raises(UserError, match=sentence):
             main([str(word) for word in words])

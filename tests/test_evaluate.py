@@ -100,8 +100,20 @@ def test_of_a_thousand_classes_the_text_shows_the_extremes_and_the_file_all(tmp_
     evaluate.main([str(run)])
     text = capsys.readouterr().out
     assert len(text.splitlines()) < 70
-    assert "20 best and the 20 worst of 1,000" in text
+    assert "20 best and the 20 worst of 1,000 classes; all" in text
     assert len((run / "per_class.csv").read_text().splitlines()) == 1001
+
+
+def test_classes_without_pictures_are_not_the_worst(tmp_path, capsys):
+    classes = tuple(f"class {index}" for index in range(1000))
+    run = write_run(tmp_path / "run", classes=classes)
+    labels = np.arange(100) // 2
+    write_predictions(run / "predictions.h5", np.eye(1000)[np.where(labels < 30, labels, 999)], labels, classes)
+    evaluate.main([str(run)])
+    text = capsys.readouterr().out
+    assert "the 20 worst of 1,000 classes (950 without a picture); all" in text
+    assert [cells(text, f"class {index}")[3] for index in (0, 19, 30, 49)] == ["100", "100", "0", "0"]
+    assert "class 50" not in text
 
 
 def test_a_class_without_pictures_has_a_dash_and_fewer_classes_than_five_work(tmp_path, capsys):

@@ -41,6 +41,15 @@ def test_one_run_has_no_comparison(tmp_path, runs):
     assert text.count("data:image/png;base64,") == 1
 
 
+def test_a_place_for_the_page_is_looked_for_first_and_made_last(tmp_path, runs):
+    (tmp_path / "file").touch()
+    for out, says in ((tmp_path / "file" / "r.html", "is a file"), (tmp_path, "is a folder")):
+        with pytest.raises(UserError, match=says):
+            report.main([*map(str, runs[:1]), "--out", str(out)])
+    report.main([*map(str, runs[:1]), "--out", str(tmp_path / "pages" / "r.html")])
+    assert (tmp_path / "pages" / "r.html").stat().st_size > 1000
+
+
 def test_runs_over_other_pictures_are_refused_and_nothing_is_written(tmp_path, runs):
     other = write_run(tmp_path / "other", pictures=203)
     with pytest.raises(UserError, match="cannot be compared"):

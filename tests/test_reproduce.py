@@ -14,7 +14,8 @@ import pytest
 from saliency_keras.console import UserError
 from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.experiments.tables import MOST_IMPROVED, STRATEGIES, TABLES
-from saliency_keras.reproduce import main
+from saliency_keras.figures.paper_tables import _changed
+from saliency_keras.reproduce import _words, main
 from saliency_keras.training.reproduction import Choices, plan
 from tests.runs_fixture import write_run
 from tests.small_sets import write_small_set
@@ -158,7 +159,30 @@ def test_classes_that_are_too_small_are_told_before_anything_is_trained(data, tm
     words = ["hallucination-1", "--data", str(data), "--large", str(data), "--out", str(tmp_path), "--set", "side=128"]
     with pytest.raises(UserError, match=r"8 pictures in train, and 10 of each"):
         main([*words, "--shots", "1,10"])
+    with pytest.raises(UserError, match=r"step 1 would learn from pictures .* --set train_on=train"):
+        main([*words, "--shots", "1"])
     assert not list(tmp_path.glob("runs/*"))
+
+
+def test_a_run_that_was_begun_otherwise_is_told_before_the_first_is_trained(data, tmp_path):
+    words = ["--data", str(data), "--out", str(tmp_path), *TINY]
+    main(["thesis-4.1", "--only", "rgb_mean", *words])
+    with pytest.raises(UserError, match=r"rgb_mean was started with another learning_rate"):
+        main(["thesis-4.1", "--only", "rgb,rgb_mean", *words, "--set", "learning_rate=0.02"])
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["rgb_mean"]
+
+
+def test_settings_of_the_table_are_not_told_as_other_than_the_paper_s():
+    def told(*settings):
+        return _changed(plan(TABLES["thesis-227"], Choices(Path("data"), Path("out"), settings=settings)))
+
+    assert told() == []
+    assert "rgb-side227" in told("batch=7")[0]
+    assert "side=" not in told("batch=7")[0]
+
+
+def test_what_is_named_twice_is_there_once():
+    assert _words("5,1,,5") == ("5", "1")
 
 
 def test_repeats_are_seeds_and_their_interval_is_over_seeds_from_three_on():
@@ -211,9 +235,9 @@ def test_a_finished_preparation_may_have_started_from_another_run(tmp_path):
     made = write_run(tmp_path / "runs" / "pretrain_alexnet", "pretrain_alexnet")
     assert plan(TABLES["hallucination-1"], choices)[0].init is None
     config = json.loads((made / "config.json").read_text())
-    (made / "config.json").write_text(json.dumps({**config, "init": "runs/smaller"}))
+    (made / "config.json").write_text(json.dumps({**config, "init": "runs/smaller", "started_from": {"init": "a"}}))
     first, second, *_ = plan(TABLES["hallucination-1"], choices)
-    assert (first.init, second.init) == (Path("runs/smaller"), made)
+    assert (first.init, second.init) == (None, made)
 
 
 def test_a_part_of_the_table_takes_the_words_of_the_whole():

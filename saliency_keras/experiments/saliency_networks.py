@@ -21,7 +21,7 @@ On a processor, a frozen backbone, whose features are computed once, and a large
 """
 
 from saliency_keras.experiments.experiment import Experiment
-from saliency_keras.experiments.thesis import LAYERS
+from saliency_keras.experiments.thesis import LAYERS, POPOUT
 
 BACKBONE = {"backbone": "ResNet50", "levels": "", "scales": (1.0,), "frozen": False, "normalised": False}
 
@@ -39,7 +39,7 @@ def _readout(name, kind):
 
 def _narrow(name, share):
     row, arguments = f"the thesis's baseline, {name} as wide", {**LAYERS, "width_multiplier": share}
-    return Experiment(f"rgb_{name}", "ours", row, "alexnet", {}, arguments)
+    return Experiment(f"rgb_{name}", "ours", row, "alexnet", {}, arguments, popout=POPOUT)
 
 
 EXPERIMENTS = (

@@ -91,7 +91,10 @@ def pictures_shown(run, ids):
 
     manifest, split = run.data_set(), run.predictions.split
     stored = Records(manifest, split)
-    places = np.flatnonzero(np.isin(stored.ids(np.arange(len(stored))), list(ids)))
+    # Predictions of a whole split are in its order on disk, so that not every shard has to be looked through.
+    places = np.flatnonzero(np.isin(run.predictions.ids, list(ids)))
+    if len(stored) != run.predictions.ids.size or set(stored.ids(places)) != set(ids):
+        places = np.flatnonzero(np.isin(stored.ids(np.arange(len(stored))), list(ids)))
     side = run.config["experiment"]["side"]
     reader = Reader(manifest, split, side, len(ids), run.maps, run.seed, subset=places)
     ((inputs, _),) = reader.validation()

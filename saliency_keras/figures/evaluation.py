@@ -49,9 +49,10 @@ def evaluation(run, against=None):
     note = []
     if len(rows) > CLASSES_SHOWN:
         half = CLASSES_SHOWN // 2
-        ranked = sorted(rows, key=lambda row: -np.nan_to_num(row[3], nan=-1))
-        note = [f"The {half} best and the {half} worst of {len(rows):,} classes; all are in per_class.csv."]
-        rows = [*ranked[:half], *ranked[-half:]]
+        ranked = sorted((row for row in rows if row[1]), key=lambda row: -row[3])
+        untested = f" ({len(rows) - len(ranked):,} without a picture)" * (len(rows) > len(ranked))
+        note = [f"The {half} best and the {half} worst of {len(rows):,} classes{untested}; all are in per_class.csv."]
+        rows = ranked if len(ranked) <= CLASSES_SHOWN else [*ranked[:half], *ranked[-half:]]
     return [*blocks, Heading("Per class"), written_class_table(header, rows, *labels[1:]), *note]
 
 

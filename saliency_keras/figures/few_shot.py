@@ -17,7 +17,8 @@ from saliency_keras.figures import style
 from saliency_keras.figures.estimates import Together, accuracy, difference, intervals_figure, share_right
 from saliency_keras.figures.table import points
 
-LIKE = {"Flowers": r"flower", "Cars": r"\bcars?\b|car[-_]", "Birds": r"bird|cub"}
+LIKE = {"Flowers": r"flower", "Cars": r"(?<![a-z])cars?(?![a-z])", "Birds": r"bird|(?<![a-z])cub(?![a-z])"}
+BASES = {"few_shot": "alexnet", "standard": "resnet"}  # the base networks of Tables I and II
 METRIC_OF_PAPER = {"AUC": "AUC-Judd", "InfoGain": "IG"}  # the paper does not say which AUC it is
 PREDICTOR_OF_PAPER = {"IKN": "itti", "AIM": "aim", "SDLF": "sdlf", "GBVS": "gbvs", "GroundTruth (Humans)": "human"}
 OURS = "Our Approach (Step I)"
@@ -165,12 +166,13 @@ def gains_figure(runs, like):
     return intervals_figure(panels) if panels else None
 
 
-def standard_rows(runs, like):
+def standard_rows(runs, like, of_paper=True):
     """Table II: our methods, and after them the other systems as published.
 
     Args:
         runs: From a method to its `Run`s.
         like: The paper's set to show beside, or `None`.
+        of_paper: Whether our methods are on the paper's base network, so that its figures stand beside them.
 
     Returns:
         `(header, rows, csv header, csv rows)`.
@@ -190,7 +192,7 @@ def standard_rows(runs, like):
     for method, row in alone.items():
         figure = accuracy(row.tested)
         gain_text, gain_numbers = _gain(row, alone.get("baseline_rgb"))
-        paper = [TABLE_II.get(METHODS[method], {}).get(column) for column in columns]
+        paper = [TABLE_II.get(METHODS[method], {}).get(column) if of_paper else None for column in columns]
         rows.append([METHODS[method], *figure.text(), *gain_text, *paper])
         csv_rows.append([method, *figure.numbers(), *gain_numbers, *map(_fraction, paper)])
     for name, values in TABLE_II.items():

@@ -42,11 +42,13 @@ def write_table(table, planned, folder, fixations=None):
     if table.kind not in ("few_shot", "standard"):
         return write(table, Results(table, {name: repeats for (name, _), repeats in runs.items()}), folder, head)
     like = few_shot.published_set(first.config["data"]["folder"])
+    of_paper = few_shot.BASES[table.kind] == next(iter(runs))[0].rpartition("_")[2]
     methods = {(name.rpartition("_")[0], shots): repeats for (name, shots), repeats in runs.items()}
     if table.kind == "standard":
         alone = {method: repeats for (method, _), repeats in methods.items()}
-        *shown, numbers, csv_rows = few_shot.standard_rows(alone, like)
+        *shown, numbers, csv_rows = few_shot.standard_rows(alone, like, of_paper)
         return write_files(folder, table, head, shown, (numbers, csv_rows), {})
+    like = like if of_paper else None
     *shown, numbers, csv_rows = few_shot.few_shot_table(methods, like)
     figures = {"accuracy.png": few_shot.few_shot_figure(methods, like)}
     if gains := few_shot.gains_figure(methods, like):
@@ -67,7 +69,7 @@ def _fixations(table, planned, folder, fixations):
     fixation_set, protocol = read_fixation_set(fixations), Protocol()
     scores = score_set(fixation_set, sources, protocol)
     *shown, numbers, csv_rows = few_shot.fixations_table(scores, own.name)
-    head = [_what_was_run(Run.load(run.folder)), scores.caption()]
+    head = [_what_was_run(Run.load(run.folder)), *_changed(planned), scores.caption()]
     figures = {"maps.png": examples_figure(fixation_set, sources, protocol, scores.images, scores)}
     return write_files(folder, table, head, shown, (numbers, csv_rows), figures)
 
@@ -76,7 +78,7 @@ def _changed(planned):
     """A sentence that says which settings the runs have beside what their experiments say: one, or none."""
     changed = {}
     for one in planned:
-        default = experiment(one.row.experiment)
+        default = experiment(one.row.experiment).with_settings(one.row.settings)
         given = one.experiment.arguments
         differing = [f"{name}={json.dumps(given[name])}" for name in given if given[name] != default.arguments[name]]
         differing += [

@@ -78,6 +78,7 @@ def accuracy_table(results):
     for row in results.rows():
         runs = results.runs[row.name]
         published, summary = runs[0].published, runs[0].summary
+        where = None if row.settings else runs[0].config["experiment"].get("row")
         top1, top5 = (accuracy(results.tested(row.name), k) for k in TOP.values())
         gain = results.difference(row.name, row.baseline)
         published_gain = _published_gain(results, row)
@@ -86,7 +87,7 @@ def accuracy_table(results):
         top1_text, gain_text = top1.text(), gain.text(points) if gain else [None, None]
         published_top1, published_top5 = (published.get(name) for name in TOP)
         rows.append([
-            row.name, runs[0].config["experiment"].get("row"), top1_text[0], _percent(published_top1), top1_text[1],
+            row.name, where, top1_text[0], _percent(published_top1), top1_text[1],
             gain_text[0], _points(published_gain), gain_text[1], top5.text()[0], _percent(published_top5),
             f"{speed[0]:,}", f"{speed[1]:,}" if speed[1] else None, f"{speed[2]:.0f}", reached, len(runs),
         ])  # fmt: skip

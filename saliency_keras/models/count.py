@@ -9,6 +9,8 @@ import math
 import keras
 from keras import layers
 
+CONVOLUTIONS = (layers.Conv2D, layers.Conv2DTranspose, layers.DepthwiseConv2D, layers.SeparableConv2D)
+
 
 def parameters(model):
     """Counts a model's parameters.
@@ -20,13 +22,16 @@ def parameters(model):
         Dictionary: `total` (Keras' count), `trainable`, `kernels` (convolutions and dense layers, no biases),
         `convolution_kernels`, and `layers`, from each layer's name to its total, layers without weights left out.
     """
-    kernels = {one.path: math.prod(one.kernel.shape) for one in _single_layers(model) if _has_kernel(one)}
-    convolutions = {one.path for one in _single_layers(model) if isinstance(one, layers.Conv2D)}
+    kernels, convolutions = {}, {}
+    for one in _single_layers(model):
+        found = {variable.path: math.prod(variable.shape) for variable in _kernels(one)}
+        kernels |= found
+        convolutions |= found if isinstance(one, CONVOLUTIONS) else {}
     return {
         "total": model.count_params(),
         "trainable": sum(math.prod(variable.shape) for variable in model.trainable_variables),
         "kernels": sum(kernels.values()),
-        "convolution_kernels": sum(count for name, count in kernels.items() if name in convolutions),
+        "convolution_kernels": sum(convolutions.values()),
         "layers": {one.name: one.count_params() for one in model.layers if one.weights},
     }
 
@@ -37,10 +42,9 @@ def multiply_adds(model):
         return None  # its layers know no sizes
     total = 0
     for one in model.layers:
-        if not _has_kernel(one):
-            continue
-        positions = math.prod(one.output.shape[1:-1]) if isinstance(one, layers.Conv2D) else 1
-        total += positions * math.prod(one.kernel.shape)
+        at = one.input if isinstance(one, layers.Conv2DTranspose) else one.output  # where its kernel is applied
+        positions = math.prod(at.shape[1:-1]) if isinstance(one, CONVOLUTIONS) else 1
+        total += positions * sum(math.prod(kernel.shape) for kernel in _kernels(one))
     return total
 
 
@@ -50,5 +54,6 @@ def _single_layers(model):
         yield from _single_layers(one) if isinstance(one, keras.Model) else [one]
 
 
-def _has_kernel(layer):
-    return isinstance(layer, layers.Conv2D | layers.Dense)
+def _kernels(layer):
+    kinds = (*CONVOLUTIONS, layers.Dense)
+    return [one for one in layer.weights if one.name.endswith("kernel")] if isinstance(layer, kinds) else []

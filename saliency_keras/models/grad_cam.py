@@ -74,7 +74,7 @@ def _cut(model, name):
     if name not in {layer.name for layer in model.layers}:
         raise ValueError(f"the network {model.name} has no layer {name!r}; it has {_names_of_layers(model)}")
     output = model.get_layer(name).output
-    if len(output.shape) != 4:
+    if len(output.shape) != 4 or isinstance(model.get_layer(name), layers.InputLayer):
         raise ValueError(f"the layer {name} has no positions; choose one of {_names_of_layers(model)}")
     try:
         return keras.Model(model.input, output), keras.Model(output, model.output)

@@ -189,7 +189,9 @@ def write_predictions(model, reader, folder):
     scores = np.concatenate([np.asarray(model.predict_on_batch(inputs)) for inputs, _ in reader.validation()])
     ids, labels = reader.ids_and_labels()
     ranks = rank_of_true_class(scores, labels)
-    with whole_file(folder / "predictions.h5", "w+b") as file, h5py.File(file, "w") as out:
+    # In the format of HDF5 1.8, an attribute may have more than 64 kB: the names of some thousand classes.
+    form = {"libver": ("v108", "latest")}
+    with whole_file(folder / "predictions.h5", "w+b") as file, h5py.File(file, "w", **form) as out:
         out["id"] = np.array(ids, dtype=h5py.string_dtype())
         out["label"] = labels.astype("int32")
         out["rank"] = ranks

@@ -111,12 +111,13 @@ def _accelerators():
     return [name for name in keras.distribution.list_devices() if "cpu" not in name.lower()]
 
 
-def check_same(config, out):
+def check_same(config, out, but=()):
     """Refuses to go on with a run that was begun otherwise.
 
     Args:
         config: Of the run that is asked for.
         out: The run folder.
+        but: Names in `MUST_AGREE` that need not.
 
     Raises:
         UserError: If the run in `out` differs in what it comes to; the sentence says in what.
@@ -129,7 +130,8 @@ def check_same(config, out):
         earlier = {"devices": 1, "started_from": config["started_from"], **earlier}  # earlier versions named neither
         if config["maps"] is None:
             earlier["maps"] = None  # earlier versions wrote `own` for a network that sees none
-        differing = [name for name in MUST_AGREE if name not in moved and earlier[name] != config[name]]
+        agree = [name for name in MUST_AGREE if name not in moved and name not in but]
+        differing = [name for name in agree if earlier[name] != config[name]]
         differing += [
             f"{name} ({there.get(name)}, now {here.get(name)})"
             for name in {**here, **earlier["experiment"]["arguments"]}

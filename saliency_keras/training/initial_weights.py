@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from saliency_keras.console import UserError
+from saliency_keras.models.build import subtracted
 from saliency_keras.models.hallucination import pretrained_resnet
 from saliency_keras.models.saved import load_network
 from saliency_keras.training.surgery import carry_weights, new_layers
@@ -28,6 +29,11 @@ def initial_weights(experiment, model, start, init, seed):
     if start:
         earlier = _experiment_of(init)
         _check_same_map(experiment, earlier, init)
+        if (means := bool(subtracted(start, "image"))) != experiment.subtract_mean:
+            value = json.dumps(means)
+            raise UserError(
+                f"the network of {init} was trained with subtract_mean={value}: --set subtract_mean={value}."
+            )
         of = earlier["name"]
     elif experiment.weights:
         start, of = _pretrained(experiment), ""
@@ -74,8 +80,15 @@ def _pretrained(experiment):
         raise UserError(f"there is no weights file {weights}.")
     try:
         return pretrained_resnet(backbone, weights)
-    except (ValueError, OSError, KeyError) as error:
+    except Exception as error:  # keras raises a bare Exception where a download fails
         reason = str(error).splitlines()[0]
+        if weights == "imagenet":
+            raise UserError(
+                f"Keras could not fetch the ImageNet weights of {backbone} ({reason}); name a file of them: "
+                "--set weights=FILE."
+            ) from error
+        if not isinstance(error, ValueError | OSError | KeyError):
+            raise
         raise UserError(f"the weights {weights} cannot be loaded into {backbone}: {reason}") from None
 
 

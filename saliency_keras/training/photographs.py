@@ -144,10 +144,9 @@ class Classifier:
             self._control = control_map(swap, self.stored)
             self.map_source = f"{swap}, the same for every picture, as in training"
             return
-        name = name or run.config["data"]["maps"][0]
-        made_of = _predictor_of(run, name)
-        maker = maker or made_of.get("name")
-        if maker not in PREDICTORS and not Path(str(maker)).is_dir():
+        name = swap if swap in CONTROLS else name or run.config["data"]["maps"][0]
+        made_of = {"name": name} if swap in CONTROLS else _predictor_of(run, name)
+        if not maker and (maker := made_of.get("name")) not in PREDICTORS and not Path(str(maker)).is_dir():
             raise UserError(
                 f"the network of {run.folder} was trained with the map {name!r}, which no predictor here makes of a "
                 "photograph; name one that comes near it: --predictor NAME."

@@ -73,15 +73,13 @@ class PlannedRun:
         """Whether the run folder says so."""
         return (self.folder / "summary.json").is_file()
 
-    def as_it_was(self):
-        """This run with the length and the start of the finished one in its folder, if there is one."""
+    def as_long_as_it_was(self):
+        """This run, lasting as long as the finished one in its folder did, if there is one."""
         if not self.finished:
             return self
-        config = Run.load(self.folder).config
-        there, init = config["experiment"], config.get("init")
+        there = Run.load(self.folder).config["experiment"]
         schedule = {"epochs": there.get("epochs"), "drops": tuple(there.get("drops", ()))}
-        init = self.init or (Path(init) if init else None)
-        return dataclasses.replace(self, experiment=self.experiment.replace(**schedule), init=init)
+        return dataclasses.replace(self, experiment=self.experiment.replace(**schedule))
 
     def __str__(self):
         maps = "" if self.row.maps == "own" else f", {self.row.maps} maps"
@@ -115,7 +113,7 @@ def plan(table, choices):
         if shots not in SHOTS:
             raise UserError(f"pictures per class are of {', '.join(SHOTS)}. Received: {shots}")
     repeats = choices.repeats or table.repeats
-    runs = [_run(table, row, 0, "", choices).as_it_was() for row in rows if row.preparation]
+    runs = [_run(table, row, 0, "", choices).as_long_as_it_was() for row in rows if row.preparation]
     measured = [row for row in rows if not row.preparation]
     for seed in range(repeats):
         for shots in choices.shots if table.kind == "few_shot" else ("",):
@@ -149,29 +147,38 @@ def carry_out(runs, keep_models=True):
         UserError: If a run cannot be trained, or was begun with other choices.
     """
     from saliency_keras.training.fit import Diverged
-    from saliency_keras.training.train import forget_networks, train
+    from saliency_keras.training.state import drop_state
+    from saliency_keras.training.train import check_begun, forget_networks, train
 
     _check_data(runs)
+    for run in runs:
+        if (run.folder / "config.json").is_file() and (run.init is None or (run.init / "model.keras").is_file()):
+            check_begun(
+                run.experiment, run.data, run.folder, run.row.maps, run.seed, run.precision, run.init,
+                init_may_differ=run.finished and run.row.preparation and run.init is None,
+            )  # fmt: skip
     missing, needed = {}, {run.init for run in runs}
     for number, run in enumerate(runs, 1):
         if run.init in missing:
             missing[run.folder] = run, f"{run.init} is missing"
             continue
-        left = sum(not other.finished for other in runs[number:])
         if not run.finished:
+            left = sum(not other.finished for other in runs[number:])
             print(f"[{number}/{len(runs)}] {run}; {left} runs left after it", flush=True)
-        try:
-            train(
-                run.experiment, run.data, run.folder, run.row.maps, run.seed, run.precision, run.init,
-                resume=(run.folder / "config.json").is_file(),
-            )  # fmt: skip
-        except Diverged as error:
-            print(f"{run}: {error}", flush=True)
-            missing[run.folder] = run, str(error)
+            try:
+                train(
+                    run.experiment, run.data, run.folder, run.row.maps, run.seed, run.precision, run.init,
+                    resume=(run.folder / "config.json").is_file(),
+                )  # fmt: skip
+            except Diverged as error:
+                print(f"{run}: {error}", flush=True)
+                missing[run.folder] = run, str(error)
+            forget_networks()
+        else:
+            drop_state(run.folder / "state")  # of a run that was killed before it had cleared up
         if not (keep_models or run.folder in needed):
             for name in "model.keras", "best.keras":
                 (run.folder / name).unlink(missing_ok=True)
-        forget_networks()
     return list(missing.values())
 
 
@@ -194,6 +201,13 @@ def _check_data(runs):
         if shots:
             counts = (manifest.splits[split].per_class for split in ("train", "val"))
             check_counts(*counts, manifest.classes, shots)
+    taught = {manifests[run.data].digest() for run in classifiers if run.experiment.train_on == "val"}
+    for run in classifiers:
+        if run.experiment.train_on == "train" and not run.row.large and manifests[run.data].digest() in taught:
+            raise UserError(
+                f"step 1 would learn from pictures of {run.data} that {run.row.experiment} is tested on; give another "
+                "set to --large, or have step 1 learn from the train split: --set train_on=train."
+            )
 
 
 def _chosen_rows(table, only):

@@ -88,10 +88,10 @@ def train(
         if (out / "summary.json").is_file():
             drop_state(out / "state")  # of a run that was killed between the two
             return json.loads((out / "summary.json").read_text(encoding="utf-8"))
-    if isinstance(source, Manifest):
-        source.check_sums()
     job = _prepared(experiment, source, maps, seed, precision, init, augment, out, config)
     check_batch(job.pictures // job.steps, devices)
+    if isinstance(source, Manifest):
+        source.check_sums()
     writes = first_process()
     if writes:
         out.mkdir(parents=True, exist_ok=True)
@@ -104,6 +104,29 @@ def train(
         except Exception as error:
             _explain_reading(error, source)
             raise
+
+
+def check_begun(experiment, data, out, maps="own", seed=0, precision="float32", init=None, init_may_differ=False):
+    """Refuses a run folder whose run was begun with other choices than these.
+
+    Args:
+        experiment: As for `train`, and so are the others.
+        data: Folder of what it is trained on.
+        out: The run folder, with a `config.json`.
+        maps: Which maps the network is shown.
+        seed: Its seed.
+        precision: `"float32"` or `"bfloat16"`.
+        init: The run folder that it starts from, or `None`.
+        init_may_differ: Whether the run may have started from any other.
+
+    Raises:
+        UserError: If it was; the sentence says in what.
+    """
+    check_same(
+        config_of(experiment, open_data(experiment, data, maps), maps, seed, precision, init, "host", 1),
+        Path(out),
+        ("init", "started_from") if init_may_differ else (),
+    )
 
 
 def _prepared(experiment, source, maps, seed, precision, init, augment, out, config):
@@ -211,6 +234,8 @@ def tell_if_dead(maps):
 
 def _explain_reading(error, source):
     """A shard that vanished, shrank or was damaged while it was read makes the backend fail; say which one it was."""
+    if type(error).__name__ == "ResourceExhaustedError":
+        raise UserError("the training does not fit into the device's memory; use a smaller --batch.") from error
     if isinstance(source, Manifest) and type(error).__module__.startswith("tensorflow"):
         source.check_sizes()
         source.check_sums()

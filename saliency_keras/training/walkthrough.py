@@ -13,7 +13,7 @@ from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments.tables import PaperTable
 from saliency_keras.figures.reproduction import Results
 from saliency_keras.figures.table import percent
-from saliency_keras.training.reproduction import Choices, carry_out, plan
+from saliency_keras.training.reproduction import Choices, carry_out, check_missing, plan
 from saliency_keras.training.runs import Run
 
 RUNS = Path("../runs/notebooks")
@@ -42,7 +42,8 @@ def small_runs(rows, data, settings=SETTINGS, folder=RUNS):
     for one in planned:
         print(f"{one}: ", end="", flush=True)
         with contextlib.redirect_stdout(io.StringIO()):
-            carry_out([one])
+            missing = carry_out([one])
+        check_missing(missing, "the notebook")
         run = Run.load(one.folder)
         correct = run.predictions.correct()
         print(f"Top-1 {percent(correct.mean(), correct.size)} %")

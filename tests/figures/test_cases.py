@@ -8,6 +8,7 @@ import pytest
 
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
+from saliency_keras.data.shards import Records
 from saliency_keras.figures.cases import best_and_worst, case_blocks, pictures_shown
 from saliency_keras.figures.document import Gallery, photograph
 from saliency_keras.figures.overlay import heat, overlay
@@ -46,6 +47,14 @@ def test_pictures_are_the_centre_crops_of_those_ids_with_their_maps(run_with_pic
     picture, saliency_map = val["image"][7, 2:34, 2:34], val["saliency"][7, 2:34, 2:34]
     expected = [picture, heat(saliency_map), overlay(picture, saliency_map)]
     assert [one.data for one in shown[val["id"][7]]] == [photograph(image, "").data for image in expected]
+
+
+def test_of_a_whole_split_only_the_pictures_that_are_shown_are_looked_for(run_with_pictures, monkeypatch):
+    run, val = run_with_pictures
+    asked, ids = [], Records.ids
+    monkeypatch.setattr(Records, "ids", lambda self, places: asked.append(len(places)) or ids(self, places))
+    assert set(pictures_shown(run, {val["id"][7]})) == {val["id"][7]}
+    assert max(asked) == 1
 
 
 def test_a_network_that_sees_no_map_is_shown_with_the_picture_alone(run_with_pictures):

@@ -28,6 +28,20 @@ def output_sizes(model, *names):
     return [tuple(model.get_layer(name).output.shape[1:]) for name in names]
 
 
+def test_kernels_of_every_kind_are_counted_where_they_are_applied():
+    x = inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, strides=2, padding="same")(x)  # 4x4
+    x = keras.layers.DepthwiseConv2D(3, padding="same")(x)
+    x = keras.layers.SeparableConv2D(5, 3, padding="same", depth_multiplier=2)(x)
+    x = keras.layers.Conv2DTranspose(6, 4, 2, padding="same")(x)  # 8x8
+    x = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x))
+    network = keras.Model(inputs, x)
+    kernels = [9 * 3 * 4, 9 * 4, 9 * 4 * 2 + 8 * 5, 16 * 5 * 6, 6 * 2]
+    assert parameters(network)["convolution_kernels"] == sum(kernels[:-1])
+    assert parameters(network)["kernels"] == sum(kernels)
+    assert multiply_adds(network) == 16 * sum(kernels[:-1]) + kernels[-1]
+
+
 def test_baseline_has_the_output_sizes_of_table_3_2():
     sizes = output_sizes(network("rgb"), "conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool5")
     spatial = [size[0] for size in sizes]

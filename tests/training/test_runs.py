@@ -2,13 +2,15 @@
 
 import json
 import pickle
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 
 from saliency_keras.console import UserError
-from saliency_keras.training.runs import Run, labels_of, read_history
+from saliency_keras.training.classification import write_predictions as written
+from saliency_keras.training.runs import Run, _read_predictions, labels_of, read_history
 from tests.runs_fixture import CLASSES, DIGEST, write_predictions, write_run
 
 
@@ -23,6 +25,29 @@ def test_a_run_is_read_back(folder):
     assert list(run.history)[:3] == ["epoch", "learning_rate", "loss"]
     np.testing.assert_array_equal(run.history["epoch"], [1, 2, 3, 4])
     assert run.summary["last"]["val_top1"] == run.history["val_top1"][-1]
+
+
+def test_published_figures_are_of_the_paper_s_network(tmp_path):
+    published = {"top1": 0.4899}
+    folder = write_run(tmp_path / "run", "fanin3", published=published)
+    for changed, expected in (({"keep_pool2": True}, {}), ({"keep_pool2": False, "dense_units": 8}, published)):
+        config = json.loads((folder / "config.json").read_text())
+        config["experiment"]["arguments"] = changed
+        (folder / "config.json").write_text(json.dumps(config))
+        assert Run.load(folder).published == expected
+
+
+def test_predictions_have_room_for_the_names_of_ten_thousand_classes(tmp_path):
+    names = tuple(f"Animalia_Chordata_Aves_{number:05d}" for number in range(10_000))
+    scores = np.random.default_rng(0).normal(size=(3, len(names))).astype("float32")
+    manifest = SimpleNamespace(classes=names, digest=lambda: "d1" * 32)
+    inputs = {"image": np.zeros((3, 2, 2, 3), np.uint8)}
+    reader = SimpleNamespace(
+        validation=lambda: [(inputs, None)], manifest=manifest, split="val",
+        ids_and_labels=lambda: (["a", "b", "c"], np.array([5, 6, 7])),
+    )  # fmt: skip
+    written(SimpleNamespace(predict_on_batch=lambda inputs: scores), reader, tmp_path)
+    assert _read_predictions(tmp_path / "predictions.h5").classes == names
 
 
 def test_predictions_hold_every_picture_with_its_rank_and_class_names(folder):

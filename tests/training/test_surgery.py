@@ -7,7 +7,9 @@ import pytest
 from saliency_keras.console import UserError
 from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.models.build import build
+from saliency_keras.training.initial_weights import initial_weights
 from saliency_keras.training.surgery import carry_weights
+from tests.runs_fixture import write_run
 
 
 def network(name, classes=4, side=128, **changes):
@@ -122,6 +124,28 @@ def test_other_number_of_classes_is_refused_and_nothing_is_changed(baseline):
     with pytest.raises(UserError, match=r"'fc3' does not fit.*new_top"):
         carry_weights(baseline, model)
     assert all(np.array_equal(old, new) for old, new in zip(before, model.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("subtracts", [False, True])
+def test_a_network_goes_on_subtracting_what_it_was_trained_with(tmp_path, subtracts):
+    experiment = EXPERIMENTS["rgb_mean" if subtracts else "rgb"]
+    arguments = {**experiment.arguments, "dense_units": 8}
+    means = (None, (0.4, 0.5, 0.6, 0.5))
+    start, model = (build("alexnet", arguments, 128, 4, one) for one in (means if subtracts else means[::-1]))
+    init = write_run(tmp_path / "run", "rgb")
+    sentence = f"--set subtract_mean={'false' if subtracts else 'true'}"
+    with pytest.raises(UserError, match=sentence):
+        initial_weights(experiment, model, start, init, 0)
+    assert "fc3" in initial_weights(experiment.replace(subtract_mean=not subtracts), start, start, init, 0)
+
+
+def test_without_a_network_the_way_to_imagenet_s_weights_is_told(monkeypatch):
+    def no_network(*arguments, **options):
+        raise Exception("URL fetch failure on https://…: None -- no address")
+
+    monkeypatch.setattr("saliency_keras.training.initial_weights.pretrained_resnet", no_network)
+    with pytest.raises(UserError, match=r"could not fetch .* --set weights=FILE"):
+        initial_weights(EXPERIMENTS["baseline_rgb_resnet"], None, None, None, 0)
 
 
 def test_network_without_a_layer_in_common_is_refused(baseline):
