@@ -87,7 +87,7 @@ def _correlation(chosen, choices, options):
     from saliency_keras.training.backbones import OURS, measure, named_backbones
     from saliency_keras.training.reproduction import check_missing, check_settings, plan
 
-    words = _words(options.backbones)
+    words = [word for word in options.backbones.split(",") if word]
     named, runs = named_backbones(words), plan(chosen, choices) if OURS in words else []
     check_settings([*(run.row for run in runs), chosen.readout], choices.settings)
     if not (named or runs):

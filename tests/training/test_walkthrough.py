@@ -7,6 +7,7 @@ from saliency_keras.training.walkthrough import small_runs
 from tests.small_sets import write_small_set
 
 SETTINGS = ("dense_units=8", "batch=8", "epochs=1", "batch_norm=true", "conv2_padding=valid", "side=128")
+SETTINGS += ("subtract_mean=false",)
 
 
 @pytest.mark.slow
