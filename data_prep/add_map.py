@@ -82,7 +82,7 @@ def add_map(folder, saliency, name=None, workers=None):
         UserError: If the set, the predictor, the name or the free space does not fit.
         OSError: If the folder cannot be written. A later run goes on from the side shards that are finished.
     """
-    from data_prep.compaction import described_predictor, exclusive, prepare
+    from data_prep.compaction import described_predictor, exclusive
     from data_prep.shards import check_map_name
     from data_prep.workers import check_workers
     from saliency_keras.data.manifest import Manifest, SaliencyMap
@@ -93,9 +93,9 @@ def add_map(folder, saliency, name=None, workers=None):
     if name is not None or saliency not in PREDICTORS:
         check_map_name(name or maker.name)
     name = name or maker.name
-    Manifest.load(folder, but=(name,))
+    Manifest.load(folder, further=())
     with exclusive(folder):
-        manifest = Manifest.load(folder, but=(name,))
+        manifest = Manifest.load(folder, further=())  # another damaged map is the next command's
         if name == manifest.maps[0].name:
             raise UserError(
                 f"{name} is interleaved with the pictures of {folder} and cannot be replaced; give the new map another "
@@ -104,15 +104,14 @@ def add_map(folder, saliency, name=None, workers=None):
         made_of = {**described_predictor(maker), "pictures": f"as stored, {manifest.side} px"}
         made_of = json.loads(json.dumps(made_of))  # as the manifest gives it back
         there = [one for one in manifest.maps if one.name == name]
-        if there and there[0].predictor == made_of and _whole(manifest):
+        if there and there[0].predictor == made_of and _whole(manifest, name):
             # The same again, or killed between manifest and clearing up: only the latter is left to do.
             _clear_up(folder, manifest)
             print(f"{folder} has this map already: nothing to do.")
             return manifest, name
-        manifest.check_sums(but=(name,))
+        manifest.check_sums(further=())
         tasks = _tasks(manifest, name)
         _check_space(manifest, tasks)
-        prepare(maker)
         plan = hashlib.sha256(json.dumps([manifest.digest(), name, made_of], sort_keys=True).encode()).hexdigest()
         results = _write_shards(manifest, tasks, maker, plan, workers)
         sums = sum(result["sum"] for task, result in zip(tasks, results, strict=True) if task.split == "train")
@@ -122,7 +121,7 @@ def add_map(folder, saliency, name=None, workers=None):
         manifest = dataclasses.replace(manifest, maps=(*maps, *([] if there else [new])))
         manifest.save(folder)
         _clear_up(folder, manifest)
-        return Manifest.load(folder), name
+        return Manifest.load(folder, further=(name,)), name
 
 
 def write_side_shard(task, manifest, maker, plan, advance=lambda read, skipped: None):
@@ -181,11 +180,11 @@ def _tasks(manifest, name):
         version += 1
 
 
-def _whole(manifest):
-    """Whether all shards are there as the manifest says."""
+def _whole(manifest, name):
+    """Whether the set's shards and those of its map `name` are there as the manifest says."""
     try:
-        manifest.check_sizes()
-        manifest.check_sums()
+        manifest.check_sizes(further=(name,))
+        manifest.check_sums(further=(name,))
     except UserError:
         return False
     return True

@@ -109,8 +109,6 @@ def compact(
             print(f"{out} is already there and finished: nothing to do.")
             return manifest
         _check_space(out, plan)
-        for one in plan.predictors.values():
-            prepare(one)
         _write_plan(out, plan)
         try:
             results = _write_shards(plan, out, do_tasks or functools.partial(in_workers, workers=workers))
@@ -160,9 +158,8 @@ def make_plan(source, saliency=("gbvs",), side=144, codec="raw", shards=None, li
         pictures = source.pictures(split)
         _check_ids(pictures, split)
         pictures = sharding.keyed_order(pictures, seed)[:limit]
-        for picture in pictures:
-            told = [split, picture.id, picture.label, picture.bytes, *filter(None, [picture.maps])]
-            content.update(json.dumps(told).encode())
+        for picture in progress(pictures, label=f"checking {split}"):
+            content.update(json.dumps([split, *source.identity(picture)]).encode())
         number = sharding.shard_count(split, len(pictures), sharding.record_bytes(side, codec))
         if shards is not None and split == "train":
             if not 1 <= shards <= len(pictures):
@@ -199,11 +196,6 @@ def described_predictor(maker):
     return {"name": maker.name, "version": maker.version, "parameters": maker.parameters}
 
 
-def prepare(maker):
-    """Has a predictor fetch what it needs, once, before several workers would all fetch it to one place."""
-    getattr(maker, "prepare", lambda: None)()
-
-
 def versions():
     """Versions of the libraries; TensorFlow may be absent, most predictors do without."""
     installed = {}
@@ -216,7 +208,8 @@ def versions():
 @contextlib.contextmanager
 def _claimed(out, plan):
     """Makes the folder, or makes sure that it is ours, and keeps other runs out of it until the block ends."""
-    check_folder(out)
+    if not (out / "manifest.json").is_file():
+        check_folder(out)
     _check_ours(out, plan)
     out.mkdir(parents=True, exist_ok=True)
     with exclusive(out):
@@ -312,8 +305,9 @@ def _finished(out, plan):
         manifest = Manifest.load(out)
     except UserError as error:
         settings = _settings_of(_json(out / "manifest.json"))
-        added = [name for name, _ in settings["saliency"][len(plan.settings["saliency"]) :]] if settings else []
-        if added and _is_whole(out, but=added):
+        names = [name for name, _ in settings["saliency"]] if settings else []
+        planned, added = names[: len(plan.settings["saliency"])], names[len(plan.settings["saliency"]) :]
+        if added and _is_whole(out, planned):
             raise
         again = f", without {', '.join(added)}: data_prep.add_map adds maps anew" if added else ""
         print(f"{error}\nmaking the set again{again}")
@@ -327,9 +321,9 @@ def _finished(out, plan):
     return manifest
 
 
-def _is_whole(out, but):
+def _is_whole(out, further):
     try:
-        Manifest.load(out, but)
+        Manifest.load(out, further)
     except UserError:
         return False
     return True
@@ -441,10 +435,9 @@ def _check_classes(out, plan, results, skipped):
         counts = _per_class(plan, results, split)
         planned = [picture for task in plan.tasks if task.split == split for picture in task.pictures]
         for label, name in enumerate(plan.source.classes):
+            lost = {picture.id for picture in planned if picture.label == label} if not counts[label] else ()
             # A small sample may have a class's one broken picture and none of its others.
-            checked = not counts[label] and (plan.limit is None or not any(counts))
-            lost = {picture.id for picture in planned if picture.label == label} if checked else ()
-            if lost:
+            if len(lost) > (1 if plan.limit is not None and any(counts) else 0):
                 reason = next(reason for identifier, reason, where in skipped if where == split and identifier in lost)
                 shutil.rmtree(out)
                 raise UserError(

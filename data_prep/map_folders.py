@@ -14,7 +14,7 @@ import numpy as np
 
 from data_prep.shards import check_map_name
 from data_prep.sources import Picture, Source, UnusableMap, text_of
-from saliency_keras.console import UserError, progress
+from saliency_keras.console import UserError
 from saliency_keras.data.pictures import PICTURE_SUFFIXES, UnreadablePicture
 from saliency_keras.saliency.map_folder import read_map
 
@@ -57,7 +57,7 @@ class SourceWithMaps(Source):
         self.description = {**source.description, "maps": names}
 
     def pictures(self, split):
-        """The source's pictures with a checksum of their maps, so that other maps make another data set.
+        """The source's pictures with the places of their maps.
 
         Raises:
             UserError: If a picture that can be read has no map, or two have the same one.
@@ -66,15 +66,16 @@ class SourceWithMaps(Source):
         stems = [os.path.splitext(picture.id)[0] for picture in pictures]
         _check_stems(stems, pictures, split)
         found = [self._maps_of(name, split, stems, pictures) for name in self._folders]
-        listed = []
         rows = zip(pictures, *found, strict=True)
-        for picture, *maps in progress(rows, len(pictures), f"{split}: checking maps"):
-            content = google_crc32c.Checksum()
-            for folder, one in zip(self._folders.values(), maps, strict=True):
-                content.update((folder / one).read_bytes() if one else b"")
-            place = PlaceWithMaps(picture, tuple(maps))
-            listed.append(picture._replace(place=place, maps=content.hexdigest().decode()))
-        return listed
+        return [picture._replace(place=PlaceWithMaps(picture, tuple(maps))) for picture, *maps in rows]
+
+    def identity(self, picture):
+        """The picture's and a checksum of its maps, so that other maps make another data set."""
+        inner, paths = picture.place
+        content = google_crc32c.Checksum()
+        for folder, path in zip(self._folders.values(), paths, strict=True):
+            content.update((folder / path).read_bytes() if path else b"")
+        return [*self._source.identity(inner), content.hexdigest().decode()]
 
     def read(self, picture):
         """Decodes one picture and its maps: float32 arrays `(height, width)` of the picture's size.

@@ -8,6 +8,7 @@ A source lists its pictures without decoding them and reads one when asked to. I
 - `read(picture)`: the pixels, uint8 `(height, width, 3)`, and a dict of the maps that the source itself has;
   `UnreadablePicture` for a picture that is none, `UnusableMap` for a map that is none;
 - `own_maps`: names of those maps;
+- `identity(picture)`: what makes it another picture;
 - `boxes(picture)`: the boxes of its objects, `(xmin, ymin, xmax, ymax)` as shares of the picture's width and height.
 
 A source is sent to the worker processes, so it holds names and places, no open files. The image folder is here, the
@@ -35,20 +36,22 @@ class Picture(NamedTuple):
         label: Index of its class.
         place: What `read` needs.
         bytes: Its size.
-        maps: Checksum of the content of its maps, where they are files of their own.
     """
 
     id: str
     label: int
     place: object
     bytes: int
-    maps: str = ""
 
 
 class Source:
     """What every source is unless it says otherwise: one without maps and boxes of its own."""
 
     own_maps = ()
+
+    def identity(self, picture):
+        """What makes a picture another one, and a data set with it another data set: a list of words and numbers."""
+        return [picture.id, picture.label, picture.bytes]
 
     def boxes(self, picture):
         """The boxes of a picture's objects: none."""

@@ -1,6 +1,7 @@
 """An image-classification set of TensorFlow Datasets: `tfds:NAME`, with a configuration or version where it has one.
 
-Where it has boxes of objects, they come along. The set is downloaded and prepared by TFDS if it is not there yet
+Its split `train` is learned from; `test`, or `validation` where the set has no test split or one without labels, is
+`val`. Where it has boxes of objects, they come along. The set is downloaded and prepared by TFDS if it is not there yet
 (`TFDS_DATA_DIR`, else `~/tensorflow_datasets`). Its records are then read where they lie, by offset, and their encoded
 pictures decoded as those of a folder are.
 """
@@ -14,8 +15,8 @@ from saliency_keras.console import UserError, progress
 from saliency_keras.data.manifest import SPLITS
 from saliency_keras.data.tfrecord import masked_checksum
 
-# TFDS has a validation split where the publishers kept the test labels; elsewhere results are told on `test`.
-WANTED = {"train": ("train",), "val": ("validation", "test")}
+# Results are told on `test`; TFDS has that split also where its publishers kept the labels to themselves.
+WANTED = {"train": ("train",), "val": ("test", "validation")}
 
 
 class TfdsSource(Source):
@@ -26,10 +27,9 @@ class TfdsSource(Source):
         info = builder.info
         self._image, self._label, self.classes = _features(name, info.features)
         self._boxes = _box_features(info.features)
-        self._splits = {split: _first(name, WANTED[split], info.splits) for split in SPLITS}
-        self._files = {}
-        for split, wanted in self._splits.items():
-            self._files[split] = [os.fspath(path) for path in info.splits[wanted].filepaths]
+        files = {split: [os.fspath(path) for path in info.splits[split].filepaths] for split in info.splits}
+        self._splits = {split: _first_labelled(name, WANTED[split], files, self._label) for split in SPLITS}
+        self._files = {split: files[wanted] for split, wanted in self._splits.items()}
         self.description = {
             "kind": "tfds",
             "name": info.full_name,
@@ -128,11 +128,16 @@ def _boxes(values):
         yield xmin, ymin, xmax, ymax
 
 
-def _first(name, wanted, splits):
+def _first_labelled(name, wanted, files, label):
+    """The first of the wanted splits that is there and whose first record, if it has any, has a label."""
+    import tensorflow as tf
+
     for split in wanted:
-        if split in splits:
-            return split
-    raise UserError(f"{name} has no split {' or '.join(wanted)}; it has {', '.join(splits)}.")
+        if split in files:
+            first = next((payload for file in files[split] for _, payload in _payloads(file)), None)
+            if first is None or tf.train.Example.FromString(first).features.feature[label].int64_list.value[0] >= 0:
+                return split
+    raise UserError(f"{name} has no split {' or '.join(wanted)} with labels; it has {', '.join(files)}.")
 
 
 def _payloads(path):

@@ -107,6 +107,19 @@ NO_BACKEND = (
 )
 
 
+def check_seed(seed):
+    """Refuses a seed that Keras and numpy do not both take.
+
+    Args:
+        seed: An integer.
+
+    Raises:
+        UserError: If it is negative, or 2**32 or more.
+    """
+    if not 0 <= seed < 2**32:
+        raise UserError(f"a seed is 0 or more, and less than 2**32. Received: {seed}")
+
+
 def check_folder(folder):
     """Refuses, before any long work, a folder that could neither be written to nor made.
 
@@ -121,6 +134,20 @@ def check_folder(folder):
         raise UserError(f"{there} is a file; results go into a folder.")
     if not os.access(there, os.W_OK | os.X_OK):
         raise UserError(f"the folder {there} cannot be written to.")
+
+
+def check_file(path):
+    """Refuses, before any long work, a file that could not be written.
+
+    Args:
+        path: Path of a file; neither it nor its folder need exist.
+
+    Raises:
+        UserError: If it is a folder, or its own could neither be written to nor made.
+    """
+    if Path(path).is_dir():
+        raise UserError(f"{path} is a folder; --out is a file.")
+    check_folder(Path(path).parent)
 
 
 def progress(iterable=None, total=None, label="", unit="picture"):
@@ -141,19 +168,20 @@ def progress(iterable=None, total=None, label="", unit="picture"):
 
 
 @contextlib.contextmanager
-def only_process(folder):
+def only_process(folder, wait=False):
     """Keeps other processes that ask for it too out of a folder until the block ends, however it ends.
 
     Args:
         folder: A folder that is there.
+        wait: Whether to wait while another process has it.
 
     Raises:
-        UserError: If another process has it.
+        UserError: If another process has it and `wait` is `False`.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             sentence = f"another process is writing {folder} just now; wait for it or choose another folder."
             raise UserError(sentence) from None

@@ -25,9 +25,7 @@ def main(arguments=None):
     from saliency_keras.figures.report import report
     from saliency_keras.training.runs import Run, labels_of
 
-    console.check_folder(options.out.parent)
-    if options.out.is_dir():
-        raise console.UserError(f"{options.out} is a folder; --out is the page's file.")
+    console.check_file(options.out)
     runs = [Run.load(folder) for folder in options.runs]
     page = html_page(" · ".join(labels_of(runs)), report(runs))
     options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ python -m saliency_keras.train --list                   what there is to train
 import argparse
 from pathlib import Path
 
-from saliency_keras.console import UserError, run
+from saliency_keras.console import UserError, check_seed, run
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import EXPERIMENTS, experiment
 from saliency_keras.experiments.tables import Row
@@ -50,8 +50,7 @@ def main(arguments=None):
     if not options.experiment:
         parser.error("say which experiment to train; --list shows them")
     chosen = experiment(options.experiment)
-    if not 0 <= options.seed < 2**32:
-        raise UserError(f"--seed must be 0 or more, and less than 2**32. Received: {options.seed}")
+    check_seed(options.seed)
     out = Path(options.out) if options.out else default_out(chosen.name, options.maps, options.seed)
     check_start(chosen, out, options.init, options.resume)
     data = options.data
@@ -112,8 +111,9 @@ def default_out(name, maps, seed):
 
 def _print_experiments():
     for one in EXPERIMENTS.values():
-        published = ", ".join(f"{metric} {value:.2%}" for metric, value in one.published.items()) or "no figure printed"
-        print(f"{one.name:34}{one.paper}, {one.row}: {published}; {one.size}, {one.epochs} epochs")
+        published = ", ".join(f"{metric} {value:.2%}" for metric, value in one.published.items())
+        told = published or "no single figure printed"
+        print(f"{one.name:34}{one.paper}, {one.row}: {told}; {one.size}, {one.epochs} epochs")
 
 
 if __name__ == "__main__":

@@ -140,13 +140,13 @@ class Manifest:
         used = tuple(one for one in self.maps if one is self.maps[0] or one.name == map_name)
         return hashlib.sha256(dataclasses.replace(self, maps=used).to_json().encode()).hexdigest()
 
-    def check_sums(self, but=()):
+    def check_sums(self, further=None):
         """Refuses a set one of whose shards has another sha256 than the manifest says; reads every byte once.
 
         Args:
-            but: Name of a further map that is not looked at.
+            further: As for `load`.
         """
-        shards = self._every_shard(but)
+        shards = self._every_shard(further)
         with progress(total=sum(shard.bytes for shard, _ in shards), label="checking", unit="byte") as bar:
             for shard, command in shards:
                 digest = hashlib.sha256()
@@ -160,12 +160,12 @@ class Manifest:
                     )
 
     @classmethod
-    def load(cls, folder, but=()):
+    def load(cls, folder, further=None):
         """Reads the manifest of `folder` and checks that the shards are there and have the right size.
 
         Args:
             folder: Folder of a compact data set.
-            but: Names of further maps whose side shards are not looked at.
+            further: Names of the further maps whose side shards are looked at, `None` for all.
 
         Returns:
             The `Manifest`.
@@ -199,7 +199,7 @@ class Manifest:
             manifest = cls._from_fields(fields, folder)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UserError(f"{path} is damaged: {type(error).__name__} at {error}.") from None
-        manifest.check_sizes(but)
+        manifest.check_sizes(further)
         return manifest
 
     @classmethod
@@ -247,9 +247,9 @@ class Manifest:
                     raise ValueError(f"the side shards of the map {one.name}")
         return manifest
 
-    def check_sizes(self, but=()):
-        """Refuses a set one of whose shards is missing or has another size than the manifest says; `but` as above."""
-        for shard, command in self._every_shard(but):
+    def check_sizes(self, further=None):
+        """Refuses a set one of whose shards is missing or has another size than the manifest says; as `load`."""
+        for shard, command in self._every_shard(further):
             path = self.folder / shard.file
             if not path.is_file():
                 raise UserError(f"the shard {path} is missing; run {command} again.")
@@ -259,11 +259,11 @@ class Manifest:
                     f"run {command} again."
                 )
 
-    def _every_shard(self, but=()):
+    def _every_shard(self, further):
         """Each shard with the command that makes it anew; a map that `data_prep.compact` made may be made by both."""
         shards = [(shard, "data_prep.compact") for split in self.splits.values() for shard in split.shards]
         for one in self.maps[1:]:
-            if one.name not in but:
+            if further is None or one.name in further:
                 command = f"data_prep.add_map for the map {one.name}"
                 shards += [(shard, command) for of_split in one.shards.values() for shard in of_split]
         return shards

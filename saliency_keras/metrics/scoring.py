@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from saliency_keras.console import UserError, progress
+from saliency_keras.console import UserError, check_seed, progress
 from saliency_keras.data.fixation_split import is_held_out
 from saliency_keras.data.pictures import read_picture
 from saliency_keras.metrics.fixations import CONVENTIONS, METRICS, all_metrics
@@ -55,8 +55,7 @@ class Protocol:
             raise UserError(f"the number of other pictures is 1 or more, not {self.other_images}.")
         if self.baseline not in ("others", "center"):
             raise UserError(f"the baseline of IG is others or center, not {self.baseline!r}.")
-        if self.seed < 0:
-            raise UserError(f"the seed is 0 or more, not {self.seed}.")
+        check_seed(self.seed)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -30,7 +30,7 @@ from saliency_keras.console import UserError
 from saliency_keras.models import dual_path
 from saliency_keras.models.receptive_fields import receptive_centres
 from saliency_keras.models.saliency_networks import CAFFE_MEAN_RGB, to_bgr
-from saliency_keras.models.saved import give_weights, load_network
+from saliency_keras.models.saved import give_weights, imagenet_weights, load_network
 
 FEATURES = "features"  # layer where a read-out network's backbone ends
 IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
@@ -386,6 +386,25 @@ def _makes_maps(layer):
     return not isinstance(layer.output, list) and len(layer.output.shape) == 4
 
 
+def check_weights(name, weights):
+    """Refuses weights that a network of `BACKBONES` cannot be given.
+
+    Args:
+        name: Its name.
+        weights: `"imagenet"` or the path of a file.
+
+    Raises:
+        UserError: If Keras has none, or a file would leave open how pixels are to be shown.
+    """
+    if weights == "imagenet" and name == "DPN92":
+        raise UserError("there are no ImageNet weights of DPN92 in Keras; name a .weights.h5 file or no weights.")
+    if weights != "imagenet" and name in UNSCALED:
+        raise UserError(
+            f"a file of weights does not tell how {name} was shown its pixels (Keras scales them once more for its own "
+            "ImageNet weights); name imagenet, no weights, or a run."
+        )
+
+
 def classifier_features(name, weights, size=(None, None)):
     """A network of `BACKBONES` without its classifier, for pictures of any size.
 
@@ -404,18 +423,10 @@ def classifier_features(name, weights, size=(None, None)):
     shape = (*size, 3)
     if weights is None:
         return build(include_top=False, weights=None, input_shape=shape)
+    check_weights(name, weights)
     if weights == "imagenet":
-        if name == "DPN92":
-            raise UserError("there are no ImageNet weights of DPN92 in Keras; name a .weights.h5 file or no weights.")
-        try:
+        with imagenet_weights(name):
             return build(include_top=False, weights="imagenet", input_shape=shape)
-        except Exception as error:  # keras raises a bare Exception where a download fails
-            raise UserError(f"Keras could not fetch the ImageNet weights of {name}: {error}") from error
-    if name in UNSCALED:
-        raise UserError(
-            f"a file of weights does not tell how {name} was shown its pixels (Keras scales them once more for its own "
-            "ImageNet weights); name imagenet, no weights, or a run."
-        )
     try:
         # The file is that of the whole classifier, so it is read into one, and copied layer by layer: in their order,
         # for layers that Keras leaves without a name are numbered, and another number in every network.

@@ -1,10 +1,12 @@
 """Networks from `.keras` files, and weights from one network to another."""
 
+import contextlib
+import os
 from pathlib import Path
 
 import keras
 
-from saliency_keras.console import UserError
+from saliency_keras.console import UserError, only_process
 
 
 def load_network(path):
@@ -25,6 +27,30 @@ def load_network(path):
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, OSError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from None
+
+
+@contextlib.contextmanager
+def imagenet_weights(name, instead=""):
+    """Lets one process at a time fetch the ImageNet weights of a network, in the block, and tells if it could not.
+
+    Keras downloads to one place without a lock: several processes at once would read what another one is writing.
+
+    Args:
+        name: What the network is called in `keras.applications`.
+        instead: What the person can do about it, as the end of the sentence.
+
+    Raises:
+        UserError: If Keras could not fetch them.
+    """
+    cache = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    try:
+        with only_process(cache, wait=True) if cache.is_dir() else contextlib.nullcontext():
+            yield
+    except Exception as error:
+        if type(error) is not Exception and not isinstance(error, OSError | ValueError):  # keras raises a bare one
+            raise
+        reason = str(error).splitlines()[0]
+        raise UserError(f"Keras could not fetch the ImageNet weights of {name} ({reason}){instead}.") from error
 
 
 def give_weights(layer, weights):

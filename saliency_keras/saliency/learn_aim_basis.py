@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saliency_keras.console import UserError, progress, run, whole_file
+from saliency_keras.console import UserError, check_file, check_seed, progress, run, whole_file
 
 PICTURES = 2000
 PATCHES_PER_PICTURE = 30
@@ -29,8 +29,8 @@ def main(arguments=None):
     parser.add_argument("--seed", type=int, default=0, help="seed of the patches and of the start")
     options = parser.parse_args(arguments)
 
-    if options.seed < 0:
-        raise UserError(f"--seed must be 0 or more. Received: {options.seed}")
+    check_seed(options.seed)
+    check_file(options.out)
     generator = np.random.default_rng(options.seed)
     patches = sample_patches(options.photographs, options.side, generator)
     if not 1 <= options.components <= patches.shape[1]:

@@ -38,7 +38,7 @@ def main(arguments=None):
     from saliency_keras.saliency import predictor
     from saliency_keras.saliency.readout import ENVIRONMENT, Readout, save_head
 
-    console.check_folder(options.out.parent)
+    console.check_file(options.out)
     fixation_set = read_fixation_set(options.fixations)
     train, held_out = parts_of(fixation_set)
     print(f"{len(train.images)} pictures to learn from, {len(held_out.images)} held out")
@@ -69,8 +69,7 @@ def _parse(arguments):
     options = parser.parse_args(arguments)
     if options.epochs < 1:
         raise console.UserError(f"epochs must be at least 1. Received: epochs={options.epochs}")
-    if options.seed < 0:
-        raise console.UserError(f"--seed must be 0 or more. Received: {options.seed}")
+    console.check_seed(options.seed)
     return options
 
 

@@ -69,11 +69,6 @@ class Readout:
         # A worker process builds its own network: one with live variables cannot be sent.
         return {**self.__dict__, "_network": None, "_functions": {}}
 
-    def prepare(self):
-        """Builds the network, which fetches the backbone's weights where they are not there yet."""
-        if self._network is None:
-            self._network = self._built()
-
     def __call__(self, images):
         """Maps of a batch.
 
@@ -86,7 +81,8 @@ class Readout:
         Raises:
             UserError: If the backbone's weights cannot be had.
         """
-        self.prepare()
+        if self._network is None:
+            self._network = self._built()
         height, width = np.shape(images)[1:3]
         maps = np.empty(np.shape(images)[:3], np.float32)
         for start in range(0, len(images), BATCH):

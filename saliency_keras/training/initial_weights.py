@@ -6,7 +6,7 @@ from pathlib import Path
 from saliency_keras.console import UserError
 from saliency_keras.models.build import subtracted
 from saliency_keras.models.hallucination import pretrained_resnet
-from saliency_keras.models.saved import load_network
+from saliency_keras.models.saved import imagenet_weights, load_network
 from saliency_keras.training.surgery import carry_weights, new_layers
 
 
@@ -76,20 +76,17 @@ def _pretrained(experiment):
         raise UserError(
             f"weights={weights} is for networks of keras.applications; give {experiment.name} a run: --init."
         )
-    if weights != "imagenet" and not Path(weights).is_file():
+    if weights == "imagenet":
+        with imagenet_weights(backbone, "; name a file of them: --set weights=FILE"):
+            return pretrained_resnet(backbone, weights)
+    if not Path(weights).is_file():
         raise UserError(f"there is no weights file {weights}.")
     try:
         return pretrained_resnet(backbone, weights)
-    except Exception as error:  # keras raises a bare Exception where a download fails
-        reason = str(error).splitlines()[0]
-        if weights == "imagenet":
-            raise UserError(
-                f"Keras could not fetch the ImageNet weights of {backbone} ({reason}); name a file of them: "
-                "--set weights=FILE."
-            ) from error
-        if not isinstance(error, ValueError | OSError | KeyError):
-            raise
-        raise UserError(f"the weights {weights} cannot be loaded into {backbone}: {reason}") from None
+    except (ValueError, OSError, KeyError) as error:
+        raise UserError(
+            f"the weights {weights} cannot be loaded into {backbone}: {str(error).splitlines()[0]}"
+        ) from None
 
 
 def check_frozen(experiment, config):

@@ -188,6 +188,11 @@ def test_a_damaged_added_map_does_not_cost_the_pictures(tree, tmp_path):
     with pytest.raises(UserError, match=r"run data_prep\.add_map for the map one again"):
         compaction.compact(FolderSource(tree), tmp_path / "set", **options)
     assert contents(tmp_path / "set") == before
+    for name in "one", "two":
+        add_map(tmp_path / "set", "uniform", name, workers=0)
+    mended = compaction.compact(FolderSource(tree), tmp_path / "set", **options)
+    assert mended.map_names == ("center", "one", "two")
+    mended.check_sums()
 
 
 def test_killed_while_a_damaged_set_is_cleared_away_the_folder_is_still_known(tree, tmp_path, monkeypatch):

@@ -124,12 +124,28 @@ def killed_and_run_again(words, tmp_path, times, seed):
     return found, [*sets, contents(out)]
 
 
-def test_killed_three_times_and_run_again_it_ends_with_the_same_bytes(make_tree, tmp_path):
-    tree = make_tree(tmp_path / "pictures", train=20, val=5)
-    words = [tree, "--saliency", "center", "--side", 32, "--shards", 12, "--workers", 2]
-    found, sets = killed_and_run_again(words, tmp_path, times=3, seed=1)
-    assert len(found) == 3
-    assert all(one == contents(tmp_path / "whole") for one in sets)
+def test_killed_twice_between_shards_and_run_again_it_ends_with_the_same_bytes(make_tree, tmp_path):
+    tree, out = make_tree(tmp_path / "pictures", train=60, val=5), tmp_path / "killed"
+    words = ["--saliency", "itti", "--side", 64, "--shards", 20, "--workers", 2]
+
+    def finished():
+        return {path.name: path.stat().st_mtime_ns for path in out.glob("*-of-*.tfrecord")}
+
+    for with_workers in (False, True):  # the second time; the first time they have to notice by themselves
+        before = finished()
+        process = start(tree, out, *words)
+        wait_for(lambda: len(list(out.glob(".*-of-*.json"))) > len(before))  # noqa: B023
+        if with_workers:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
+        assert before.items() <= finished().items()
+        assert 0 < len(finished()) < 21, "a kill met no run at work"
+    kept = finished()
+    for folder in (out, tmp_path / "whole"):
+        assert start(tree, folder, *words).wait(240) == 0
+    assert kept.items() <= finished().items()
+    assert contents(out) == contents(tmp_path / "whole")
 
 
 @pytest.mark.slow

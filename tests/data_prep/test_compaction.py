@@ -242,6 +242,18 @@ def test_a_sample_may_have_the_one_broken_picture_of_a_class(make_tree, tmp_path
     assert [row["id"] for row in skipped(tmp_path / "set")] == [first.id]
 
 
+def test_a_sample_of_which_several_pictures_of_a_class_are_all_broken_is_refused(make_tree, tmp_path):
+    tree = make_tree(tmp_path / "pictures", train=20)
+    plan = compaction.make_plan(FolderSource(tree), ("center",), limit=20)
+    for task in plan.tasks:
+        for picture in task.pictures:
+            if task.split == "train" and picture.label == 0:
+                (tree / "train" / picture.id).write_bytes(b"broken")
+    with pytest.raises(UserError, match=r"none of the \d+ train pictures of the class 'cat' can be read"):
+        compact(tree, tmp_path / "set", limit=20)
+    assert not (tmp_path / "set").exists()
+
+
 def test_without_room_the_limit_that_is_named_fits(make_tree, tmp_path, monkeypatch):
     tree = make_tree(tmp_path / "pictures", train=20, val=4)  # 60 + 12 pictures
     each = shards.picture_bytes(144, "raw", 1)
@@ -254,17 +266,6 @@ def test_without_room_the_limit_that_is_named_fits(make_tree, tmp_path, monkeypa
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 10 * each))
     with pytest.raises(UserError, match=r"about 5 pictures of each split fit"):
         compact(tree, tmp_path / "other")
-
-
-def test_predictors_fetch_what_they_need_once_and_before_the_work(tree, tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(
-        "saliency_keras.saliency.controls.Center.prepare", lambda self: asked.append(self), raising=False
-    )
-    compact(tree, tmp_path / "set", shards=3)
-    assert len(asked) == 1
-    compact(tree, tmp_path / "set", shards=3)  # finished
-    assert len(asked) == 1
 
 
 def test_every_nasty_file_is_used_or_skipped_with_a_reason(shared_data, tree, tmp_path, read_records):

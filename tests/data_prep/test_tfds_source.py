@@ -76,8 +76,22 @@ def prepared(tmp_path_factory):
                     },
                 )
 
+    class TinyFlowers(TinyShapes):
+        """Three labelled splits, as oxford_flowers102."""
+
+        def _split_generators(self, manager):
+            parts = {"train": range(4), "validation": range(4, 8), "test": range(8, 14)}
+            return {split: self._generate_examples(numbers) for split, numbers in parts.items()}
+
+    class TinyImagenet(TinyFlowers):
+        """The labels of `test` are not public, as imagenet2012's."""
+
+        def _generate_examples(self, numbers):
+            for number in numbers:
+                yield number, {"image": io.BytesIO(png(number)), "label": -1 if number >= 8 else number % 2}
+
     folder = tmp_path_factory.mktemp("tfds")
-    for kind in (TinyShapes, TinyNumbers, TinyBoxes):
+    for kind in (TinyShapes, TinyNumbers, TinyBoxes, TinyFlowers, TinyImagenet):
         kind(data_dir=folder).download_and_prepare()
     return folder
 
@@ -103,6 +117,15 @@ def test_pictures_and_labels_are_those_tfds_gives():
         found = {source.read(picture)[0].tobytes(): picture.label for picture in pictures}
         expected = {np.asarray(Image.open(io.BytesIO(png(number)))).tobytes(): number % 2 for number in numbers}
         assert found == expected
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_val_is_the_test_split_where_its_labels_are_public():
+    flowers, imagenet = open_source("tfds:tiny_flowers"), open_source("tfds:tiny_imagenet")
+    assert flowers.description["splits"] == {"train": "train", "val": "test"}
+    assert len(flowers.pictures("val")) == 6
+    assert imagenet.description["splits"] == {"train": "train", "val": "validation"}
+    assert len(imagenet.pictures("val")) == 4
 
 
 @pytest.mark.usefixtures("data_dir")

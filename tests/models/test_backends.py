@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.scripts import DIE_AFTER_A_STATE, TRAIN
 from tests.small_sets import write_small_set
@@ -162,6 +163,30 @@ def test_run_without_tensorflow_killed_and_resumed_ends_bit_identical(backend, t
     assert rows[0] == rows[1]
     config = json.loads((tmp_path / "whole" / "config.json").read_text())
     assert (config["backend"], config["data"]["codec"]) == (backend, "npy")
+
+
+COMPACT = """
+from data_prep.compact import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("codec", ["raw", "jpeg"])
+def test_from_photographs_to_a_trained_network_without_tensorflow(backend, codec, tmp_path):
+    for number, folder in enumerate(("train/cat", "train/dog", "val/cat", "val/dog")):
+        (tmp_path / "pictures" / folder).mkdir(parents=True)
+        for place in range(4):
+            picture = Image.new("RGB", (70, 60), (60 * number, 40 * place, 99))
+            picture.save(tmp_path / "pictures" / folder / f"{place}.png")
+    words = [tmp_path / "pictures", tmp_path / "set", "--saliency", "gbvs", "--side", 128, "--workers", 0]
+    made = python(backend, COMPACT, *words, "--codec", codec)
+    assert made.returncode == 0, made.stderr
+    words = ["fanin2", "--data", tmp_path / "set", "--out", tmp_path / "run", "--epochs", 1, "--set", "dense_units=4"]
+    done = python(backend, TRAIN, *words)
+    assert done.returncode == 0, done.stderr
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["backend"], config["data"]["codec"]) == (backend, codec)
+    assert (tmp_path / "run" / "predictions.h5").exists()
 
 
 COMPARE = """

@@ -42,6 +42,21 @@ def test_kernels_of_every_kind_are_counted_where_they_are_applied():
     assert multiply_adds(network) == 16 * sum(kernels[:-1]) + kernels[-1]
 
 
+@pytest.mark.parametrize("name", ["rgb", "fanin3"])
+def test_kernels_alone_decay_and_moving_statistics_and_dropout_are_as_asked_for(name):
+    """§3.3.1: L2 of 0.0005, Keras' meaning (no half), on kernels; batch normalisation's momentum of 0.9."""
+    model = network(name, classes=3, dense_units=8, dropout=0.25)
+    kernels = [layer.kernel.numpy() for layer in model.layers if hasattr(layer, "kernel")]
+    assert len(kernels) == 8  # Fan-in3 has a second conv1 instead of conv2
+    expected = sum(5e-4 * np.square(kernel, dtype=np.float64).sum() for kernel in kernels)
+    assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-4)
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert norms
+    assert {layer.momentum for layer in norms} == {0.9}
+    assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [0.25, 0.25]
+    assert not [layer for layer in network(name, classes=3, dense_units=8).layers if "dropout" in layer.name]
+
+
 def test_baseline_has_the_output_sizes_of_table_3_2():
     sizes = output_sizes(network("rgb"), "conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool5")
     spatial = [size[0] for size in sizes]

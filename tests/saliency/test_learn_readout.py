@@ -76,7 +76,11 @@ def test_fixations_are_counted_in_the_cell_they_fall_into():
 def test_features_that_are_there_are_not_computed_again(spots, monkeypatch):
     looked_at, cache, _ = spots
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in cache.iterdir()}
-    monkeypatch.setattr(keras.applications, "ResNet50", None)
+
+    def no_network(**options):
+        raise OSError("no network")
+
+    monkeypatch.setattr(keras.applications, "ResNet50", no_network)
     learn_readout.cache_features(looked_at, cache)
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in cache.iterdir()} == before
     learn_readout.feature_files(cache, looked_at.images[3], True)[1].unlink()
@@ -97,5 +101,7 @@ def test_a_set_too_small_to_hold_pictures_out_is_refused(tmp_path):
 def test_epochs_must_be_positive_and_the_seed_not_negative():
     with pytest.raises(UserError, match="epochs=0"):
         learn_readout.main(["folder", "--epochs", "0"])
-    with pytest.raises(UserError, match="--seed"):
+    with pytest.raises(UserError, match="is a folder; --out is a file"):
+        learn_readout.main(["folder", "--out", "tests"])
+    with pytest.raises(UserError, match="a seed is 0 or more"):
         learn_readout.main(["folder", "--seed", "-1"])
