@@ -49,7 +49,7 @@ def main(arguments=None):
     if options.fixations is not None:
         read_fixation_set(options.fixations)
 
-    only, shots = _words(options.only), _words(options.shots)
+    only, shots = _words(options.only), _words(options.shots) or SHOTS
     large = options.large or (options.data if chosen.kind == "fixations" else None)
     choices = Choices(
         options.data, options.out, large, options.epochs, options.repeats, shots, only, tuple(options.set),
@@ -59,6 +59,8 @@ def main(arguments=None):
         _correlation(chosen, choices, options)
         return
     runs = plan(chosen, choices)
+    if chosen.kind == "few_shot" and not options.shots:
+        runs = _with_enough_pictures(runs, options.data)
     finished = sum(run.finished for run in runs)
     print(f"{options.table}: {len(runs)} runs, {finished} finished, {len(runs) - finished} left", flush=True)
     missing = carry_out(runs, keep_models=chosen.kind != "few_shot")
@@ -71,6 +73,16 @@ def main(arguments=None):
 def _words(text):
     """What stands between the commas, each once."""
     return tuple(dict.fromkeys(filter(None, text.split(","))))
+
+
+def _with_enough_pictures(runs, data):
+    """The runs that take no more training pictures of a class than the smallest one has; says which it leaves out."""
+    manifest = Manifest.load(data)
+    least = min(manifest.splits["train"].per_class)
+    if left := [one for one in SHOTS if one != "K" and int(one) > least]:
+        name = manifest.classes[manifest.splits["train"].per_class.index(least)]
+        print(f"{', '.join(left)} pictures per class are left out: {name!r} has {least} in train")
+    return [run for run in runs if run.shots not in left]
 
 
 def _check_maps(data, names):
@@ -116,8 +128,8 @@ def _parse(arguments):
     further = "controls: names of further maps of the set to be taken apart beside the interleaved one"
     add("--maps", metavar="NAMES", default="", help=further)
     add("--large", metavar="DIR", type=Path, help="compact set that hallucination tables begin on")
-    shots = "few-shot: training pictures per class (default: %(default)s)"
-    add("--shots", metavar="K,…", default=",".join(SHOTS), help=shots)
+    shots = f"few-shot: training pictures per class (default: of {','.join(SHOTS)} those that every class has)"
+    add("--shots", metavar="K,…", default="", help=shots)
     add("--fixations", metavar="DIR", type=Path, help="set that hallucination-3 and accuracy-vs-saliency score on")
     add("--backbones", metavar="NAMES", default="ours", help="accuracy-vs-saliency: what to compare (default: ours)")
     limit = "accuracy-vs-saliency: pictures of each split that linear classifiers see at most (default: %(default)s)"

@@ -65,7 +65,8 @@ def write_small_set(folder, side=36, codec="raw", classes=3, train=(8, 7, 9), va
         SaliencyMap("other", {"name": "random"}, written["train"]["other"].mean() / 255, side_shards),
     )
     names = tuple(f"class{label}" for label in range(classes))
-    Manifest(side, codec, names, splits, maps, tuple(mean.tolist()), seed, {"made": "by a test"}, {}).save(folder)
+    source = {"made": "by a test", "seed": seed}
+    Manifest(side, codec, names, splits, maps, tuple(mean.tolist()), seed, source, {}).save(folder)
     return Manifest.load(folder), written
 
 

@@ -114,6 +114,9 @@ def test_classes_without_pictures_are_not_the_worst(tmp_path, capsys):
     assert "the 20 worst of 1,000 classes (950 without a picture); all" in text
     assert [cells(text, f"class {index}")[3] for index in (0, 19, 30, 49)] == ["100", "100", "0", "0"]
     assert "class 50" not in text
+    write_predictions(run / "predictions.h5", np.eye(1000)[labels // 2], labels // 2, classes)
+    evaluate.main([str(run)])
+    assert "All 25 with a picture of 1,000 classes; all" in capsys.readouterr().out
 
 
 def test_a_class_without_pictures_has_a_dash_and_fewer_classes_than_five_work(tmp_path, capsys):

@@ -1,9 +1,13 @@
 """Experiments as data: the published figures, the schedules, and settings that are typed and refused."""
 
+import csv
+
 import pytest
 
 from saliency_keras.console import UserError
+from saliency_keras.data.few_shot import SHOTS
 from saliency_keras.experiments import EXPERIMENTS, experiment
+from saliency_keras.experiments.hallucination import TABLE_I, TABLE_II, TABLE_III, TABLE_III_METRICS
 
 
 def test_every_name_of_the_thesis_is_there():
@@ -17,6 +21,51 @@ def test_gains_are_those_that_the_thesis_prints_against_the_right_baseline():
     assert top1["fanin1"] - top1["rgb"] == pytest.approx(0.0172)
     assert top1["fanin3"] - top1["rgb"] == pytest.approx(0.1239)
     assert top1["rgbs"] - top1["rgb_mean"] == pytest.approx(0.0060)
+
+
+@pytest.fixture
+def transcribed(shared_data):
+    """The papers' tables as somebody else read them: `{(paper, table): {(row, column): value}}`."""
+    path = shared_data.parent / "papers" / "tables.csv"
+    if not path.is_file():
+        pytest.skip(f"the transcription of the papers' tables is absent: no file {path}")
+    found = {}
+    with open(path, newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            found.setdefault((row["paper"], row["table"]), {})[row["row"], row["column"]] = float(row["value"])
+    return found
+
+
+@pytest.mark.shared_data
+def test_figures_of_the_thesis_are_those_of_the_transcription(transcribed):
+    names = {"RGB": "rgb_mean", "RGBS": "rgbs", "RGB_1S2S": "rgb_1s2s", "RGB*": "rgb"}
+    names |= {f"Fan-in{number}": f"fanin{number}" for number in (1, 2, 3)}
+    figures = {key: value for key, value in transcribed["thesis", "4.1"].items() if key[1] in ("top1", "top5")}
+    assert len(figures) == 14
+    for (row, column), percent in figures.items():
+        assert EXPERIMENTS[names[row]].published[column] == pytest.approx(percent / 100), row
+
+
+@pytest.mark.shared_data
+def test_figures_of_the_hallucination_paper_are_those_of_the_transcription(transcribed):
+    ours = {
+        (f"{one}/{method}", "K" if shots == "K" else f"k={shots}"): value
+        for one, methods in TABLE_I.items()
+        for method, values in methods.items()
+        for shots, value in zip(SHOTS, values, strict=True)
+    }
+    table = {key: value for key, value in transcribed["hallucination", "I"].items() if key[1] != "AVG"}
+    assert ours == table
+    assert {(row, column): value for row, of in TABLE_II.items() for column, value in of.items()} == transcribed[
+        "hallucination", "II"
+    ]
+    ours = {
+        (f"{one}/{row}", metric): value
+        for one, rows in TABLE_III.items()
+        for row, values in rows.items()
+        for metric, value in zip(TABLE_III_METRICS, values, strict=True)
+    }
+    assert ours == transcribed["hallucination", "III"]
 
 
 def test_learning_rate_falls_after_epochs_24_45_and_62():

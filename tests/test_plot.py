@@ -73,8 +73,13 @@ def test_gains_without_a_baseline_say_which_run_is_missing(tmp_path, runs):
     assert "<!-- against rgb -->" in (tmp_path / "gains.svg").read_text(encoding="utf-8")
 
 
-def test_a_run_twice_no_run_and_an_odd_file_name_are_refused_before_anything_is_written(tmp_path, runs):
-    for words in ([runs[0], runs[0]], [runs[0], str(tmp_path)], [*runs, "--out", "figure.bmp"]):
-        with pytest.raises(UserError):
+def test_a_run_twice_no_run_and_an_odd_file_name_are_refused_before_anything_is_written(tmp_path, runs, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where figures go that are not told
+    for words, sentence in (
+        ([runs[0], runs[0]], "is given twice"),
+        ([runs[0], str(tmp_path)], "is no run folder"),
+        ([*runs, "--out", "figure.bmp"], "must end in"),
+    ):
+        with pytest.raises(UserError, match=sentence):
             plot.main(words)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fanin3", "rgb"]

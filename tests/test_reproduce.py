@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from data_prep.convert import convert
 from saliency_keras.console import UserError
 from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.experiments.tables import MOST_IMPROVED, STRATEGIES, TABLES
@@ -155,11 +157,16 @@ def test_a_reproduction_folder_that_was_moved_is_the_same(data, tmp_path):
     assert (tmp_path / "there" / "runs" / "rgb_pretrained" / "summary.json").read_bytes() == before
 
 
-def test_classes_that_are_too_small_are_told_before_anything_is_trained(data, tmp_path):
+def test_classes_that_are_too_small_are_told_before_anything_is_trained(data, tmp_path, capsys):
     words = ["hallucination-1", "--data", str(data), "--large", str(data), "--out", str(tmp_path), "--set", "side=128"]
     with pytest.raises(UserError, match=r"8 pictures in train, and 10 of each"):
         main([*words, "--shots", "1,10"])
     with pytest.raises(UserError, match=r"step 1 would learn from pictures .* --set train_on=train"):
+        main(words)
+    assert "10, 15, 20, 25, 30 pictures per class are left out: 'class0' has 8 in train" in capsys.readouterr().out
+    convert(data, tmp_path / "compressed", "jpeg")
+    words[words.index("--large") + 1] = str(tmp_path / "compressed")
+    with pytest.raises(UserError, match="step 1 would learn from pictures"):
         main([*words, "--shots", "1"])
     assert not list(tmp_path.glob("runs/*"))
 
@@ -331,6 +338,18 @@ def test_a_finished_preparation_is_taken_as_long_as_it_is_but_not_with_other_set
     words = ["--data", str(data), "--large", str(large), "--out", str(out), *HALLUCINATION]
     with pytest.raises(UserError, match="another learning_rate"):
         main(["hallucination-1", *words, "--set", "pretrain_alexnet:learning_rate=0.5"])
+
+
+@pytest.mark.slow
+def test_runs_that_started_from_what_was_trained_anew_are_not_taken_over(data, hallucinated, tmp_path):
+    large, _ = hallucinated
+    out = tmp_path / "out"
+    shutil.copytree(hallucinated[1], out)
+    shutil.rmtree(out / "runs" / "hallucination_step1_alexnet")
+    words = ["--data", str(data), "--large", str(large), "--out", str(out), *HALLUCINATION]
+    with pytest.raises(UserError, match=r"approach_a_alexnet-k1 .*another started_from"):
+        main(["hallucination-1", *words, "--set", "hallucination_step1_alexnet:learning_rate=0.002"])
+    assert not list(out.glob("runs/baseline_rgb_alexnet-k1/model.keras"))
 
 
 @pytest.mark.slow

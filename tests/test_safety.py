@@ -137,7 +137,8 @@ def test_code_in_a_saved_network_is_refused(attack):
         {"module": "builtins", "class_name": "function", "config": "system", "registered_name": "function"},
     ],
 )
-def test_a_saved_network_that_names_a_function_instead_of_a_layer_is_refused(attack, config):
+def test_a_saved_network_that_names_a_function_instead_of_a_layer_is_refused(attack, config, monkeypatch):
+    monkeypatch.setattr("keras.utils.get_file", lambda **config: attack.trap.touch())
     folder = run_folder(attack)
     weights = io.BytesIO()
     h5py.File(weights, "w").close()
@@ -285,7 +286,7 @@ def test_names_of_pictures_and_classes_are_names_only(attack, capsys):
     (pictures / "classes.csv").write_text("class,name\ncat,../../trap\ndog,\"=cmd|' /C touch trap'!A0\"\n")
     compact.main([str(pictures), "set", "--saliency", "center", "--workers", "1"])
     verify.main(["set"])
-    assert "56 pictures" not in capsys.readouterr().out
+    assert "skipped: 0 pictures" in capsys.readouterr().out
     manifest = Manifest.load("set")
     assert manifest.classes == ("../../trap", "=cmd|' /C touch trap'!A0")
     ids = Records(manifest, "train").ids(range(14))

@@ -15,7 +15,8 @@ A ResNet begins with `--set weights=imagenet` (the default), a weights file, or 
 ImageNet's thousand classes in the order of their wnids, its step 1 starts from a run of `baseline_rgb_resnet` on it.
 On pictures that the frozen network is overconfident about, which a small LARGE makes likely, l (s + 1) drives s to zero
 and kills the branch: `docs/hallucination.md` has the measurements, and the settings that keep it alive (`skip=false`).
-The published tables are below, in percent and as printed; what is wrong with some of their figures is in `SUSPECT`.
+The published tables are below, in percent and as printed; `SUSPECT` and `SUSPECT_III` say which of their figures do not
+fit the others. The L2 is Keras', whose gradient is 0.01 w; the paper does not say whether it is that or half of it.
 """
 
 from saliency_keras.experiments.experiment import Experiment
@@ -128,6 +129,8 @@ TABLE_II = {
     "Approach B": {"Flowers": 97.9, "Birds": 85.1, "Cars": 92.1},
 }
 # Table III by set: AUC (its kind is not stated), KL (nats, lower is better), SIM, sAUC, InfoGain (bits).
+# InfoGain + KL / ln 2 is nearly the same for all predictors of a set, except where KL is clipped and for two rows.
+SUSPECT_III = "KL and InfoGain of SalGAN on Toronto, and of DeepGazeII on SID4VAM, do not fit each other"
 TABLE_III_METRICS = ("AUC", "KL", "SIM", "sAUC", "InfoGain")
 TABLE_III = {
     "Toronto": {

@@ -197,9 +197,11 @@ def standard_rows(runs, like, of_paper=True):
         csv_rows.append([method, *figure.numbers(), *gain_numbers, *map(_fraction, paper)])
     for name, values in TABLE_II.items():
         paper = [values.get(column) for column in columns]
-        if name not in METHODS.values() and any(paper):
-            rows.append([name, *[None] * 4, *paper])
-            csv_rows.append([name, *[None] * 6, *map(_fraction, paper)])
+        ours = name in METHODS.values()
+        if any(paper) and not (ours and of_paper):
+            label = f"{name}, the paper's" if ours else name
+            rows.append([label, *[None] * 4, *paper])
+            csv_rows.append([label, *[None] * 6, *map(_fraction, paper)])
     return header, rows, numbers, csv_rows
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from saliency_keras.console import whole_file
 from saliency_keras.data.maps import SHUFFLES
 from saliency_keras.experiments import EXPERIMENTS
+from saliency_keras.experiments.hallucination import SUSPECT_III
 from saliency_keras.experiments.tables import CONTROL_MAPS, MOST_IMPROVED, STRATEGIES, Row
 from saliency_keras.figures import style
 from saliency_keras.figures.curves import comparison_figure, run_figure
@@ -25,7 +26,7 @@ INTERVALS = (
 )
 NOTES = {
     "classes": "Of the first repeat. Published: that paper's pictures.",
-    "fixations": "Published: that paper's pictures.",
+    "fixations": f"Published: that paper's pictures. As printed there; {SUSPECT_III}.",
 }
 
 

@@ -75,9 +75,10 @@ def named_backbones(words):
         A list of `Backbone`s.
 
     Raises:
-        UserError: If a word is neither, a weights file is not there, or two backbones would have one name.
+        UserError: If a word is neither, a weights file is not there or not for this network, or two backbones would
+            have one name.
     """
-    from saliency_keras.models.readout import BACKBONES
+    from saliency_keras.models.readout import BACKBONES, check_weights
 
     found = []
     for word in words:
@@ -88,6 +89,8 @@ def named_backbones(words):
             weights = weights or "imagenet"
             if weights not in ("imagenet", "none") and not Path(weights).is_file():
                 raise UserError(f"there is no weights file {weights} for the backbone {name}.")
+            if weights != "none":
+                check_weights(name, weights)
             called = f"{name}-{weights if weights in ('imagenet', 'none') else Path(weights).name.partition('.')[0]}"
             found.append(Backbone(called, name, "" if weights == "none" else weights))
         elif (Path(word) / "model.keras").is_file():

@@ -84,9 +84,8 @@ class PlannedRun:
     def __str__(self):
         maps = "" if self.row.maps == "own" else f", {self.row.maps} maps"
         shots = f", {self.shots} pictures per class" if self.shots else ""
-        return (
-            f"{self.row.called or self.row.experiment}{maps}{shots}, seed {self.seed}, {self.experiment.epochs} epochs"
-        )
+        epochs = f"{self.experiment.epochs} epoch{'s' * (self.experiment.epochs > 1)}"
+        return f"{self.row.called or self.row.experiment}{maps}{shots}, seed {self.seed}, {epochs}"
 
 
 def plan(table, choices):
@@ -97,7 +96,7 @@ def plan(table, choices):
         choices: The `Choices`.
 
     Returns:
-        A list of `PlannedRun`s. A finished preparation is taken as long as it is, and from whatever run it started.
+        A list of `PlannedRun`s. A finished preparation is taken as long as it is.
 
     Raises:
         UserError: If a choice does not fit the table.
@@ -148,15 +147,10 @@ def carry_out(runs, keep_models=True):
     """
     from saliency_keras.training.fit import Diverged
     from saliency_keras.training.state import drop_state
-    from saliency_keras.training.train import check_begun, forget_networks, train
+    from saliency_keras.training.train import forget_networks, train
 
     _check_data(runs)
-    for run in runs:
-        if (run.folder / "config.json").is_file() and (run.init is None or (run.init / "model.keras").is_file()):
-            check_begun(
-                run.experiment, run.data, run.folder, run.row.maps, run.seed, run.precision, run.init,
-                init_may_differ=run.finished and run.row.preparation and run.init is None,
-            )  # fmt: skip
+    checked = {run.folder for run in runs if _check_begun(run)}
     missing, needed = {}, {run.init for run in runs}
     for number, run in enumerate(runs, 1):
         if run.init in missing:
@@ -175,11 +169,27 @@ def carry_out(runs, keep_models=True):
                 missing[run.folder] = run, str(error)
             forget_networks()
         else:
+            if run.folder not in checked:  # what it started from has been trained just now, perhaps for the second time
+                _check_begun(run)
             drop_state(run.folder / "state")  # of a run that was killed before it had cleared up
         if not (keep_models or run.folder in needed):
             for name in "model.keras", "best.keras":
                 (run.folder / name).unlink(missing_ok=True)
     return list(missing.values())
+
+
+def _check_begun(run):
+    """Refuses a run folder whose run was begun otherwise; `False` where what it starts from is not trained yet."""
+    from saliency_keras.training.train import check_begun
+
+    if run.init is not None and not (run.init / "model.keras").is_file():
+        return False
+    if (run.folder / "config.json").is_file():
+        check_begun(
+            run.experiment, run.data, run.folder, run.row.maps, run.seed, run.precision, run.init,
+            init_may_differ=run.finished and run.row.preparation and run.init is None,
+        )  # fmt: skip
+    return True
 
 
 def check_missing(missing, name):
@@ -201,13 +211,19 @@ def _check_data(runs):
         if shots:
             counts = (manifest.splits[split].per_class for split in ("train", "val"))
             check_counts(*counts, manifest.classes, shots)
-    taught = {manifests[run.data].digest() for run in classifiers if run.experiment.train_on == "val"}
+    pictures_of_step1 = [_pictures_of(manifests[run.data]) for run in classifiers if run.experiment.train_on == "val"]
     for run in classifiers:
-        if run.experiment.train_on == "train" and not run.row.large and manifests[run.data].digest() in taught:
+        tested = run.experiment.train_on == "train" and not run.row.large
+        if tested and _pictures_of(manifests[run.data]) in pictures_of_step1:
             raise UserError(
                 f"step 1 would learn from pictures of {run.data} that {run.row.experiment} is tested on; give another "
                 "set to --large, or have step 1 learn from the train split: --set train_on=train."
             )
+
+
+def _pictures_of(manifest):
+    """Where a set's pictures are from and their classes: the same for each set that was compacted from them."""
+    return {name: value for name, value in manifest.source.items() if name != "plan"}, manifest.classes
 
 
 def _chosen_rows(table, only):

@@ -178,15 +178,17 @@ class Run:
         return cls(folder, config, read_history(folder / "history.csv"), _read_json(folder / "summary.json"))
 
 
-# Arguments that make another network than the one whose figures are published; others only change its size.
+# Arguments that make another strategy than the one whose figures are published.
 STRATEGY = ("at_input", "at_convolutions", "keep_pool2", "conv2_padding", "pool5_to_one", "doubled")
 
 
 def published_of(config):
-    """The paper's figures for a run, from its `config.json`: none for other maps, size or strategy than the paper's."""
+    """The paper's figures for a run, from its `config.json`: none for other maps, size, means or strategy than its."""
     experiment = config["experiment"]
     of_paper = EXPERIMENTS.get(experiment["name"])
     if not of_paper or experiment.get("side") != of_paper.side or config.get("maps", "own") not in ("own", None):
+        return {}
+    if experiment.get("subtract_mean", of_paper.subtract_mean) != of_paper.subtract_mean:
         return {}
     given, default = experiment.get("arguments", {}), of_paper.arguments
     same = all(given.get(name, value) == value for name, value in default.items() if name in STRATEGY)

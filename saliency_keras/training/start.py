@@ -29,7 +29,8 @@ def check_start(experiment, out, init=None, resume=False):
         raise UserError(f"{init} is no finished run: it has no model.keras.")
     if resume and not (out / "config.json").is_file():
         raise UserError(f"{out} holds no run to resume.")
-    check_folder(out)
+    if not (out / "summary.json").is_file():
+        check_folder(out)
     if not resume and out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
         if (out / "summary.json").is_file():
             raise UserError(f"{out} holds a finished run; choose another --out.")

@@ -51,7 +51,7 @@ def carry_weights(source, model, new_weights="uniform01", new_top=False, seed=0,
                     f"the layer {layer.name!r} does not fit: {variable.name} is "
                     f"{'absent' if old is None else 'x'.join(map(str, old.shape))} in the network it starts from and "
                     f"{'x'.join(map(str, variable.shape))} here; start from a run that fits (--init)"
-                    f"{_way_out(layer, targets[-1])}."
+                    f"{_way_out(layer, model)}."
                 )
             filled[variable.path] = _widened(old, variable.numpy(), new_weights, rng)
     for layer in shared:
@@ -96,8 +96,8 @@ def freeze(model, which):
     return [layer.name for layer in frozen]
 
 
-def _way_out(layer, top):
-    if layer is top:
+def _way_out(layer, model):
+    if layer in new_layers(model, new_top=True):
         return ", or --set new_top=true for a new top layer"
     return ", or --set new_dense=true for new dense layers" if isinstance(layer, keras.layers.Dense) else ""
 

@@ -235,7 +235,10 @@ def tell_if_dead(maps):
 def _explain_reading(error, source):
     """A shard that vanished, shrank or was damaged while it was read makes the backend fail; say which one it was."""
     if type(error).__name__ == "ResourceExhaustedError":
-        raise UserError("the training does not fit into the device's memory; use a smaller --batch.") from error
+        raise UserError(
+            "the training does not fit into the device's memory; delete its run folder and begin anew with smaller "
+            "batches: --set batch=N."
+        ) from error
     if isinstance(source, Manifest) and type(error).__module__.startswith("tensorflow"):
         source.check_sizes()
         source.check_sums()

@@ -94,6 +94,7 @@ def test_without_the_data_set_the_cases_are_told_in_words(tmp_path):
     blocks = case_blocks(Run.load(write_run(tmp_path / "run")))
     assert "not shown: the data set compact/imagenette is not there" in blocks[0]
     galleries = [block for block in blocks if isinstance(block, Gallery)]
+    assert galleries
     assert all(case.pictures == [] and case.lines for gallery in galleries for case in gallery.cases)
 
 

@@ -137,6 +137,20 @@ def test_gain_of_full_size_is_the_one_the_text_prints_not_the_difference_at_128_
     assert len(header) == 15
 
 
+def test_gains_are_a_row_less_its_own_baseline_ours_and_theirs(tmp_path):
+    table = TABLES["thesis-4.1"]
+    _, _, names, rows = reproduction.accuracy_table(results_of(table, tmp_path))
+    found = {row[0]: dict(zip(names, row, strict=True)) for row in rows}
+    baselines = {row.name: row.baseline for row in table.rows if row.baseline}
+    assert len(baselines) == 5
+    for name, baseline in baselines.items():
+        gain = found[name]["top1"] - found[baseline]["top1"]
+        assert gain != 0
+        assert found[name]["gain"] == pytest.approx(gain, abs=1e-9)
+        assert found[name]["gain_low"] < gain < found[name]["gain_high"]
+    assert all(found[name]["gain"] is None for name in found.keys() - baselines.keys())
+
+
 def test_epochs_to_the_baseline_count_from_1(tmp_path):
     table = PaperTable("made", "accuracy", (Row("rgb"), Row("fanin3", baseline="rgb")))
     runs = {

@@ -35,6 +35,9 @@ def test_published_figures_are_of_the_paper_s_network(tmp_path):
         config["experiment"]["arguments"] = changed
         (folder / "config.json").write_text(json.dumps(config))
         assert Run.load(folder).published == expected
+    config["experiment"]["subtract_mean"] = True  # RGB and RGB* of Table 4.1 differ by nothing else
+    (folder / "config.json").write_text(json.dumps(config))
+    assert Run.load(folder).published == {}
 
 
 def test_predictions_have_room_for_the_names_of_ten_thousand_classes(tmp_path):

@@ -17,6 +17,9 @@ import keras
 import numpy as np
 import pytest
 
+from saliency_keras.data.stream import Stream
+from saliency_keras.experiments import EXPERIMENTS
+from saliency_keras.training import fit
 from tests.small_sets import write_small_set
 
 SMALL = ["--set", "dense_units=16", "--set", "dropout=0.5", "--batch", "16"]
@@ -43,11 +46,11 @@ def test_nothing_is_left_of_trained_networks_that_are_forgotten():
         network.fit(np.zeros((4, 3)), np.zeros((4, 2)), verbose=0)
 
     forget_networks()
-    assert graphs() == 0
+    before = graphs()  # of networks that other tests keep
     trained()
-    assert graphs()
+    assert graphs() > before
     forget_networks()
-    assert graphs() == 0
+    assert graphs() == before
 
 
 def command(*words, **environment):
@@ -103,14 +106,87 @@ def test_predictions_give_the_accuracies_of_the_last_epoch(finished):
         assert file["top5"].shape == (11, 3)
     summary = json.loads((finished / "summary.json").read_text())
     assert summary["last"]["val_top1"] == float(last["val_top1"])
-    assert 0 <= summary["waiting"] < 0.5, "batches are prepared before they are asked for"
+    assert 0 <= summary["waiting"] < 0.5
     assert 0 <= summary["host_idle"] < 1
     assert summary["parameters"]["total"] == keras.saving.load_model(finished / "model.keras").count_params()
 
 
+def test_time_spent_waiting_for_a_slow_reader_is_told(data, tmp_path, monkeypatch):
+    begin = Stream.__init__
+    slow = lambda self, batch_of, steps: begin(self, lambda step: time.sleep(1) or batch_of(step), steps)  # noqa: E731
+    monkeypatch.setattr(Stream, "__init__", slow)
+    train("rgb", "--data", data, "--out", tmp_path / "run", "--epochs", 4, *SMALL)
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["waiting"] > 0.1
+
+
+def test_optimizer_has_momentum_and_the_rate_of_the_schedule(data, tmp_path, monkeypatch):
+    """§3.3.1: SGD, momentum 0.9, a rate of 0.01 divided by ten at each drop."""
+    record, rates = fit._Recorder._record, []
+
+    def look(self, logs):
+        assert isinstance(self.model.optimizer, keras.optimizers.SGD)
+        assert self.model.optimizer.momentum == 0.9
+        rates.append(float(self.model.optimizer.learning_rate))
+        record(self, logs)
+
+    monkeypatch.setattr(fit._Recorder, "_record", look)
+    train("rgb", "--data", data, "--out", tmp_path / "run", "--epochs", 3, *SMALL, "--set", "drops=[1,2]")
+    assert rates == pytest.approx([0.01, 0.001, 0.0001])
+
+
+def test_seed_decides_weights_and_crops_and_nothing_else_does(data, finished, tmp_path):
+    words = ["fanin2", "--data", data, "--epochs", 3, *SMALL]
+    train(*words, "--out", tmp_path / "again")
+    train(*words, "--out", tmp_path / "other", "--seed", 1)
+    ours, again, other = (arrays(one / "model.keras") for one in (finished, tmp_path / "again", tmp_path / "other"))
+    assert all(np.array_equal(one, two) for one, two in zip(ours, again, strict=True))
+    kernels = [number for number, one in enumerate(ours) if one.ndim > 1]
+    assert kernels
+    assert not any(np.array_equal(ours[number], other[number]) for number in kernels)
+
+
+def test_bfloat16_computes_in_bfloat16_and_tells_scores_in_float32(data, tmp_path):
+    train("fanin2", "--data", data, "--out", tmp_path / "run", "--epochs", 1, *SMALL, "--precision", "bfloat16")
+    network = keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False)
+    assert {layer.compute_dtype for layer in network.layers if layer.name.startswith("conv")} == {"bfloat16"}
+    assert network.get_layer("fc3").compute_dtype == "float32"
+    assert {str(variable.dtype) for variable in network.trainable_variables} == {"float32"}
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["precision"] == "bfloat16"
+
+
+def test_cropping_on_the_device_trains_and_its_network_takes_crops_as_any_other(data, finished, tmp_path):
+    train("fanin2", "--data", data, "--out", tmp_path / "run", "--epochs", 3, *SMALL, "--augment", "device")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
+    ours, theirs = (keras.saving.load_model(one / "model.keras", compile=False) for one in (tmp_path / "run", finished))
+    assert [one.shape for one in ours.inputs] == [one.shape for one in theirs.inputs]
+    assert all(np.isfinite(float(row["loss"])) for row in rows(tmp_path / "run"))
+
+
+def test_without_data_the_built_in_pictures_are_made_once_and_trained_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SALIENCY_KERAS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("data_prep.popout.COUNTS", {"train": 20, "val": 10})
+    monkeypatch.chdir(tmp_path)
+    for seed in "0", "1":
+        train("rgb", "--epochs", 1, "--seed", seed, "--set", "dense_units=4")
+    printed = capsys.readouterr().out
+    assert printed.count("making the built-in pictures, once") == 1
+    assert "no --data: training on the built-in pictures `popout`" in printed
+    assert {path.name for path in Path("runs").iterdir()} == {"rgb", "rgb-seed1"}
+    config = json.loads(Path("runs", "rgb", "config.json").read_text())
+    assert config["data"]["source"]["kind"] == "popout"
+    assert config["experiment"]["batch"] == EXPERIMENTS["rgb"].popout["batch"]
+
+
+def test_list_names_every_experiment_with_its_figure(capsys):
+    train("--list")
+    printed = capsys.readouterr().out
+    assert {line.split()[0] for line in printed.splitlines()} == set(EXPERIMENTS)
+    assert "top1 48.99%, top5 72.80%; 128 px, 90 epochs" in printed
+
+
 def test_network_learns_to_tell_bright_from_dark(data, tmp_path):
-    train("rgb", "--data", data, "--out", tmp_path / "run", "--epochs", 14, "--batch", 12,
-          "--set", "dense_units=64", "--set", "drops=[7]", "--set", "learning_rate=0.003")  # fmt: skip
+    train("rgb", "--data", data, "--out", tmp_path / "run", "--epochs", 20, "--batch", 12,
+          "--set", "dense_units=64", "--set", "drops=[10]", "--set", "learning_rate=0.003")  # fmt: skip
     assert float(rows(tmp_path / "run")[-1]["val_top1"]) > 0.9
 
 
