@@ -116,6 +116,10 @@ def compact(
             # Mended maps are other maps: nothing that is here could be part of their set.
             shutil.rmtree(out)
             raise
+        except UserError:
+            if not any(out.glob("*-of-*")):
+                (out / PLAN).unlink()  # nothing is done, so that the folder is free for another plan
+            raise
         return _finish(out, plan, results)
 
 
@@ -344,9 +348,9 @@ def _remove_leftovers(out):
 
 
 def _clear_up(out, plan):
-    for task in plan.tasks:
-        (out / task.results_file).unlink(missing_ok=True)
-    (out / PLAN).unlink(missing_ok=True)
+    for path in (*(out / task.results_file for task in plan.tasks), out / PLAN):
+        if path.exists():  # a finished set may lie where nothing can be written, not even what is not there unlinked
+            path.unlink(missing_ok=True)
 
 
 def _check_space(out, plan):

@@ -23,6 +23,7 @@ from saliency_keras.console import UserError
 from saliency_keras.data.few_shot import SHOTS
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments.tables import TABLES, table, with_further_maps
+from saliency_keras.training.start import check_kind
 
 
 def main(arguments=None):
@@ -77,6 +78,7 @@ def _words(text):
 
 def _with_enough_pictures(runs, data):
     """The runs that take no more training pictures of a class than the smallest one has; says which it leaves out."""
+    check_kind(runs[-1].experiment, data)
     manifest = Manifest.load(data)
     least = min(manifest.splits["train"].per_class)
     if left := [one for one in SHOTS if one != "K" and int(one) > least]:

@@ -139,8 +139,12 @@ def test_a_run_whose_set_is_gone_or_whose_map_came_with_the_pictures_asks_for_a_
     assert Classifier(folder).map_source == "itti"
     config["data"]["maps"] = ["painted by hand"]
     (folder / "config.json").write_text(json.dumps(config))
+    classifier, picture = Classifier(folder), np.zeros((200, 200, 3), np.uint8)
     with pytest.raises(UserError, match=r"'painted by hand'.*--predictor NAME"):
-        Classifier(folder)
+        classifier(picture)
+    side = classifier.side
+    found = classifier.classified(picture[:side, :side], np.zeros((side, side), np.uint8))  # of the set, map and all
+    assert len(found.probabilities) == len(found.classes)
     assert Classifier(folder, "center").map_source.startswith("center")
 
 

@@ -112,7 +112,7 @@ def few_shot_table(runs, like):
 def few_shot_figure(runs, like):
     """Accuracy on all untouched pictures against pictures per class, one line a method; the paper's dotted.
 
-    Marks and intervals stand beside the line, so that none covers another.
+    Methods stand a little beside each other, so that none covers another.
     """
     shots = sorted({shots for _, shots in runs}, key=SHOTS.index)
     methods = list(dict.fromkeys(method for method, _ in runs))
@@ -125,10 +125,8 @@ def few_shot_figure(runs, like):
             found = [accuracy(rows[method, shots[place]].tested) for place in there]
             values = np.array([one.value for one in found])
             ends = np.array([[one.value - one.low for one in found], [one.high - one.value for one in found]])
-            ax.plot(places[there], 100 * values, color=look["color"], linestyle=look["linestyle"])
             beside = places[there] + 0.06 * (index - (len(methods) - 1) / 2)
-            mark = {"color": look["color"], "marker": look["marker"], "linestyle": "none"}
-            ax.errorbar(beside, 100 * values, 100 * ends, label=METHODS[method], capsize=2, **mark)
+            ax.errorbar(beside, 100 * values, 100 * ends, label=METHODS[method], capsize=2, **look)
             if like:
                 values = [published(like, method, one) for one in shots]
                 values = [np.nan if value is None else value for value in values]

@@ -1,7 +1,7 @@
 """Networks from `.keras` files, and weights from one network to another."""
 
 import contextlib
-import os
+import tempfile
 from pathlib import Path
 
 import keras
@@ -33,7 +33,8 @@ def load_network(path):
 def imagenet_weights(name, instead=""):
     """Lets one process at a time fetch the ImageNet weights of a network, in the block, and tells if it could not.
 
-    Keras downloads to one place without a lock: several processes at once would read what another one is writing.
+    Keras downloads to one place without a lock: several processes at once would read what another one is writing. The
+    block builds one network; it cannot be entered a second time inside.
 
     Args:
         name: What the network is called in `keras.applications`.
@@ -42,9 +43,8 @@ def imagenet_weights(name, instead=""):
     Raises:
         UserError: If Keras could not fetch them.
     """
-    cache = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     try:
-        with only_process(cache, wait=True) if cache.is_dir() else contextlib.nullcontext():
+        with only_process(tempfile.gettempdir(), wait=True):
             yield
     except Exception as error:
         if type(error) is not Exception and not isinstance(error, OSError | ValueError):  # keras raises a bare one

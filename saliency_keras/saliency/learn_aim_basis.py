@@ -36,6 +36,7 @@ def main(arguments=None):
     if not 1 <= options.components <= patches.shape[1]:
         raise UserError(f"a patch has {patches.shape[1]} values, so there are no {options.components} components.")
     filters, share = independent_components(patches, options.components, generator)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(options.out) as file:
         np.savez(file, filters=filters.reshape(-1, options.side, options.side, 3).astype(np.float32))
     print(f"{len(patches)} patches; {options.components} components hold {share:.1%} of their variance: {options.out}")

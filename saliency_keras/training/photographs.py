@@ -56,7 +56,7 @@ class Classifier:
         layer: Name of Grad-CAM's layer.
 
     Raises:
-        UserError: If it is no finished run of a classifier, or nothing here can make the map it was trained with.
+        UserError: If it is no finished run of a classifier, or the maker or the layer does not fit.
     """
 
     def __init__(self, folder, maker=None, layer=None):
@@ -64,7 +64,7 @@ class Classifier:
         self.classes = run.predictions.classes
         self.stored, self.side = run.config["data"]["side"], run.config["experiment"]["side"]
         self._folder, self._network = Path(folder), load_run_model(folder)
-        self._predict, self._on_stored, self._control = None, False, None
+        self._predict, self._on_stored, self._control, self._unmade = None, False, None, ""
         if "saliency" in self._network.input:
             self._choose_map(run, maker)
         elif maker:
@@ -89,7 +89,7 @@ class Classifier:
             `Classified`.
 
         Raises:
-            UserError: If the network's scores are not finite.
+            UserError: If the network's scores are not finite, or nothing here can make its map.
         """
         return self.classified(*self.prepared(pixels))
 
@@ -127,7 +127,12 @@ class Classifier:
 
         Returns:
             uint8 `(side, side, 3)`, and uint8 `(side, side)` or `None`.
+
+        Raises:
+            UserError: If nothing here can make the map that the network was trained with.
         """
+        if self._unmade:
+            raise UserError(self._unmade)
         square = prepare.square(pixels)
         stored = prepare.shrink(square, self.stored)
         saliency = self._control
@@ -147,10 +152,12 @@ class Classifier:
         name = swap if swap in CONTROLS else name or run.config["data"]["maps"][0]
         made_of = {"name": name} if swap in CONTROLS else _predictor_of(run, name)
         if not maker and (maker := made_of.get("name")) not in PREDICTORS and not Path(str(maker)).is_dir():
-            raise UserError(
+            self.map_source = name
+            self._unmade = (
                 f"the network of {run.folder} was trained with the map {name!r}, which no predictor here makes of a "
                 "photograph; name one that comes near it: --predictor NAME."
             )
+            return
         self._predict = predictor(maker)
         self._on_stored = "pictures" in made_of
         self.map_source = self._predict.name

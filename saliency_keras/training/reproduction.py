@@ -11,6 +11,7 @@ from pathlib import Path
 from saliency_keras.console import UserError
 from saliency_keras.data.few_shot import SHOTS, check_counts
 from saliency_keras.data.manifest import Manifest
+from saliency_keras.data.shards import Records
 from saliency_keras.experiments import experiment
 from saliency_keras.experiments.tables import Row
 from saliency_keras.training.runs import Run
@@ -150,7 +151,8 @@ def carry_out(runs, keep_models=True):
     from saliency_keras.training.train import forget_networks, train
 
     _check_data(runs)
-    checked = {run.folder for run in runs if _check_begun(run)}
+    for run in runs:
+        _check_begun(run)
     missing, needed = {}, {run.init for run in runs}
     for number, run in enumerate(runs, 1):
         if run.init in missing:
@@ -169,8 +171,6 @@ def carry_out(runs, keep_models=True):
                 missing[run.folder] = run, str(error)
             forget_networks()
         else:
-            if run.folder not in checked:  # what it started from has been trained just now, perhaps for the second time
-                _check_begun(run)
             drop_state(run.folder / "state")  # of a run that was killed before it had cleared up
         if not (keep_models or run.folder in needed):
             for name in "model.keras", "best.keras":
@@ -179,17 +179,21 @@ def carry_out(runs, keep_models=True):
 
 
 def _check_begun(run):
-    """Refuses a run folder whose run was begun otherwise; `False` where what it starts from is not trained yet."""
+    """Refuses a run folder whose run was begun otherwise, or from a run that is gone and would be trained anew."""
     from saliency_keras.training.train import check_begun
 
-    if run.init is not None and not (run.init / "model.keras").is_file():
-        return False
-    if (run.folder / "config.json").is_file():
+    if not (run.folder / "config.json").is_file():
+        return
+    if run.init is None or (run.init / "model.keras").is_file():
         check_begun(
             run.experiment, run.data, run.folder, run.row.maps, run.seed, run.precision, run.init,
             init_may_differ=run.finished and run.row.preparation and run.init is None,
         )  # fmt: skip
-    return True
+    elif not (run.init / "summary.json").is_file():
+        raise UserError(
+            f"{run.folder} started from {run.init}, which is gone and would be trained anew; bring it back, or delete "
+            f"{run.folder} too."
+        )
 
 
 def check_missing(missing, name):
@@ -211,19 +215,27 @@ def _check_data(runs):
         if shots:
             counts = (manifest.splits[split].per_class for split in ("train", "val"))
             check_counts(*counts, manifest.classes, shots)
-    pictures_of_step1 = [_pictures_of(manifests[run.data]) for run in classifiers if run.experiment.train_on == "val"]
+    learned = {run.data for run in classifiers if run.experiment.train_on == "val"}
     for run in classifiers:
         tested = run.experiment.train_on == "train" and not run.row.large
-        if tested and _pictures_of(manifests[run.data]) in pictures_of_step1:
+        if tested and any(_share_pictures(manifests[run.data], manifests[data]) for data in learned):
             raise UserError(
                 f"step 1 would learn from pictures of {run.data} that {run.row.experiment} is tested on; give another "
                 "set to --large, or have step 1 learn from the train split: --set train_on=train."
             )
 
 
-def _pictures_of(manifest):
-    """Where a set's pictures are from and their classes: the same for each set that was compacted from them."""
-    return {name: value for name, value in manifest.source.items() if name != "plan"}, manifest.classes
+def _share_pictures(one, other):
+    """Whether two sets, however compacted, have pictures of one source in common in their val splits."""
+    ours, theirs = (
+        ({name: value for name, value in manifest.source.items() if name not in ("plan", "maps")}, manifest.classes)
+        for manifest in (one, other)
+    )
+    return ours == theirs and not _val_ids(one).isdisjoint(_val_ids(other))
+
+
+def _val_ids(manifest):
+    return set(Records(manifest, "val").ids(range(manifest.splits["val"].records)))
 
 
 def _chosen_rows(table, only):

@@ -237,7 +237,7 @@ def _explain_reading(error, source):
     if type(error).__name__ == "ResourceExhaustedError":
         raise UserError(
             "the training does not fit into the device's memory; delete its run folder and begin anew with smaller "
-            "batches: --set batch=N."
+            "batches: --set batch=N, of a table --set EXPERIMENT:batch=N."
         ) from error
     if isinstance(source, Manifest) and type(error).__module__.startswith("tensorflow"):
         source.check_sizes()

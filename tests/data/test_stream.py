@@ -24,7 +24,7 @@ def test_mapped_batches_are_prepared_once_each():
 def test_waiting_for_a_slow_batch_is_counted():
     stream = Stream(lambda step: time.sleep(0.2 if step == 0 else 0.0), range(4))
     list(stream)
-    assert stream.waited >= 0.19
+    assert stream.waited >= 0.1
 
 
 def test_batch_that_was_prepared_meanwhile_is_not_waited_for():

@@ -268,6 +268,17 @@ def test_without_room_the_limit_that_is_named_fits(make_tree, tmp_path, monkeypa
         compact(tree, tmp_path / "other")
 
 
+def test_a_predictor_that_cannot_begin_leaves_the_folder_free_for_another(tree, tmp_path, monkeypatch):
+    def refuse(self, images):
+        raise UserError("no weights")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("saliency_keras.saliency.controls.Center.__call__", refuse)
+        with pytest.raises(UserError, match="no weights"):
+            compact(tree, tmp_path / "set")
+    assert compact(tree, tmp_path / "set", saliency=("uniform",)).map_names == ("uniform",)
+
+
 def test_every_nasty_file_is_used_or_skipped_with_a_reason(shared_data, tree, tmp_path, read_records):
     with open(shared_data / "nasty" / "index.csv", newline="", encoding="utf-8") as file:
         loads = {row["file"]: row["load"].startswith("ok") for row in csv.DictReader(file)}

@@ -11,7 +11,7 @@ from saliency_keras.models.saved import imagenet_weights
 
 
 def test_one_process_at_a_time_fetches_and_the_next_one_waits(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     other, fetched = os.open(tmp_path, os.O_RDONLY), threading.Event()
     fcntl.flock(other, fcntl.LOCK_EX)
 

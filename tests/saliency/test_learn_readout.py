@@ -98,10 +98,10 @@ def test_a_set_too_small_to_hold_pictures_out_is_refused(tmp_path):
         learn_readout.main([str(tmp_path), "--out", str(tmp_path / "head.npz")])
 
 
-def test_epochs_must_be_positive_and_the_seed_not_negative():
+def test_epochs_must_be_positive_and_the_seed_not_negative(tmp_path):
     with pytest.raises(UserError, match="epochs=0"):
         learn_readout.main(["folder", "--epochs", "0"])
     with pytest.raises(UserError, match="is a folder; --out is a file"):
-        learn_readout.main(["folder", "--out", "tests"])
+        learn_readout.main(["folder", "--out", str(tmp_path)])
     with pytest.raises(UserError, match="a seed is 0 or more"):
         learn_readout.main(["folder", "--seed", "-1"])
