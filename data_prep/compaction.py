@@ -365,18 +365,33 @@ def _check_space(out, plan):
         f"{', '.join(task.maps)}: about {size_text(plan.bytes)} in {len(plan.tasks)} shards; {size_text(free)} free.",
         flush=True,
     )
+    instead = ""
     if needed > free:
         counts = [plan.pictures(split) for split in SPLITS]
         fitting = int(free * sum(counts) / plan.bytes)
         limit = bisect.bisect(range(max(counts)), fitting, key=lambda each: sum(min(each + 1, n) for n in counts))
         jpeg = sharding.record_bytes(task.side, "jpeg") / sharding.record_bytes(task.side, "raw") * plan.bytes
-        instead = f"--codec jpeg (about {size_text(jpeg)}), " if task.codec != "jpeg" else ""
+        smaller = f"--codec jpeg (about {size_text(jpeg)}), " if task.codec != "jpeg" else ""
+        instead = f": use {smaller}a smaller --side, or --limit (about {limit:,} pictures of each split fit)"
         with contextlib.suppress(OSError):
             out.rmdir()
-        raise UserError(
-            f"about {size_text(needed)} are needed and {size_text(free)} are free in {out}: "
-            f"use {instead}a smaller --side, or --limit (about {limit:,} pictures of each split fit)."
-        )
+    check_room(needed, free, out, instead)
+
+
+def check_room(needed, free, folder, instead=""):
+    """Refuses to begin what will not fit.
+
+    Args:
+        needed: Bytes.
+        free: Bytes.
+        folder: Where they are needed, for the sentence.
+        instead: What the person can do about it, as the end of the sentence.
+
+    Raises:
+        UserError: If more is needed than free.
+    """
+    if needed > free:
+        raise UserError(f"about {size_text(needed)} are needed and {size_text(free)} are free in {folder}{instead}.")
 
 
 def size_text(number):

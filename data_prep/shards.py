@@ -19,7 +19,7 @@ import re
 import numpy as np
 
 from data_prep.sources import UnusableMap
-from saliency_keras.console import UserError, whole_file
+from saliency_keras.console import UserError, sha256_of, whole_file
 from saliency_keras.data import prepare
 from saliency_keras.data.manifest import shard_name, shard_suffix
 from saliency_keras.data.maps import SWAPS
@@ -271,6 +271,4 @@ def whole_shards(paths, codec, dtypes):
 
 def described(path, records):
     """A shard as the manifest names it."""
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"file": path.name, "records": records, "bytes": path.stat().st_size, "sha256": digest}
+    return {"file": path.name, "records": records, "bytes": path.stat().st_size, "sha256": sha256_of(path)}

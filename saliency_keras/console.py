@@ -5,6 +5,7 @@ Nothing here imports Keras or TensorFlow, so that `--help` answers at once.
 
 import contextlib
 import fcntl
+import hashlib
 import importlib.util
 import os
 import sys
@@ -165,6 +166,12 @@ def progress(iterable=None, total=None, label="", unit="picture"):
     from tqdm import tqdm
 
     return tqdm(iterable, total=total, desc=label, unit=f" {unit}s", disable=not sys.stderr.isatty(), leave=False)
+
+
+def sha256_of(path):
+    """What tells a file's content from another's, whatever it is called: its sha256, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saliency_keras.console import progress, whole_file
+from saliency_keras.console import progress, sha256_of, whole_file
 
 
 def array_on_disk(path, rows, count, label):
@@ -52,8 +52,7 @@ def digest(fixation_set):
     """
     content = hashlib.sha256()
     for image in fixation_set.images:
-        with open(fixation_set.path(image), "rb") as file:
-            of_file = hashlib.file_digest(file, "sha256").hexdigest()
+        of_file = sha256_of(fixation_set.path(image))
         content.update(repr((image, fixation_set.size(image), of_file)).encode())
     for values in (fixation_set.x, fixation_set.y, fixation_set.starts):
         content.update(np.ascontiguousarray(values, "<f8").data)

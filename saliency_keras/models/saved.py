@@ -49,7 +49,7 @@ def imagenet_weights(name, instead=""):
     except Exception as error:
         if type(error) is not Exception and not isinstance(error, OSError | ValueError):  # keras raises a bare one
             raise
-        reason = str(error).splitlines()[0]
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(f"Keras could not fetch the ImageNet weights of {name} ({reason}){instead}.") from error
 
 

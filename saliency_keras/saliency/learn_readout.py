@@ -89,8 +89,7 @@ def _made_of(fixation_set, weights):
 
     words = [digest(fixation_set), "imagenet"]
     if weights:
-        with open(weights, "rb") as file:
-            words[1] = hashlib.file_digest(file, "sha256").hexdigest()
+        words[1] = console.sha256_of(weights)
     return hashlib.sha256(" ".join(words).encode()).hexdigest()[:16]
 
 

@@ -6,13 +6,12 @@ file; the backbone's are Keras' ImageNet weights. How the head was trained, what
 `docs/readout.md`; the script is `saliency_keras.saliency.learn_readout`.
 """
 
-import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
 
-from saliency_keras.console import UserError
+from saliency_keras.console import UserError, sha256_of
 
 BACKBONE = "ResNet50"
 LEVELS = ("conv3_block4_out", "conv4_block6_out", "conv5_block3_out")
@@ -22,12 +21,6 @@ ENVIRONMENT = "SALIENCY_KERAS_RESNET50"
 GRID = 32
 SMALLEST = 64
 BATCH = 8
-
-
-def _digest(path):
-    """What tells a file's content from another's, whatever it is called."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 class Readout:
@@ -59,8 +52,8 @@ class Readout:
         self.parameters = {
             "side": side,
             "backbone": BACKBONE,
-            "backbone_weights": "imagenet" if self._weights == "imagenet" else _digest(self._weights),
-            "head": _digest(self._head),
+            "backbone_weights": "imagenet" if self._weights == "imagenet" else sha256_of(self._weights)[:16],
+            "head": sha256_of(self._head)[:16],
         }
         self._network = None
         self._functions = {}

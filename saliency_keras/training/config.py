@@ -1,7 +1,6 @@
 """What a run's `config.json` says, and whether a run that is to go on is the one that was begun."""
 
 import dataclasses
-import hashlib
 import json
 import os
 import platform
@@ -12,7 +11,7 @@ from pathlib import Path
 import keras
 
 import saliency_keras
-from saliency_keras.console import UserError
+from saliency_keras.console import UserError, sha256_of
 from saliency_keras.data.fixation_arrays import digest
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.maps import map_and_swap
@@ -72,8 +71,7 @@ def started_from(experiment, init=None):
     found = {}
     for name, path in files.items():
         if path.is_file():
-            with open(path, "rb") as file:
-                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+            found[name] = sha256_of(path)
     return found
 
 
