@@ -191,7 +191,7 @@ def _whole(manifest, name):
 
 
 def _check_space(manifest, tasks):
-    from data_prep.compaction import check_room, size_text
+    from data_prep.compaction import no_room, size_text
     from data_prep.shards import record_bytes
 
     records = sum(split.records for split in manifest.splits.values())
@@ -200,7 +200,8 @@ def _check_space(manifest, tasks):
     needed = max(0, whole - sum(file.stat().st_size for file in files if file.is_file()))
     free = shutil.disk_usage(manifest.folder).free
     print(f"{records:,} maps of {manifest.side} px, about {size_text(whole)}; {size_text(free)} free.", flush=True)
-    check_room(needed, free, manifest.folder)
+    if needed > free:
+        raise no_room(needed, free, manifest.folder)
 
 
 def _write_shards(manifest, tasks, maker, plan, workers):

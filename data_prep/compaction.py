@@ -350,7 +350,7 @@ def _remove_leftovers(out):
 def _clear_up(out, plan):
     for path in (*(out / task.results_file for task in plan.tasks), out / PLAN):
         if path.exists():  # a finished set may lie where nothing can be written, not even what is not there unlinked
-            path.unlink(missing_ok=True)
+            path.unlink()
 
 
 def _check_space(out, plan):
@@ -365,7 +365,6 @@ def _check_space(out, plan):
         f"{', '.join(task.maps)}: about {size_text(plan.bytes)} in {len(plan.tasks)} shards; {size_text(free)} free.",
         flush=True,
     )
-    instead = ""
     if needed > free:
         counts = [plan.pictures(split) for split in SPLITS]
         fitting = int(free * sum(counts) / plan.bytes)
@@ -375,23 +374,12 @@ def _check_space(out, plan):
         instead = f": use {smaller}a smaller --side, or --limit (about {limit:,} pictures of each split fit)"
         with contextlib.suppress(OSError):
             out.rmdir()
-    check_room(needed, free, out, instead)
+        raise no_room(needed, free, out, instead)
 
 
-def check_room(needed, free, folder, instead=""):
-    """Refuses to begin what will not fit.
-
-    Args:
-        needed: Bytes.
-        free: Bytes.
-        folder: Where they are needed, for the sentence.
-        instead: What the person can do about it, as the end of the sentence.
-
-    Raises:
-        UserError: If more is needed than free.
-    """
-    if needed > free:
-        raise UserError(f"about {size_text(needed)} are needed and {size_text(free)} are free in {folder}{instead}.")
+def no_room(needed, free, folder, instead=""):
+    """The `UserError` for bytes that do not fit into a folder; `instead`, what to do about it, ends the sentence."""
+    return UserError(f"about {size_text(needed)} are needed and {size_text(free)} are free in {folder}{instead}.")
 
 
 def size_text(number):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.compaction import TABLES, check_room, exclusive
+from data_prep.compaction import TABLES, exclusive, no_room
 from data_prep.shards import described, picture_bytes, whole_shards
 from saliency_keras.console import UserError, progress
 from saliency_keras.data.manifest import CODECS, Manifest, Shard, Split, shard_name, shard_suffix
@@ -66,7 +66,8 @@ def convert(source, out, codec):
 def _check_space(manifest, folder, codec):
     records = sum(split.records for split in manifest.splits.values())
     needed = records * picture_bytes(manifest.side, codec, len(manifest.maps))
-    check_room(needed, shutil.disk_usage(folder).free, folder.parent)
+    if needed > (free := shutil.disk_usage(folder).free):
+        raise no_room(needed, free, folder.parent)
 
 
 def _content(manifest):

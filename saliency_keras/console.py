@@ -118,7 +118,7 @@ def check_seed(seed):
         UserError: If it is negative, or 2**32 or more.
     """
     if not 0 <= seed < 2**32:
-        raise UserError(f"a seed is 0 or more, and less than 2**32. Received: {seed}")
+        raise UserError(f"the seed is 0 or more, and less than 2**32. Received: --seed {seed}")
 
 
 def check_folder(folder):

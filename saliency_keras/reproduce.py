@@ -20,7 +20,7 @@ from pathlib import Path
 
 from saliency_keras import console
 from saliency_keras.console import UserError
-from saliency_keras.data.few_shot import SHOTS
+from saliency_keras.data.few_shot import SHOTS, shots_within
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments.tables import TABLES, table, with_further_maps
 from saliency_keras.training.start import check_kind
@@ -80,10 +80,12 @@ def _with_enough_pictures(runs, data):
     """The runs that take no more training pictures of a class than the smallest one has; says which it leaves out."""
     check_kind(runs[-1].experiment, data)
     manifest = Manifest.load(data)
-    least = min(manifest.splits["train"].per_class)
-    if left := [one for one in SHOTS if one != "K" and int(one) > least]:
-        name = manifest.classes[manifest.splits["train"].per_class.index(least)]
-        print(f"{', '.join(left)} pictures per class are left out: {name!r} has {least} in train")
+    in_train = manifest.splits["train"].per_class
+    shots = shots_within(in_train)
+    if left := [one for one in SHOTS if one not in shots]:
+        smallest = in_train.index(min(in_train))
+        told = f"{manifest.classes[smallest]!r} has {in_train[smallest]} in train"
+        print(f"{', '.join(left)} pictures per class are left out: {told}")
     return [run for run in runs if run.shots not in left]
 
 

@@ -132,6 +132,11 @@ def test_code_in_a_saved_network_is_refused(attack):
         {
             "module": "keras.utils",
             "class_name": "get_file",
+            "config": {"fname": "../trap", "origin": "file:///etc/hosts"},
+        },
+        {
+            "module": "keras.utils",
+            "class_name": "get_file",
             "config": {"fname": "trap", "origin": "file:///etc/hosts", "cache_dir": ".", "cache_subdir": "."},
         },
         {"module": "builtins", "class_name": "function", "config": "system", "registered_name": "function"},

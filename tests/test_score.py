@@ -222,7 +222,7 @@ def test_maps_that_cannot_be_scored_are_refused_in_a_sentence(folder, tmp_path):
         (["--sigma", "0"], "sigma is a positive number"),
         (["--limit", "0"], "1 picture or more"),
         (["--other-images", "0"], "1 or more"),
-        (["--other-images", "2", "--seed", "-1"], "a seed is 0 or more"),
+        (["--other-images", "2", "--seed", "-1"], "seed is 0 or more"),
     ],
 )
 def test_wrong_arguments_are_refused_in_a_sentence(folder, tmp_path, arguments, sentence):

@@ -65,6 +65,11 @@ def few_shot(train_labels, val_labels, classes, shots, seed):
     )
 
 
+def shots_within(in_train):
+    """Those of `SHOTS` that every class has training pictures for; `in_train` has their number, class by class."""
+    return tuple(shots for shots in SHOTS if shots == "K" or int(shots) <= min(in_train))
+
+
 def check_counts(in_train, in_val, classes, shots):
     """Refuses classes with too few pictures for the protocol.
 

@@ -50,14 +50,13 @@ def evaluation(run, against=None):
     if len(rows) > CLASSES_SHOWN:
         half = CLASSES_SHOWN // 2
         ranked = sorted((row for row in rows if row[1]), key=lambda row: -row[3])
-        shown = (
-            f"The {half} best and the {half} worst"
-            if len(ranked) > CLASSES_SHOWN
-            else f"All {len(ranked)} with a picture"
-        )
-        untested = f" ({len(rows) - len(ranked):,} without a picture)" * (len(rows) > len(ranked) > CLASSES_SHOWN)
-        note = [f"{shown} of {len(rows):,} classes{untested}; all are in per_class.csv."]
-        rows = ranked if len(ranked) <= CLASSES_SHOWN else [*ranked[:half], *ranked[-half:]]
+        if len(ranked) > CLASSES_SHOWN:
+            untested = f" ({len(rows) - len(ranked):,} without a picture)" * (len(rows) > len(ranked))
+            shown = f"The {half} best and the {half} worst of {len(rows):,} classes{untested}"
+            ranked = [*ranked[:half], *ranked[-half:]]
+        else:
+            shown = f"All {len(ranked)} with a picture of {len(rows):,} classes"
+        rows, note = ranked, [f"{shown}; all are in per_class.csv."]
     return [*blocks, Heading("Per class"), written_class_table(header, rows, *labels[1:]), *note]
 
 

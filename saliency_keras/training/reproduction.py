@@ -216,9 +216,12 @@ def _check_data(runs):
             counts = (manifest.splits[split].per_class for split in ("train", "val"))
             check_counts(*counts, manifest.classes, shots)
     learned = {run.data for run in classifiers if run.experiment.train_on == "val"}
+    tested = {}  # the first run on each set: ids are read once a set
     for run in classifiers:
-        tested = run.experiment.train_on == "train" and not run.row.large
-        if tested and any(_share_pictures(manifests[run.data], manifests[data]) for data in learned):
+        if run.experiment.train_on == "train" and not run.row.large:
+            tested.setdefault(run.data, run)
+    for run in tested.values():
+        if any(_share_pictures(manifests[run.data], manifests[data]) for data in learned):
             raise UserError(
                 f"step 1 would learn from pictures of {run.data} that {run.row.experiment} is tested on; give another "
                 "set to --large, or have step 1 learn from the train split: --set train_on=train."

@@ -124,6 +124,14 @@ def killed_and_run_again(words, tmp_path, times, seed):
     return found, [*sets, contents(out)]
 
 
+def test_killed_three_times_and_run_again_it_ends_with_the_same_bytes(make_tree, tmp_path):
+    tree = make_tree(tmp_path / "pictures", train=20, val=5)
+    words = [tree, "--saliency", "center", "--side", 32, "--shards", 12, "--workers", 2]
+    found, sets = killed_and_run_again(words, tmp_path, times=3, seed=1)
+    assert len(found) == 3
+    assert all(one == contents(tmp_path / "whole") for one in sets)
+
+
 def test_killed_twice_between_shards_and_run_again_it_ends_with_the_same_bytes(make_tree, tmp_path):
     tree, out = make_tree(tmp_path / "pictures", train=60, val=5), tmp_path / "killed"
     words = ["--saliency", "itti", "--side", 64, "--shards", 20, "--workers", 2]

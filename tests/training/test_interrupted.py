@@ -100,6 +100,10 @@ def killed(processes, words, undisturbed, folder, times):
             found.append(int(states[-1].stem[-5:]) if states else 0)
 
 
+def test_killed_twice_a_training_ends_with_the_same_bytes(processes, words, undisturbed, tmp_path):
+    assert len(killed(processes, words, undisturbed, tmp_path, times=2)) == 2
+
+
 def test_killed_after_an_epoch_a_training_goes_on_from_there_and_ends_with_the_same_bytes(
     processes, words, undisturbed, tmp_path
 ):

@@ -46,11 +46,11 @@ def test_nothing_is_left_of_trained_networks_that_are_forgotten():
         network.fit(np.zeros((4, 3)), np.zeros((4, 2)), verbose=0)
 
     forget_networks()
-    before = graphs()  # of networks that other tests keep
+    assert graphs() == 0
     trained()
-    assert graphs() > before
+    assert graphs()
     forget_networks()
-    assert graphs() == before
+    assert graphs() == 0
 
 
 def command(*words, **environment):
@@ -106,14 +106,17 @@ def test_predictions_give_the_accuracies_of_the_last_epoch(finished):
         assert file["top5"].shape == (11, 3)
     summary = json.loads((finished / "summary.json").read_text())
     assert summary["last"]["val_top1"] == float(last["val_top1"])
-    assert 0 <= summary["waiting"] < 0.5
+    assert 0 <= summary["waiting"] < 0.5, "batches are prepared before they are asked for"
     assert 0 <= summary["host_idle"] < 1
     assert summary["parameters"]["total"] == keras.saving.load_model(finished / "model.keras").count_params()
 
 
 def test_time_spent_waiting_for_a_slow_reader_is_told(data, tmp_path, monkeypatch):
     begin = Stream.__init__
-    slow = lambda self, batch_of, steps: begin(self, lambda step: time.sleep(1) or batch_of(step), steps)  # noqa: E731
+
+    def slow(self, batch_of, steps):
+        begin(self, lambda step: time.sleep(1) or batch_of(step), steps)
+
     monkeypatch.setattr(Stream, "__init__", slow)
     train("rgb", "--data", data, "--out", tmp_path / "run", "--epochs", 4, *SMALL)
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["waiting"] > 0.02
@@ -185,8 +188,8 @@ def test_list_names_every_experiment_with_its_figure(capsys):
 
 
 def test_network_learns_to_tell_bright_from_dark(data, tmp_path):
-    train("rgb", "--data", data, "--out", tmp_path / "run", "--epochs", 20, "--batch", 12,
-          "--set", "dense_units=64", "--set", "drops=[10]", "--set", "learning_rate=0.003")  # fmt: skip
+    train("rgb", "--data", data, "--out", tmp_path / "run", "--epochs", 14, "--batch", 12,
+          "--set", "dense_units=64", "--set", "drops=[7]", "--set", "learning_rate=0.003")  # fmt: skip
     assert float(rows(tmp_path / "run")[-1]["val_top1"]) > 0.9
 
 
