@@ -46,8 +46,8 @@ def main(arguments=None):
 
 def make_contestants(source, limit, workers, codecs):
     """`{name: function that goes through all pictures once}`, and how many these are."""
-    from data_prep import open_source
     from data_prep.compaction import make_plan
+    from data_prep.sources import open_source
 
     plan = make_plan(open_source(source), ("uniform",), limit=limit)
     files = [str(source / picture.place) for task in plan.tasks for picture in task.pictures]
@@ -87,8 +87,8 @@ def compaction(source, limit, workers, codec):
     """The command's own function, into a folder that is thrown away."""
     import contextlib
 
-    from data_prep import open_source
     from data_prep.compaction import compact
+    from data_prep.sources import open_source
 
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):
         compact(open_source(source), Path(folder) / "set", ("uniform",), codec=codec, limit=limit, workers=workers)

@@ -45,8 +45,8 @@ def main(arguments=None):
 
 def plan(source):
     """Plans one set and prints what that took."""
-    from data_prep import open_source
     from data_prep.compaction import make_plan
+    from data_prep.sources import open_source
 
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     made = make_plan(open_source(source), ("uniform",))

@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np  # noqa: E402  (after the number of threads is set)
 
-from saliency_keras.metrics.fixations import METRICS, all_metrics  # noqa: E402
-from saliency_keras.metrics.maps import Density, FixationPoints  # noqa: E402
+from saliency_keras.metrics.fixation_metrics import METRICS, all_metrics  # noqa: E402
+from saliency_keras.metrics.points import Density, FixationPoints  # noqa: E402
 
 WIDTH, HEIGHT, FIXATIONS = 640, 480, 100
 

@@ -28,7 +28,7 @@ def main(arguments=None):
 
     import numpy as np
 
-    from saliency_keras.models.readout import feature_extractor
+    from saliency_keras.models.backbones import feature_extractor
     from saliency_keras.saliency.readout import BACKBONE, BATCH, ENVIRONMENT, LEVELS, Readout, readout_network
 
     weights = options.weights or os.environ.get(ENVIRONMENT, "imagenet")

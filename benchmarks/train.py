@@ -46,7 +46,7 @@ def measure(folder, options):
     from saliency_keras.data.manifest import Manifest
     from saliency_keras.data.reader import Reader
     from saliency_keras.experiments import experiment
-    from saliency_keras.models.build import build, uses_saliency
+    from saliency_keras.models.registry import build, uses_saliency
 
     chosen = experiment(options.experiment)
     manifest = Manifest.load(folder)

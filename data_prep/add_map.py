@@ -17,7 +17,9 @@ import json
 import shutil
 from pathlib import Path
 
-from saliency_keras.console import UserError, progress, run, whole_file
+from saliency_keras.console import UserError, progress, run
+from saliency_keras.data import geometry
+from saliency_keras.files import whole_file
 
 BATCH = 32
 
@@ -140,9 +142,8 @@ def write_side_shard(task, manifest, maker, plan, advance=lambda read, skipped: 
     import numpy as np
 
     from data_prep.shards import described, whole_shards
-    from saliency_keras.data import prepare
     from saliency_keras.data.records import encode_side_record
-    from saliency_keras.data.shards import Records
+    from saliency_keras.data.stored import Records
 
     stored, side = Records(manifest, task.split), manifest.side
     places = np.arange(stored.first[task.number], stored.first[task.number + 1])
@@ -154,7 +155,7 @@ def write_side_shard(task, manifest, maker, plan, advance=lambda read, skipped: 
             ]
             pictures = np.stack(rgbs).reshape(-1, side, side, 4)[..., :3]
             for saliency in maker(np.ascontiguousarray(pictures)):
-                one = prepare.stored_map(saliency, side)
+                one = geometry.stored_map(saliency, side)
                 writer.write(encode_side_record(manifest.codec, one))
                 total += int(one.sum(dtype="int64"))
             advance(len(pictures), 0)

@@ -269,7 +269,7 @@ def check_mark(out, mark):
 @contextlib.contextmanager
 def _sentences():
     """Turns what a runner raises into one sentence: the last line of what the worker said."""
-    from data_prep.sources import UnusableMap
+    from data_prep.sources.source import UnusableMap
 
     try:
         yield

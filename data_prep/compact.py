@@ -49,12 +49,12 @@ def main(arguments=None):
 
 def settings(options):
     """What `compaction.compact` is asked for: a dictionary of its arguments, from those of `options_parser`."""
-    from data_prep import open_source
+    from data_prep.sources import open_source
 
     source = open_source(options.source)
     chosen = options.saliency or ["gbvs"]
     if folders := dict(one for one in chosen if isinstance(one, tuple)):
-        from data_prep.map_folders import SourceWithMaps
+        from data_prep.sources.with_maps import SourceWithMaps
 
         source = SourceWithMaps(source, folders)
     return {

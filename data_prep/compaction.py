@@ -3,7 +3,7 @@
 What a folder goes through: the plan (`.plan.json`) comes first and says whose shards these are; shards appear one by
 one, each with its results; `skipped.csv` and the manifest come last, plan and results go. A folder with a plan is
 unfinished, one with a manifest is finished, and a run that finds its own plan goes on where the other was stopped.
-How a shard is written is in `data_prep.shards`, what happens to a picture in `saliency_keras.data.prepare`.
+How a shard is written is in `data_prep.shards`, what happens to a picture in `saliency_keras.data.geometry`.
 """
 
 import bisect
@@ -19,10 +19,11 @@ import time
 from pathlib import Path
 
 from data_prep import shards as sharding
-from data_prep.sources import UnusableMap
+from data_prep.sources.source import UnusableMap
 from data_prep.workers import check_workers, in_workers
-from saliency_keras.console import UserError, check_folder, only_process, progress, whole_file
+from saliency_keras.console import UserError, progress
 from saliency_keras.data.manifest import CODECS, SPLITS, Manifest, SaliencyMap, Shard, Split
+from saliency_keras.files import check_folder, only_process, whole_file
 from saliency_keras.saliency import PREDICTORS, predictor
 
 PLAN = ".plan.json"
@@ -81,7 +82,7 @@ def compact(
     """Turns a source into a compact data set, or finishes one that was stopped.
 
     Args:
-        source: A source (`data_prep.open_source`).
+        source: A source (`data_prep.sources.open_source`).
         out: Folder to make; one that holds the same plan, finished or not, is taken up.
         saliency: Names of the maps: predictors, or maps the source has itself. The first is interleaved with the
             pictures. Maps of the source that are not named follow as further ones.

@@ -18,7 +18,7 @@ from data_prep.shards import described, picture_bytes, whole_shards
 from saliency_keras.console import UserError, progress
 from saliency_keras.data.manifest import CODECS, Manifest, Shard, Split, shard_name, shard_suffix
 from saliency_keras.data.records import encode_record, encode_side_record, record_dtype
-from saliency_keras.data.shards import Records
+from saliency_keras.data.stored import Records
 
 
 def convert(source, out, codec):

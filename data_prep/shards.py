@@ -18,13 +18,14 @@ import re
 
 import numpy as np
 
-from data_prep.sources import UnusableMap
-from saliency_keras.console import UserError, sha256_of, whole_file
-from saliency_keras.data import prepare
+from data_prep.sources.source import UnusableMap
+from saliency_keras.console import UserError
+from saliency_keras.data import geometry
 from saliency_keras.data.manifest import shard_name, shard_suffix
-from saliency_keras.data.maps import SWAPS
 from saliency_keras.data.pictures import UnreadablePicture
 from saliency_keras.data.records import encode_record, encode_side_record, record_dtype, record_writer
+from saliency_keras.data.shown import SWAPS
+from saliency_keras.files import sha256_of, whole_file
 
 SHARD_BYTES = 128 * 2**20
 BATCH = 32
@@ -205,9 +206,9 @@ def _read_batch(pictures, source, unusable):
         except UnusableMap as error:
             unusable.append(str(error))
             continue
-        batch.append((picture, prepare.square(pixels), {name: prepare.square(one) for name, one in own_maps.items()}))
+        batch.append((picture, geometry.square(pixels), {name: geometry.square(one) for name, one in own_maps.items()}))
         height, width = pixels.shape[:2]
-        within = (prepare.box_in_square(box, width, height) for box in source.boxes(picture))
+        within = (geometry.box_in_square(box, width, height) for box in source.boxes(picture))
         boxes += [[picture.id, *box] for box in within if box]
     return batch, skipped, boxes
 
@@ -217,9 +218,9 @@ def _write_batch(task, batch, predictors, writers, results):
     squares = np.stack([pixels for _, pixels, _ in batch])
     predicted = {name: _stored_maps(predictors[name](squares), task.side) for name in task.maps if name in predictors}
     for index, (picture, pixels, own_maps) in enumerate(batch):
-        image = prepare.shrink(pixels, task.side)
+        image = geometry.shrink(pixels, task.side)
         maps = [
-            predicted[name][index] if name in predicted else prepare.stored_map(own_maps[name], task.side)
+            predicted[name][index] if name in predicted else geometry.stored_map(own_maps[name], task.side)
             for name in task.maps
         ]
         writers[0].write(encode_record(task.codec, image, maps[0], picture.label, picture.id, task.dtypes[0]))
@@ -236,8 +237,8 @@ def _write_batch(task, batch, predictors, writers, results):
 def _stored_maps(maps, side):
     """What is stored of a batch of maps."""
     if maps.strides[0] == 0:  # one map, seen as often as there are pictures, as `center` gives it
-        return [prepare.stored_map(maps[0], side)] * len(maps)
-    return [prepare.stored_map(one, side) for one in maps]
+        return [geometry.stored_map(maps[0], side)] * len(maps)
+    return [geometry.stored_map(one, side) for one in maps]
 
 
 @contextlib.contextmanager

@@ -83,7 +83,7 @@ def _check_pictures(manifest, split, bar):
     """Checks the records of a split's shards; returns the sums of red, green and blue, and of the maps."""
     import numpy as np
 
-    from saliency_keras.data.shards import Records
+    from saliency_keras.data.stored import Records
 
     described, stored = manifest.splits[split], Records(manifest, split)
     per_class = np.zeros(len(manifest.classes), np.int64)
@@ -115,7 +115,7 @@ def _check_side_maps(manifest, split, one):
     """Checks the records of a split's side shards of one map; returns the sum of the maps."""
     import numpy as np
 
-    from saliency_keras.data.shards import Records
+    from saliency_keras.data.stored import Records
 
     stored = Records(manifest, split, one.name)
     return sum(int(saliency.sum(dtype=np.int64)) for saliency in stored.maps(np.arange(len(stored))))
@@ -156,7 +156,7 @@ def contact_sheet(manifest):
     """
     import numpy as np
 
-    from saliency_keras.data.shards import Records
+    from saliency_keras.data.stored import Records
     from saliency_keras.figures import overlay
 
     each = max(1, SHOWN // (2 * len(manifest.maps)))

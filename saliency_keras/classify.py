@@ -32,7 +32,7 @@ def main(arguments=None):
     from saliency_keras.data.pictures import UnreadablePicture, png_of, read_picture
     from saliency_keras.figures import style
     from saliency_keras.figures.photograph import photograph_figure
-    from saliency_keras.training.photographs import Classifier
+    from saliency_keras.runs.classifier import Classifier
 
     classifier = Classifier(options.run, options.predictor, options.layer)
     print(f"saliency map: {classifier.map_source}")

@@ -4,12 +4,9 @@ Nothing here imports Keras or TensorFlow, so that `--help` answers at once.
 """
 
 import contextlib
-import fcntl
-import hashlib
 import importlib.util
 import os
 import sys
-from pathlib import Path
 
 
 class UserError(ValueError):
@@ -121,34 +118,8 @@ def check_seed(seed):
         raise UserError(f"the seed is 0 or more, and less than 2**32. Received: --seed {seed}")
 
 
-def check_folder(folder):
-    """Refuses, before any long work, a folder that could neither be written to nor made.
-
-    Args:
-        folder: Path where results are to go; it need not exist.
-
-    Raises:
-        UserError: If it, or the nearest folder above it that exists, is a file or is not writable.
-    """
-    there = next(one for one in (Path(folder), *Path(folder).absolute().parents) if one.exists())
-    if not there.is_dir():
-        raise UserError(f"{there} is a file; results go into a folder.")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UserError(f"the folder {there} cannot be written to.")
 
 
-def check_file(path):
-    """Refuses, before any long work, a file that could not be written.
-
-    Args:
-        path: Path of a file; neither it nor its folder need exist.
-
-    Raises:
-        UserError: If it is a folder, or its own could neither be written to nor made.
-    """
-    if Path(path).is_dir():
-        raise UserError(f"{path} is a folder; --out is a file.")
-    check_folder(Path(path).parent)
 
 
 def progress(iterable=None, total=None, label="", unit="picture"):
@@ -168,60 +139,7 @@ def progress(iterable=None, total=None, label="", unit="picture"):
     return tqdm(iterable, total=total, desc=label, unit=f" {unit}s", disable=not sys.stderr.isatty(), leave=False)
 
 
-def sha256_of(path):
-    """What tells a file's content from another's, whatever it is called: its sha256, in hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@contextlib.contextmanager
-def only_process(folder, wait=False):
-    """Keeps other processes that ask for it too out of a folder until the block ends, however it ends.
-
-    Args:
-        folder: A folder that is there.
-        wait: Whether to wait while another process has it.
-
-    Raises:
-        UserError: If another process has it and `wait` is `False`.
-    """
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            sentence = f"another process is writing {folder} just now; wait for it or choose another folder."
-            raise UserError(sentence) from None
-        yield
-    finally:
-        os.close(handle)
 
 
-@contextlib.contextmanager
-def whole_file(path, mode="wb", **options):
-    """Opens a file that appears under its name only when it is complete.
-
-    It is written under one fixed hidden name beside `path`, flushed to disk and renamed when the block ends without an
-    exception; otherwise it is removed. What a killed process leaves is overwritten by the next attempt.
-
-    Args:
-        path: Where the file shall be.
-        mode: `"wb"`, `"w"` or `"w+b"`.
-        **options: Passed to `open`, for example `newline=""`.
-
-    Yields:
-        The open file.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.incomplete")
-    try:
-        with open(temporary, mode, **options) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a full disk does not say which file it refused
-        raise

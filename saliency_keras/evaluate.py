@@ -25,7 +25,7 @@ def main(arguments=None):
     from saliency_keras.figures.document import markdown
     from saliency_keras.figures.evaluation import class_table, evaluation
     from saliency_keras.figures.table import write_csv
-    from saliency_keras.training.runs import Run
+    from saliency_keras.runs.run import Run
 
     out = options.out or options.run
     run = Run.load(options.run)

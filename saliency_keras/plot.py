@@ -27,7 +27,7 @@ def main(arguments=None):
 
     from saliency_keras.figures import curves, style
     from saliency_keras.figures.gains import gains_figure
-    from saliency_keras.training.runs import Run
+    from saliency_keras.runs.run import Run
 
     style.check_path(options.out)
     runs = [Run.load(folder) for folder in options.runs]

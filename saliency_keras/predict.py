@@ -9,7 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from saliency_keras.console import UserError, check_folder, progress, run, whole_file
+from saliency_keras.console import UserError, progress, run
+from saliency_keras.files import check_folder, whole_file
 from saliency_keras.saliency import PREDICTORS, predictor
 
 BATCH = 16

@@ -23,7 +23,8 @@ def main(arguments=None):
 
     from saliency_keras.figures.document import html_page
     from saliency_keras.figures.report import report
-    from saliency_keras.training.runs import Run, labels_of
+    from saliency_keras.runs.labels import labels_of
+    from saliency_keras.runs.run import Run
 
     console.check_file(options.out)
     runs = [Run.load(folder) for folder in options.runs]

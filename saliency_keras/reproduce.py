@@ -43,9 +43,9 @@ def main(arguments=None):
     if chosen.kind == "correlation" and (options.epochs or options.repeats):
         raise UserError(f"--epochs and --repeats do not apply to {options.table}; change a length by --set.")
 
-    from saliency_keras.data.fixations import read_fixation_set
-    from saliency_keras.figures.paper_tables import write_table
-    from saliency_keras.training.reproduction import Choices, carry_out, check_missing, plan
+    from saliency_keras.data.fixation_set import read_fixation_set
+    from saliency_keras.tables.paper_tables import write_table
+    from saliency_keras.tables.plan import Choices, carry_out, check_missing, plan
 
     if options.fixations is not None:
         read_fixation_set(options.fixations)
@@ -99,9 +99,9 @@ def _check_maps(data, names):
 
 def _correlation(chosen, choices, options):
     """Measures the backbones, writes and prints table and figure."""
-    from saliency_keras.figures.correlation import write
-    from saliency_keras.training.backbones import OURS, measure, named_backbones
-    from saliency_keras.training.reproduction import check_missing, check_settings, plan
+    from saliency_keras.tables.backbones import OURS, measure, named_backbones
+    from saliency_keras.tables.correlation import write
+    from saliency_keras.tables.plan import check_missing, check_settings, plan
 
     words = [word for word in options.backbones.split(",") if word]
     named, runs = named_backbones(words), plan(chosen, choices) if OURS in words else []

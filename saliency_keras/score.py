@@ -22,12 +22,12 @@ def main(arguments=None):
     """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
     options = _parse(arguments)
 
-    from saliency_keras.data.fixations import read_fixation_set
+    from saliency_keras.data.fixation_set import read_fixation_set
     from saliency_keras.figures import style
-    from saliency_keras.figures.saliency import examples_figure, scores_table
     from saliency_keras.figures.table import write_csv
-    from saliency_keras.metrics.fixations import METRICS
-    from saliency_keras.metrics.scoring import Protocol, score_set
+    from saliency_keras.metrics.fixation_metrics import METRICS
+    from saliency_keras.scoring.examples import examples_figure, scores_table
+    from saliency_keras.scoring.fixation_scores import Protocol, score_set
 
     protocol = Protocol(options.convention, options.sigma, options.other_images, options.baseline, options.seed)
     fixation_set = read_fixation_set(options.fixations)
@@ -83,9 +83,9 @@ def _images(options, fixation_set):
 
 
 def _sources(options, fixation_set, images):
+    from saliency_keras.data.map_folder import MapFolder
     from saliency_keras.saliency import predictor
     from saliency_keras.saliency.fixations import Fixations
-    from saliency_keras.saliency.map_folder import MapFolder
 
     names = [name.strip() for name in options.predictors.split(",") if name.strip()]
     sizes = {image: fixation_set.size(image) for image in images if len(fixation_set.points(image))}

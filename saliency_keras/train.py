@@ -59,7 +59,7 @@ def main(arguments=None):
     if data is None:
         chosen = chosen.replace(**chosen.popout)
         print(f"no --data: training on the built-in pictures `popout` for {chosen.epochs} epochs unless told otherwise")
-        from data_prep.popout import cached_set
+        from data_prep.sources.popout import cached_set
 
         data = cached_set()
         print(f"popout is at {data}")

@@ -10,9 +10,9 @@ import pytest
 
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
-from saliency_keras.metrics.comparison import correlation
+from saliency_keras.metrics.statistics import correlation
 from saliency_keras.reproduce import main
-from saliency_keras.training.backbones import linear_probe, named_backbones
+from saliency_keras.tables.backbones import linear_probe, named_backbones
 from tests.small_sets import write_fixation_set, write_small_set
 
 SMALL = ["--set", "dense_units=4", "--set", "rgb_quarter:batch=16", "--set", "rgb_quarter:epochs=1",

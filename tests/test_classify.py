@@ -11,14 +11,14 @@ from PIL import Image
 
 from data_prep.add_map import add_map
 from data_prep.compaction import compact
-from data_prep.sources import FolderSource
+from data_prep.sources.source import FolderSource
 from saliency_keras.classify import main
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.pictures import read_picture
 from saliency_keras.data.reader import Reader
 from saliency_keras.experiments import experiment
-from saliency_keras.training.photographs import Classifier
+from saliency_keras.runs.classifier import Classifier
 from saliency_keras.training.train import train
 from tests.runs_fixture import write_run
 

@@ -9,7 +9,7 @@ from PIL import Image
 from saliency_keras import plot
 from saliency_keras.console import UserError
 from saliency_keras.figures import gains
-from saliency_keras.training.runs import Run
+from saliency_keras.runs.run import Run
 from tests.runs_fixture import write_run
 
 

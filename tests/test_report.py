@@ -9,7 +9,7 @@ import pytest
 
 from saliency_keras import report
 from saliency_keras.console import UserError
-from saliency_keras.training.runs import Run
+from saliency_keras.runs.run import Run
 from tests.runs_fixture import CLASSES, write_run
 
 

@@ -17,9 +17,9 @@ from data_prep.convert import convert
 from saliency_keras.console import UserError
 from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.experiments.tables import MOST_IMPROVED, STRATEGIES, TABLES
-from saliency_keras.figures.paper_tables import _changed
 from saliency_keras.reproduce import _words, main
-from saliency_keras.training.reproduction import Choices, plan
+from saliency_keras.tables.paper_tables import _changed
+from saliency_keras.tables.plan import Choices, plan
 from tests.runs_fixture import write_run
 from tests.small_sets import write_small_set
 

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep import add_map, compact, compaction, open_source, verify
+from data_prep import add_map, compact, compaction, verify
 from data_prep.convert import convert
+from data_prep.sources import open_source
 from saliency_keras import evaluate, plot, predict, report
 from saliency_keras.console import UserError
-from saliency_keras.data.fixations import read_fixation_set
+from saliency_keras.data.fixation_set import read_fixation_set
 from saliency_keras.data.manifest import Manifest
-from saliency_keras.data.shards import Records
-from saliency_keras.training.runs import Run
+from saliency_keras.data.stored import Records
+from saliency_keras.runs.run import Run
 from tests.runs_fixture import write_run
 from tests.small_sets import write_small_set
 
@@ -84,7 +85,7 @@ def lambda_model(attack, path):
 
 
 def run_loaders():
-    from saliency_keras.models.readout import feature_extractor
+    from saliency_keras.models.backbones import feature_extractor
     from saliency_keras.saliency.run import RunPredictor
     from saliency_keras.training.initial_weights import load_run_model
 

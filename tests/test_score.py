@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from saliency_keras.console import UserError
+from saliency_keras.data.fixation_set import read_fixation_set
 from saliency_keras.data.fixation_split import is_held_out
-from saliency_keras.data.fixations import read_fixation_set
-from saliency_keras.metrics.fixations import METRICS, nss
-from saliency_keras.metrics.maps import Density
+from saliency_keras.metrics.fixation_metrics import METRICS, nss
+from saliency_keras.metrics.points import Density
 from saliency_keras.score import main
 
 WIDTH, HEIGHT, OBSERVERS = 40, 30, ("ann", "bob", "eve")
@@ -231,7 +231,7 @@ def test_wrong_arguments_are_refused_in_a_sentence(folder, tmp_path, arguments, 
 
 
 def test_a_place_that_cannot_take_results_is_refused_before_the_scoring(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("saliency_keras.metrics.scoring.score_set", None)
+    monkeypatch.setattr("saliency_keras.scoring.fixation_scores.score_set", None)
     (tmp_path / "results").touch()
     for out in "results", "results/of/mine":
         with pytest.raises(UserError, match="results is a file"):

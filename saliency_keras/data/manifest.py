@@ -9,7 +9,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from saliency_keras.console import UserError, progress, whole_file
+from saliency_keras.console import UserError, progress
+from saliency_keras.files import whole_file
 
 FORMAT = "saliency_keras compact data set"
 VERSION = 1

@@ -12,9 +12,9 @@ import functools
 import numpy as np
 
 from saliency_keras.data.manifest import Manifest
-from saliency_keras.data.maps import swapped_maps
-from saliency_keras.data.plan import WINDOW, epoch_plan
-from saliency_keras.data.shards import WORD, Records
+from saliency_keras.data.order import WINDOW, epoch_plan
+from saliency_keras.data.shown import swapped_maps
+from saliency_keras.data.stored import WORD, Records
 from saliency_keras.data.stream import Stream
 
 AUGMENT = ("host", "device")

@@ -15,10 +15,10 @@ class Experiment:
         paper: Key of the paper.
         row: Table and row (or figure) it reproduces.
         published: The paper's figures, for example `{"top1": 0.366, "top5": 0.6091}`; empty where none is printed.
-        network: Name of the network in `models.build.NETWORKS`, or in `SALIENCY_NETWORKS` there.
+        network: Name of the network in `models.registry.NETWORKS`, or in `SALIENCY_NETWORKS` there.
         arguments: The network's keyword arguments.
         task: `"classification"`, of a compact data set, or `"saliency"`, of a fixation set.
-        loss: Name of the loss in `models.saliency_losses.LOSSES`; `""` for the classifiers' cross-entropy.
+        loss: Name of the loss in `models.losses.LOSSES`; `""` for the classifiers' cross-entropy.
         subtract_mean: Whether the means of the training pictures and maps are subtracted after scaling.
         side: Width and height the network sees, in pixels; 0 where `arguments` hold `height` and `width`.
         epochs: Passes over the training pictures.

@@ -1,6 +1,6 @@
 """The papers' tables and figures as data: which runs make one, what is compared with what, what was published.
 
-`training/reproduction.py` trains the runs, `figures/reproduction.py` writes tables and draws figures. Published
+`tables/plan.py` trains the runs, `tables/accuracy.py` writes tables and draws figures. Published
 accuracies of single rows are those of the experiments; what a table prints beyond them is here. To add a table, add an
 entry to `TABLES`.
 """

@@ -9,7 +9,7 @@ import numpy as np
 from saliency_keras.console import UserError
 from saliency_keras.figures.document import Case, Gallery, Heading, photograph
 from saliency_keras.figures.overlay import heat, overlay
-from saliency_keras.metrics.classification import softmax
+from saliency_keras.metrics.top_k import softmax
 
 CASES = 6
 
@@ -18,7 +18,7 @@ def case_blocks(run):
     """Best and worst cases of a run.
 
     Args:
-        run: `training.runs.Run`.
+        run: `runs.run.Run`.
 
     Returns:
         A document's blocks.
@@ -77,7 +77,7 @@ def pictures_shown(run, ids):
     """The pictures of those ids as the run's validation saw them, each with the map it was shown and the overlay.
 
     Args:
-        run: `training.runs.Run`.
+        run: `runs.run.Run`.
         ids: Set of ids.
 
     Returns:
@@ -87,7 +87,7 @@ def pictures_shown(run, ids):
         UserError: If the data set is no longer there, or is another one.
     """
     from saliency_keras.data.reader import Reader
-    from saliency_keras.data.shards import Records
+    from saliency_keras.data.stored import Records
 
     manifest, split = run.data_set(), run.predictions.split
     stored = Records(manifest, split)

@@ -10,7 +10,7 @@ import numpy as np
 
 from saliency_keras.console import UserError
 from saliency_keras.figures import style
-from saliency_keras.training.runs import labels_of, published_of, title_of
+from saliency_keras.runs.labels import labels_of, published_of, title_of
 
 NOT_METRICS = ("epoch", "learning_rate", "seconds")
 LETTERS_IN_WIDTH = 130
@@ -58,7 +58,7 @@ def run_figure(config, history):
 
     Args:
         config: The run's `config.json` as a dict.
-        history: `{column: array (epochs,)}`, as `training.runs.read_history` gives it; the run may be unfinished.
+        history: `{column: array (epochs,)}`, as `runs.run.read_history` gives it; the run may be unfinished.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -89,8 +89,8 @@ def comparison_figure(runs, labels=None):
     """The validation curves of several runs in one picture, one line a run.
 
     Args:
-        runs: `training.runs.Run`s, of any lengths.
-        labels: One label a run; by default what tells them apart, `training.runs.labels_of(runs)`.
+        runs: `runs.run.Run`s, of any lengths.
+        labels: One label a run; by default what tells them apart, `runs.run.labels_of(runs)`.
 
     Returns:
         A `matplotlib.figure.Figure` with a panel for each metric of validation: Top-1 and Top-5 for classifiers. The

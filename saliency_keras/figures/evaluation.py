@@ -9,14 +9,14 @@ import numpy as np
 
 from saliency_keras.figures.document import Heading, Table
 from saliency_keras.figures.table import percent, points
-from saliency_keras.metrics.comparison import (
+from saliency_keras.metrics.statistics import (
     bootstrap_interval,
     mcnemar_p,
     most_improved,
     right_per_class,
     wilson_interval,
 )
-from saliency_keras.training.runs import labels_of, title_of
+from saliency_keras.runs.labels import labels_of, title_of
 
 CLASSES_SHOWN = 40
 CLASSES_IN_EXTREMES = 5
@@ -32,7 +32,7 @@ def evaluation(run, against=None):
     """Everything `evaluate` tells of a run.
 
     Args:
-        run: `training.runs.Run`.
+        run: `runs.run.Run`.
         against: Another `Run` tested on the same pictures, or `None`.
 
     Returns:
@@ -84,7 +84,7 @@ def comparison(run, against, label, label_against):
     """The difference of two runs over the same pictures, with interval, test and the classes that changed most.
 
     Args:
-        run: `training.runs.Run`.
+        run: `runs.run.Run`.
         against: The `Run` to compare with; a difference is positive where `run` is better.
         label: What `run` is called.
         label_against: What `against` is called.
@@ -125,7 +125,7 @@ def class_table(run, against=None):
     """The accuracy of each class, and its change against another run.
 
     Args:
-        run: `training.runs.Run`.
+        run: `runs.run.Run`.
         against: Another `Run` tested on the same pictures, or `None`.
 
     Returns:
@@ -162,7 +162,7 @@ def class_gains(ours, theirs):
     """The classes that were tested, the one that gained most over another run's predictions first.
 
     Args:
-        ours: `training.runs.Predictions`.
+        ours: `runs.run.Predictions`.
         theirs: Those of the other run, `in_order_of(ours)`.
 
     Returns:

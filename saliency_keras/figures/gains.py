@@ -2,15 +2,15 @@
 
 from saliency_keras.console import UserError
 from saliency_keras.experiments.tables import baseline_of
-from saliency_keras.figures.estimates import difference, intervals_figure
-from saliency_keras.training.runs import labels_of
+from saliency_keras.figures.intervals import difference, intervals_figure
+from saliency_keras.runs.labels import labels_of
 
 
 def gains_figure(runs):
     """The gains of some runs, each over the run of its baseline that has the same seed.
 
     Args:
-        runs: `training.runs.Run`s of classifiers; each is compared with what the papers' tables compare it with, if
+        runs: `runs.run.Run`s of classifiers; each is compared with what the papers' tables compare it with, if
             that is among them.
 
     Returns:

@@ -12,7 +12,7 @@ def photograph_figure(classified, name, map_source, layer):
     """Draws what a network says of a photograph.
 
     Args:
-        classified: `training.photographs.Classified`.
+        classified: `runs.classifier.Classified`.
         name: What the photograph is called.
         map_source: Which map the network is shown, in words.
         layer: Name of the layer of Grad-CAM.

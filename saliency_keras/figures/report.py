@@ -11,14 +11,14 @@ from saliency_keras.figures.curves import comparison_figure, run_figure
 from saliency_keras.figures.document import Folded, Heading, Table, figure_picture
 from saliency_keras.figures.evaluation import accuracies, class_table, comparison, figures_of, written_class_table
 from saliency_keras.figures.table import percent
-from saliency_keras.training.runs import labels_of, title_of
+from saliency_keras.runs.labels import labels_of, title_of
 
 
 def report(runs):
     """The report on some runs.
 
     Args:
-        runs: `training.runs.Run`s of classifiers, one or more; all tested on the same pictures.
+        runs: `runs.run.Run`s of classifiers, one or more; all tested on the same pictures.
 
     Returns:
         A document: list of blocks.

@@ -9,7 +9,8 @@ import itertools
 import warnings
 from pathlib import Path
 
-from saliency_keras.console import UserError, whole_file
+from saliency_keras.console import UserError
+from saliency_keras.files import whole_file
 
 # The colours of Okabe & Ito (2008), which colour-blind readers tell apart, dark before light.
 COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")

@@ -4,8 +4,8 @@ import csv
 import math
 import re
 
-from saliency_keras.console import whole_file
 from saliency_keras.figures.style import one_line
+from saliency_keras.files import whole_file
 
 
 def markdown_table(header, rows):

@@ -1,8 +1,8 @@
 """Areas under ROC curves, from the values at fixations and at non-fixations.
 
-Nothing here knows of pictures; the metrics that do are in `saliency_keras.metrics.fixations`, which also says what the
-two conventions are. A map has some hundred thousand pixels and some hundred fixations, so pixels are counted against
-the fixations' values instead of being sorted.
+Nothing here knows of pictures; the metrics that do are in `saliency_keras.metrics.fixation_metrics`, which also says
+what the two conventions are. A map has some hundred thousand pixels and some hundred fixations, so pixels are counted
+against the fixations' values instead of being sorted.
 """
 
 import numpy as np

@@ -7,7 +7,7 @@ of OpenSALICON (Thomas 2016), which the hallucination paper compares itself with
 layers: the tables below come from the authors' and OpenSALICON's published code.
 
 Every network is a Functional model from plain pixels (0 to 255) to one linear map; what the map means depends on the
-loss it is trained with (`models/saliency_losses.py`). The read-out networks are in `readout.py`.
+loss it is trained with (`models/losses.py`). The read-out networks are in `readout.py`.
 """
 
 import keras

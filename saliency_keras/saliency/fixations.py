@@ -7,7 +7,7 @@ calls ground truth; it shows what a metric's ceiling is, and is evidence for not
 
 import numpy as np
 
-from saliency_keras.metrics.maps import Density
+from saliency_keras.metrics.points import Density
 
 
 class Fixations:

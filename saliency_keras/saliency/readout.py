@@ -1,9 +1,9 @@
 """Where people look, learned: a small head over a frozen ResNet-50 that was trained on ImageNet.
 
 After DeepGaze II (Kümmerer, Wallis & Bethge 2016): features of a classifier, left as they are, and a few 1x1
-convolutions that were trained on fixations (`models.readout.pointwise_readout`). The head's weights lie beside this
+convolutions that were trained on fixations (`models.readouts.pointwise_readout`). The head's weights lie beside this
 file; the backbone's are Keras' ImageNet weights. How the head was trained, what it scores and where it fails is in
-`docs/readout.md`; the script is `saliency_keras.saliency.learn_readout`.
+`docs/readout.md`; the script is `saliency_keras.training.learn_readout`.
 """
 
 import os
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from saliency_keras.console import UserError, sha256_of
+from saliency_keras.console import UserError
+from saliency_keras.files import sha256_of
 
 BACKBONE = "ResNet50"
 LEVELS = ("conv3_block4_out", "conv4_block6_out", "conv5_block3_out")
@@ -116,7 +117,8 @@ def readout_network(weights="imagenet"):
     """
     import keras
 
-    from saliency_keras.models.readout import feature_extractor, pointwise_readout
+    from saliency_keras.models.backbones import feature_extractor
+    from saliency_keras.models.readouts import pointwise_readout
 
     pixels = keras.Input((None, None, 3), name="image")  # (H, W, 3)
     levels = feature_extractor(BACKBONE, LEVELS, weights)(pixels)  # strides 8, 16, 32; 512, 1024, 2048 channels
@@ -125,7 +127,7 @@ def readout_network(weights="imagenet"):
 
 def save_head(network, path):
     """Writes the weights of a network's head, float16, as an `.npz` file, whole or not at all."""
-    from saliency_keras.console import whole_file
+    from saliency_keras.files import whole_file
 
     arrays = {
         f"{layer.name}/{index}": values.astype(np.float16)

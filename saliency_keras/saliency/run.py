@@ -2,7 +2,7 @@
 
 A network with a layer `saliency_map` (Figueroa-Flores et al. 2020; `models.hallucination`) gives that layer's output:
 "Our approach (step I)" of their Table III. Any other network must end in a map of one channel, which the loss it was
-trained with turns into saliency (`models.saliency_losses.saliency_of`). The picture is resized to what the network
+trained with turns into saliency (`models.losses.saliency_of`). The picture is resized to what the network
 sees, its sides' ratio given up where the network has another, and the map bilinearly back to the picture. A
 hallucinated map lies where its positions' receptive fields have their centres (without padding, AlexNet sees the middle
 of the picture), its border's values beyond them. A network that was trained on fixations and does not beat `center` on
@@ -123,7 +123,7 @@ def maps_of(outputs, loss, height, width):
     """
     import keras
 
-    from saliency_keras.models.saliency_losses import saliency_of
+    from saliency_keras.models.losses import saliency_of
 
     outputs = keras.ops.cast(outputs, "float32")
     small = saliency_of(loss, outputs) if loss else outputs
@@ -137,7 +137,7 @@ def _map_network(path):
 
     from saliency_keras.models.hallucination import MAP_LAYER
     from saliency_keras.models.receptive_fields import receptive_centres
-    from saliency_keras.models.saved import load_network
+    from saliency_keras.models.weights import load_network
 
     model = load_network(path)
     layer = next((one for one in model.layers if one.name == MAP_LAYER), None)

@@ -18,7 +18,7 @@ import os
 import keras
 
 from saliency_keras.console import UserError
-from saliency_keras.models.saved import give_weights
+from saliency_keras.models.weights import give_weights
 
 PROCESSES = "KERAS_DISTRIBUTION_NUM_PROCESSES"
 

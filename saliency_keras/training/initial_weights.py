@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 
 from saliency_keras.console import UserError
-from saliency_keras.models.build import subtracted
 from saliency_keras.models.hallucination import pretrained_resnet
-from saliency_keras.models.saved import imagenet_weights, load_network
-from saliency_keras.training.surgery import carry_weights, new_layers
+from saliency_keras.models.registry import subtracted
+from saliency_keras.models.weights import carry_weights, imagenet_weights, load_network, new_layers
 
 
 def initial_weights(experiment, model, start, init, seed):

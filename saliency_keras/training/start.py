@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from saliency_keras.console import UserError, check_folder
+from saliency_keras.console import UserError
+from saliency_keras.files import check_folder
 
 
 def check_start(experiment, out, init=None, resume=False):

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from saliency_keras.console import UserError, whole_file
+from saliency_keras.console import UserError
+from saliency_keras.files import whole_file
 
 KEPT = 2
 HISTORY = "history"

@@ -21,19 +21,20 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from saliency_keras.console import UserError, only_process, whole_file
-from saliency_keras.data.fixations import read_fixation_set
+from saliency_keras.console import UserError
+from saliency_keras.data.fixation_set import read_fixation_set
 from saliency_keras.data.manifest import Manifest
+from saliency_keras.files import only_process, whole_file
 from saliency_keras.models.count import multiply_adds, parameters
-from saliency_keras.training.classification import classification_job
-from saliency_keras.training.config import check_same, config_of
+from saliency_keras.models.weights import freeze
+from saliency_keras.runs.config import check_same, config_of
 from saliency_keras.training.devices import check_batch, check_devices, first_process
-from saliency_keras.training.fit import fit, save_model
 from saliency_keras.training.initial_weights import check_frozen, initial_weights, load_run_model
-from saliency_keras.training.saliency import saliency_job
+from saliency_keras.training.loop import fit, save_model
 from saliency_keras.training.start import check_kind, check_start
 from saliency_keras.training.state import drop_state
-from saliency_keras.training.surgery import freeze
+from saliency_keras.training.tasks.classification import classification_job
+from saliency_keras.training.tasks.fixation_maps import saliency_job
 from saliency_keras.training.tensorboard import check_tensorboard
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from saliency_keras.data.fixation_set import FixationSet
 from saliency_keras.data.fixation_split import is_held_out, split, subset
-from saliency_keras.data.fixations import FixationSet
 
 
 def fixation_set(tmp_path, pictures=200):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
-from saliency_keras.data.plan import epoch_plan
+from saliency_keras.data.order import epoch_plan
 from saliency_keras.data.reader import Reader
 from tests.small_sets import write_small_set
 

@@ -10,9 +10,9 @@ from data_prep import add_map as command
 from data_prep import compaction
 from data_prep.add_map import add_map
 from saliency_keras.console import UserError
-from saliency_keras.data import prepare
+from saliency_keras.data import geometry
 from saliency_keras.data.manifest import Manifest
-from saliency_keras.data.shards import Records
+from saliency_keras.data.stored import Records
 from saliency_keras.saliency import predictor
 from tests.small_sets import write_small_set
 
@@ -40,7 +40,7 @@ def test_the_maps_are_those_of_the_stored_pictures(tmp_path, codec):
         pixels = np.stack([one.copy().view("uint8").reshape(36, 36, 4)[..., :3] for one in stored.words(places)])
         if codec != "jpeg":
             np.testing.assert_array_equal(pixels, arrays["image"])
-        expected = [prepare.stored_map(one, 36) for one in predictor("itti")(pixels)]
+        expected = [geometry.stored_map(one, 36) for one in predictor("itti")(pixels)]
         maps = np.stack(list(Records(manifest, split, "itti").maps(places))).astype(int)
         # Another batch may round otherwise; JPEG adds its own losses.
         assert np.abs(maps - expected).mean() < 2 if codec == "jpeg" else np.abs(maps - expected).max() <= 1
@@ -166,7 +166,7 @@ def test_a_damaged_map_is_named_with_its_command_which_mends_it(small, harm):
 
 
 def test_a_compacted_set_stays_finished_when_a_map_is_added(tree, tmp_path, capsys):
-    from data_prep.sources import FolderSource
+    from data_prep.sources.source import FolderSource
 
     options = {"saliency": ("center",), "codec": "npy", "side": 32, "workers": 0}
     compaction.compact(FolderSource(tree), tmp_path / "set", **options)
@@ -176,7 +176,7 @@ def test_a_compacted_set_stays_finished_when_a_map_is_added(tree, tmp_path, caps
 
 
 def test_a_damaged_added_map_does_not_cost_the_pictures(tree, tmp_path):
-    from data_prep.sources import FolderSource
+    from data_prep.sources.source import FolderSource
 
     options = {"saliency": ("center",), "codec": "npy", "side": 32, "workers": 0}
     compaction.compact(FolderSource(tree), tmp_path / "set", **options)
@@ -196,7 +196,7 @@ def test_a_damaged_added_map_does_not_cost_the_pictures(tree, tmp_path):
 
 
 def test_killed_while_a_damaged_set_is_cleared_away_the_folder_is_still_known(tree, tmp_path, monkeypatch):
-    from data_prep.sources import FolderSource
+    from data_prep.sources.source import FolderSource
 
     options = {"saliency": ("center",), "codec": "npy", "side": 32, "workers": 0}
     compaction.compact(FolderSource(tree), tmp_path / "set", **options)

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from data_prep import beam, compaction, shards
-from data_prep.sources import FolderSource
+from data_prep.sources.source import FolderSource
 from saliency_keras.console import UserError
 
 ROOT = Path(__file__).parents[2]

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from data_prep import compaction, shards
-from data_prep.sources import FolderSource, Picture
+from data_prep.sources.source import FolderSource, Picture
 from saliency_keras.console import UserError
-from saliency_keras.data import prepare
+from saliency_keras.data import geometry
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.pictures import read_picture
 from saliency_keras.saliency import predictor
@@ -45,11 +45,11 @@ def test_records_are_the_pictures_in_keyed_order_with_their_maps(tree, tmp_path,
         assert len(set(ids)) == count
         for record in records:
             name = record["id"].decode()
-            pixels = prepare.square(read_picture(tree / split / name))
+            pixels = geometry.square(read_picture(tree / split / name))
             rgbs = np.frombuffer(record["rgbs"], "uint8").reshape(100, 100, 4)
-            np.testing.assert_array_equal(rgbs[..., :3], prepare.shrink(pixels, 100))
+            np.testing.assert_array_equal(rgbs[..., :3], geometry.shrink(pixels, 100))
             saliency = predictor("center")(pixels[None])[0]
-            np.testing.assert_array_equal(rgbs[..., 3], prepare.stored_map(saliency, 100))
+            np.testing.assert_array_equal(rgbs[..., 3], geometry.stored_map(saliency, 100))
             assert manifest.classes[record["label"]] == name.split("/")[0]
 
 

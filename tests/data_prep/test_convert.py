@@ -15,7 +15,7 @@ from data_prep.convert import convert
 from data_prep.verify import check_records
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
-from saliency_keras.data.shards import Records
+from saliency_keras.data.stored import Records
 from tests.small_sets import write_small_set
 
 

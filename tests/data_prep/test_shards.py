@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from data_prep import shards
-from data_prep.sources import Picture
+from data_prep.sources.source import Picture
 
 
 def pictures(count):

@@ -8,11 +8,11 @@ import pytest
 
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
-from saliency_keras.data.shards import Records
+from saliency_keras.data.stored import Records
 from saliency_keras.figures.cases import best_and_worst, case_blocks, pictures_shown
 from saliency_keras.figures.document import Gallery, photograph
 from saliency_keras.figures.overlay import heat, overlay
-from saliency_keras.training.runs import Run
+from saliency_keras.runs.run import Run
 from tests.runs_fixture import write_predictions, write_run
 from tests.small_sets import write_small_set
 

@@ -8,7 +8,7 @@ import pytest
 from saliency_keras.console import UserError
 from saliency_keras.figures import style
 from saliency_keras.figures.curves import comparison_figure, run_figure
-from saliency_keras.training.runs import Run
+from saliency_keras.runs.run import Run
 from tests.runs_fixture import write_run
 
 

@@ -31,8 +31,8 @@ NETWORKS = ("rgb", "rgb_mean", "rgbs", "rgb_1s2s", "rgbxs_1xs2xs_pretrained", "f
 ONE_STEP = """
 import keras, numpy as np, tempfile
 from saliency_keras.experiments import experiment
-from saliency_keras.metrics.classification import Top1, Top5
-from saliency_keras.models.build import build, uses_saliency
+from saliency_keras.metrics.top_k import Top1, Top5
+from saliency_keras.models.registry import build, uses_saliency
 random = np.random.default_rng(0)
 for name in sys.argv[1:]:
     chosen = experiment(name).with_settings(["dense_units=16"])
@@ -66,8 +66,8 @@ SALIENCY = {
 SALIENCY_STEP = """
 import json, keras, numpy as np
 from saliency_keras.experiments import experiment
-from saliency_keras.models.build import build_saliency
-from saliency_keras.models.saliency_losses import LOSSES, saliency_of
+from saliency_keras.models.registry import build_saliency
+from saliency_keras.models.losses import LOSSES, saliency_of
 random = np.random.default_rng(0)
 
 def step(model, loss):
@@ -93,7 +93,7 @@ MODULATED = ("smic_alexnet", "scratch_sal_alexnet", "scratch_sal_resnet")
 MODULATED_STEP = """
 import keras, numpy as np
 from saliency_keras.experiments import experiment
-from saliency_keras.models.build import build, uses_saliency
+from saliency_keras.models.registry import build, uses_saliency
 random = np.random.default_rng(0)
 for name in sys.argv[1:]:
     settings = ["backbone=ResNet50"] if name.endswith("resnet") else ["dense_units=16"]

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from saliency_keras.models.build import build
 from saliency_keras.models.grad_cam import GradCam, last_convolution
 from saliency_keras.models.receptive_fields import laid_out, receptive_centres
+from saliency_keras.models.registry import build
 
 SIDE = 9
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from saliency_keras.console import UserError
-from saliency_keras.models.build import build, uses_saliency
 from saliency_keras.models.count import parameters
 from saliency_keras.models.hallucination import RESNETS, modulate
+from saliency_keras.models.registry import build, uses_saliency
 
 ALEXNET = {"batch_norm": False, "conv2_padding": "same", "weight_decay": 0.005, "saliency_branch": "rgb"}
 MEAN = (0.4, 0.4, 0.3, 0.2)
@@ -98,7 +98,7 @@ def test_gradient_of_the_features_is_that_of_the_product_times_s_plus_1_as_in_eq
 
 
 def test_map_of_zeros_leaves_the_baseline_to_the_bit():
-    from saliency_keras.training.surgery import carry_weights
+    from saliency_keras.models.weights import carry_weights
 
     baseline, model = alexnet(side=128, saliency_branch=""), alexnet(side=128)
     carry_weights(baseline, model)
@@ -160,7 +160,7 @@ def test_argument_without_meaning_is_refused_with_those_that_have(network, chang
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["ResNet50", "ResNet50V2"])
 def test_unmodulated_resnet_is_that_of_keras_applications(backbone):
-    from saliency_keras.training.surgery import carry_weights
+    from saliency_keras.models.weights import carry_weights
 
     theirs = getattr(keras.applications, backbone)(
         weights=None, input_shape=(64, 64, 3), classes=5, classifier_activation=None

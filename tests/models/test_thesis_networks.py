@@ -6,8 +6,8 @@ import pytest
 
 from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.experiments.thesis import EXPERIMENTS as THESIS
-from saliency_keras.models.build import build, uses_saliency
 from saliency_keras.models.count import multiply_adds, parameters
+from saliency_keras.models.registry import build, uses_saliency
 
 MEAN = (0.4, 0.4, 0.3, 0.2)
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saliency_keras.saliency import learn_aim_basis, predictor
+from data_prep import learn_aim_basis
+from data_prep.learn_aim_basis import independent_components
+from saliency_keras.saliency import predictor
 from saliency_keras.saliency.aim import basis, component_responses, self_information
-from saliency_keras.saliency.learn_aim_basis import independent_components
 
 
 def test_fastica_unmixes_independent_sources():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saliency_keras.data.fixations import read_fixation_set
+from saliency_keras.data.fixation_set import read_fixation_set
 from saliency_keras.saliency.fixations import Fixations
 
 

@@ -58,7 +58,7 @@ def test_the_shipped_head_fits_the_network(untrained_network):
 
 def test_a_head_survives_its_file(untrained_network, tmp_path):
     levels = [keras.Input((None, None, channels)) for channels in (512, 1024, 2048)]
-    from saliency_keras.models.readout import pointwise_readout
+    from saliency_keras.models.readouts import pointwise_readout
 
     other = keras.Model(levels, pointwise_readout(levels))
     readout.save_head(other, tmp_path / "head.npz")
@@ -151,11 +151,11 @@ def test_a_predictor_travels_to_a_worker_without_its_network(untrained_network, 
 @pytest.mark.slow
 @pytest.mark.shared_data
 def test_it_predicts_held_out_pictures_far_better_than_the_centre(shared_data, weights):
+    from saliency_keras.data.fixation_set import read_fixation_set
     from saliency_keras.data.fixation_split import split, subset
-    from saliency_keras.data.fixations import read_fixation_set
-    from saliency_keras.metrics.fixations import METRICS
-    from saliency_keras.metrics.scoring import score_set
+    from saliency_keras.metrics.fixation_metrics import METRICS
     from saliency_keras.saliency.controls import Center
+    from saliency_keras.scoring.fixation_scores import score_set
 
     _, held_out = split(read_fixation_set(shared_data / "osie"))
     few = subset(held_out, held_out.images[:12])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from saliency_keras.experiments import experiment
-from saliency_keras.training.classification import classification_job
+from saliency_keras.training.tasks.classification import classification_job
 from tests.small_sets import write_small_set
 
 

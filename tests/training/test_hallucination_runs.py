@@ -10,6 +10,7 @@ import pytest
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import EXPERIMENTS
+from saliency_keras.training import loop
 from tests.small_sets import write_small_set
 
 SMALL = ["--set", "side=128", "--set", "dense_units=8", "--batch", "8", "--epochs", "1"]
@@ -223,11 +224,10 @@ def test_resnet_starts_from_a_weights_file_and_step_1_keeps_it_to_the_bit_moving
 
 def test_run_that_was_stopped_between_two_states_repeats_the_epochs_after_the_first(sets, tmp_path, monkeypatch):
     from saliency_keras.train import main
-    from saliency_keras.training import fit
 
     words = ["pretrain_alexnet", *SMALL[:-1], "4", "--data", str(sets["large"]), "--out"]
-    monkeypatch.setattr(fit, "PATIENCE", 1e9)
-    write, written = fit.save_state, []
+    monkeypatch.setattr(loop, "PATIENCE", 1e9)
+    write, written = loop.save_state, []
 
     def stop_at_the_second(folder, model, history):
         if written:
@@ -235,10 +235,10 @@ def test_run_that_was_stopped_between_two_states_repeats_the_epochs_after_the_fi
         written.append(len(history))
         write(folder, model, history)
 
-    monkeypatch.setattr(fit, "save_state", stop_at_the_second)
+    monkeypatch.setattr(loop, "save_state", stop_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         main([*words, str(tmp_path / "stopped")])
-    monkeypatch.setattr(fit, "save_state", write)
+    monkeypatch.setattr(loop, "save_state", write)
     assert written == [1]
     assert len((tmp_path / "stopped" / "history.csv").read_text().splitlines()) == 2
     main([*words, str(tmp_path / "stopped"), "--resume"])

@@ -30,7 +30,7 @@ def words(tmp_path_factory):
 def processes():
     """Starts processes that are copies of one that has loaded Keras: to load it twenty times would take minutes."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["saliency_keras.training.train", "saliency_keras.training.classification"])
+    context.set_forkserver_preload(["saliency_keras.training.train", "saliency_keras.training.tasks.classification"])
     return context
 
 

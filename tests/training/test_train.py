@@ -19,7 +19,7 @@ import pytest
 
 from saliency_keras.data.stream import Stream
 from saliency_keras.experiments import EXPERIMENTS
-from saliency_keras.training import fit
+from saliency_keras.training import loop
 from tests.small_sets import write_small_set
 
 SMALL = ["--set", "dense_units=16", "--set", "dropout=0.5", "--batch", "16"]
@@ -124,7 +124,7 @@ def test_time_spent_waiting_for_a_slow_reader_is_told(data, tmp_path, monkeypatc
 
 def test_optimizer_has_momentum_and_the_rate_of_the_schedule(data, tmp_path, monkeypatch):
     """§3.3.1: SGD, momentum 0.9, a rate of 0.01 divided by ten at each drop."""
-    record, rates = fit._Recorder._record, []
+    record, rates = loop._Recorder._record, []
 
     def look(self, logs):
         assert isinstance(self.model.optimizer, keras.optimizers.SGD)
@@ -132,7 +132,7 @@ def test_optimizer_has_momentum_and_the_rate_of_the_schedule(data, tmp_path, mon
         rates.append(float(self.model.optimizer.learning_rate))
         record(self, logs)
 
-    monkeypatch.setattr(fit._Recorder, "_record", look)
+    monkeypatch.setattr(loop._Recorder, "_record", look)
     train("rgb", "--data", data, "--out", tmp_path / "run", "--epochs", 3, *SMALL, "--set", "drops=[1,2]")
     assert rates == pytest.approx([0.01, 0.001, 0.0001])
 
@@ -167,7 +167,7 @@ def test_cropping_on_the_device_trains_and_its_network_takes_crops_as_any_other(
 
 def test_without_data_the_built_in_pictures_are_made_once_and_trained_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SALIENCY_KERAS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("data_prep.popout.COUNTS", {"train": 20, "val": 10})
+    monkeypatch.setattr("data_prep.sources.popout.COUNTS", {"train": 20, "val": 10})
     monkeypatch.chdir(tmp_path)
     for seed in "0", "1":
         train("rgb", "--epochs", 1, "--seed", seed, "--set", "dense_units=4")
@@ -227,7 +227,8 @@ def test_images_per_second_leave_validation_out(finished):
 
 
 def test_a_run_folder_is_one_process_s(data, tmp_path):
-    from saliency_keras.console import UserError, only_process
+    from saliency_keras.console import UserError
+    from saliency_keras.files import only_process
 
     (tmp_path / "run").mkdir()
     words = ["rgb", "--data", data, "--out", tmp_path / "run", "--epochs", 1, *SMALL]
@@ -256,7 +257,7 @@ def test_weights_are_carried_into_the_next_run(data, tmp_path):
 def test_constant_model_scores_chance_on_every_batch_size(data):
     from saliency_keras.data.manifest import Manifest
     from saliency_keras.data.reader import Reader
-    from saliency_keras.metrics.classification import Top1, Top5
+    from saliency_keras.metrics.top_k import Top1, Top5
 
     manifest = Manifest.load(data)
     constant = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3, kernel_initializer="zeros")])

@@ -1,0 +1,31 @@
+"""Pictures in, compact data sets out: what `saliency_keras.data` reads."""
+
+
+def open_source(name):
+    """Finds the source of that name and lists what it has.
+
+    Args:
+        name: A folder with `train/CLASS/*` and `val/CLASS/*`, `"tfds:NAME"`, `"imagenet:DIR"` or `"popout"`.
+
+    Returns:
+        The source.
+
+    Raises:
+        UserError: If there is no such source or it is no data set of at least two classes.
+    """
+    kind, _, rest = str(name).partition(":")
+    if str(name) == "popout":
+        from data_prep.sources.popout import PopoutSource
+
+        return PopoutSource()
+    if kind == "imagenet" and rest:
+        from data_prep.sources.imagenet import ImagenetSource
+
+        return ImagenetSource(rest)
+    if kind == "tfds" and rest:
+        from data_prep.sources.tfds import TfdsSource
+
+        return TfdsSource(rest)
+    from data_prep.sources.source import FolderSource
+
+    return FolderSource(name)

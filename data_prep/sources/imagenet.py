@@ -1,0 +1,190 @@
+"""ILSVRC2012 as it comes: the two tars, unpacked in part or in full, and the devkit's validation labels.
+
+    ILSVRC2012_img_train.tar            a tar of 1,000 tars, one a class; or train/ with those tars, or with folders
+    ILSVRC2012_img_val.tar              50,000 JPEGs; or val/ with the JPEGs, or with one folder a class
+    ILSVRC2012_devkit_t12.tar.gz        validation labels and class names; or the folder it unpacks to
+
+Pictures are read from inside the tars: nothing is ever unpacked. A class is called by the first of its words in the
+devkit, or by its wnid (`n01440764`) where there is no devkit and no `classes.csv`.
+"""
+
+import io
+import os
+import re
+import tarfile
+from pathlib import Path
+
+from data_prep.sources import matlab
+from data_prep.sources.source import Picture, Source, distinct_names, files_in, human_names, text_of
+from saliency_keras.console import UserError, progress
+
+DEVKIT = "ILSVRC2012_devkit_t12"
+WNID = re.compile(r"n\d{8}")
+VALIDATION = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
+TARS = {"train": "ILSVRC2012_img_train.tar", "val": "ILSVRC2012_img_val.tar"}
+
+
+class ImagenetSource(Source):
+    """The pictures of a folder with ILSVRC2012; ids are `wnid/file name`."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise UserError(f"there is no folder {folder}; SOURCE is imagenet:DIR, DIR having the ILSVRC2012 tars.")
+        self._layout = {split: self._find(split) for split in ("train", "val")}
+        self._wnids = self._class_wnids()
+        if len(self._wnids) < 2:
+            raise UserError(f"{self.folder} has {len(self._wnids)} class(es); a classifier needs two or more.")
+        words = {row["WNID"]: row["words"].split(",")[0] for row in self._devkit_classes()}
+        words |= human_names(self.folder / "classes.csv")
+        self.classes = distinct_names([words.get(wnid, wnid) for wnid in self._wnids], self._wnids)
+        self.description = {"kind": "imagenet", "name": "ILSVRC2012", "class_folders": self._wnids}
+
+    def pictures(self, split):
+        """Every picture of a split; tars are listed without reading what is in them."""
+        labels = {wnid: label for label, wnid in enumerate(self._wnids)}
+        found = []
+        for wnid, name, place, size in progress(self._listed(split), label=f"listing {split}"):
+            if wnid not in labels:
+                raise UserError(f"the class {wnid} is in val but missing in train of {self.folder}.")
+            found.append(Picture(f"{wnid}/{text_of(name)}", labels[wnid], place, size))
+        if missing := set(labels.values()) - {picture.label for picture in found}:
+            wnid = self._wnids[min(missing)]
+            raise UserError(f"the class {wnid} has no {split} pictures in {self.folder}.")
+        return found
+
+    def read(self, picture):
+        """Decodes one picture; `UnreadablePicture` if it is none."""
+        from saliency_keras.data.pictures import read_picture
+
+        path, offset = picture.place
+        if offset is None:
+            return read_picture(self.folder / path), {}
+        with open(self.folder / path, "rb") as file:
+            file.seek(offset)
+            return read_picture(io.BytesIO(file.read(picture.bytes))), {}
+
+    def _find(self, split):
+        """The tar of a split, else its folder; a sentence that says where to put what is missing."""
+        for name in (TARS[split], split):
+            if (self.folder / name).exists():
+                return name
+        raise UserError(
+            f"{self.folder} has no {split} pictures: put {TARS[split]} of ILSVRC2012 (image-net.org) there, "
+            f"or unpack it to {self.folder / split}."
+        )
+
+    def _class_wnids(self):
+        """The wnids of the train split, sorted."""
+        place = self.folder / self._layout["train"]
+        names = map(_wnid, _members(place)) if place.is_file() else os.listdir(place)
+        return sorted({name.removesuffix(".tar") for name in names if WNID.fullmatch(name.removesuffix(".tar"))})
+
+    def _listed(self, split):
+        """Yields `(wnid, file name, place, bytes)` of each picture, `place` being path and offset in a tar, or None."""
+        layout = self._layout[split]
+        place = self.folder / layout
+        if split == "val":
+            yield from self._listed_validation(layout)
+        elif place.is_file():
+            for tar in _members(place):
+                yield from _listed_tar(place, layout, _wnid(tar), tar.offset_data, tar.size)
+        else:
+            for wnid in self._wnids:
+                if (place / wnid).is_dir():
+                    for name, size in files_in(place / wnid):
+                        yield wnid, name, (os.path.join(layout, wnid, name), None), size
+                else:
+                    yield from _listed_tar(place / f"{wnid}.tar", os.path.join(layout, f"{wnid}.tar"), wnid)
+
+    def _listed_validation(self, layout):
+        place = self.folder / layout
+        if place.is_file():
+            flat = [(Path(one.name).name, (layout, one.offset_data), one.size) for one in _members(place)]
+        else:
+            folders = sorted(name for name in os.listdir(place) if WNID.fullmatch(name) and (place / name).is_dir())
+            for wnid in folders:
+                for name, size in files_in(place / wnid):
+                    yield wnid, name, (os.path.join(layout, wnid, name), None), size
+            flat = [(name, (os.path.join(layout, name), None), size) for name, size in files_in(place)]
+            flat = [one for one in flat if VALIDATION.fullmatch(one[0])]
+        if flat:
+            wnids = self._validation_wnids()
+        for name, where, size in flat:
+            matched = VALIDATION.fullmatch(name)
+            if not matched or not 1 <= int(matched[1]) <= len(wnids):
+                raise UserError(f"{place} has {name!r}, which the devkit's validation labels do not know.")
+            yield wnids[int(matched[1]) - 1], name, where, size
+
+    def _validation_wnids(self):
+        """The wnid of each validation picture, in the order of their numbers, from the devkit."""
+        classes = {row["ILSVRC2012_ID"]: row["WNID"] for row in self._devkit_classes()}
+        truth = self._devkit_file("ILSVRC2012_validation_ground_truth.txt")
+        if not classes or truth is None:
+            raise UserError(
+                f"the validation pictures' labels are missing: put {DEVKIT}.tar.gz (image-net.org) into {self.folder}, "
+                "or sort the pictures into one folder a class, val/n01440764/ and so on."
+            )
+        try:
+            return [classes[int(line)] for line in truth.decode("ascii").split()]
+        except (KeyError, ValueError) as error:
+            raise UserError(f"the devkit's validation labels do not fit its meta.mat: {error}.") from None
+
+    def _devkit_classes(self):
+        """The rows of the devkit's meta.mat, or none where there is no devkit."""
+        content = self._devkit_file("meta.mat")
+        try:
+            return matlab.read_structs(content, "synsets") if content is not None else []
+        except ValueError as error:
+            raise UserError(f"meta.mat of the devkit in {self.folder} cannot be read: {error}.") from None
+
+    def _devkit_file(self, name):
+        for folder in (self.folder / DEVKIT / "data", self.folder):
+            if (folder / name).is_file():
+                return (folder / name).read_bytes()
+        path = self.folder / f"{DEVKIT}.tar.gz"
+        if not path.is_file():
+            return None
+        try:
+            with tarfile.open(path) as tar:
+                return tar.extractfile(f"{DEVKIT}/data/{name}").read()
+        except (tarfile.TarError, KeyError, EOFError, OSError, AttributeError) as error:
+            reason = str(error).splitlines()[0].rstrip(":")  # tarfile tells of every kind of compression it tried
+            raise UserError(f"{path} is damaged or no devkit: {reason}.") from None
+
+
+def _members(path, offset=0, size=None):
+    """The files in a tar, or in one of `size` bytes that lies in another at `offset` from the outer one's start."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            with tarfile.open(fileobj=file, mode="r:") as tar:
+                for member in tar:
+                    if member.isfile():
+                        yield member
+                # tarfile takes a header that it cannot read for the end; behind the end there is nothing but zeros.
+                end = offset + size if size is not None else os.fstat(file.fileno()).st_size
+                if _anything(file, tar.offset, end):
+                    raise tarfile.ReadError(f"no header at byte {tar.offset:,}")
+    except tarfile.TarError as error:
+        raise UserError(f"{path} is damaged or not whole: {error}; fetch it again.") from None
+
+
+def _anything(file, start, end):
+    """Whether a byte between two places of a file is not zero."""
+    file.seek(start)
+    while start < end and (block := file.read(min(1 << 20, end - start))):
+        if block.count(0) < len(block):
+            return True
+        start += len(block)
+    return False
+
+
+def _wnid(member):
+    """The wnid of a class's tar in the tar of tars; whatever path it is stored under is of no account."""
+    return Path(member.name).name.removesuffix(".tar")
+
+
+def _listed_tar(path, relative, wnid, offset=0, size=None):
+    for member in _members(path, offset, size):
+        yield wnid, Path(member.name).name, (relative, member.offset_data), member.size

@@ -1,0 +1,155 @@
+"""Accuracies and differences with their 95 % intervals, and the picture that shows several at a glance.
+
+Intervals are over seeds (Student's t) from three repeats on, which leaves out what all repeats share, such as a
+preparation; below that over pictures, Wilson's for an accuracy and the paired bootstrap's for a difference, each
+picture drawn with its results in all repeats.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from saliency_keras.figures import style
+from saliency_keras.figures.table import percent
+from saliency_keras.metrics.statistics import bootstrap_interval, seeds_interval, wilson_interval
+
+OURS = "measured here"
+PUBLISHED_MARK = {
+    "marker": "D", "linestyle": "none", "color": style.PUBLISHED["color"], "mfc": "none",
+    "label": style.PUBLISHED_LABEL,
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A number with its interval.
+
+    Attributes:
+        value: The number, 0 to 1.
+        low: Lower end of the 95 % interval.
+        high: Upper end.
+        pictures: Pictures it was counted on, for the digits.
+    """
+
+    value: float
+    low: float
+    high: float
+    pictures: int
+
+    def text(self, written=percent):
+        """The number and its interval as `table.percent` or `table.points` write them: two cells."""
+        ends = f"{written(self.low, self.pictures)} to {written(self.high, self.pictures)}"
+        return [written(self.value, self.pictures), ends]
+
+    def numbers(self):
+        """Value and ends, rounded: three cells."""
+        return [round(number, 6) for number in (self.value, self.low, self.high)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Together:
+    """Several runs that were tested on the same pictures, taken as one: stands where a run's `Predictions` do.
+
+    Attributes:
+        parts: Their `runs.run.Predictions`.
+    """
+
+    parts: tuple
+
+    @property
+    def ids(self):
+        """The pictures, str array `(pictures,)`."""
+        return self.parts[0].ids
+
+    def correct(self, k=1):
+        """The share of the runs that have the true class among their first `k`: float64 array `(pictures,)`."""
+        return np.mean([one.in_order_of(self.parts[0]).correct(k) for one in self.parts], axis=0)
+
+    def in_order_of(self, other):
+        """The same in the order of another's pictures."""
+        return Together(tuple(one.in_order_of(other.parts[0]) for one in self.parts))
+
+
+def accuracy(tested, k=1):
+    """Accuracy of a row.
+
+    Args:
+        tested: The `runs.run.Predictions` of its runs, one a repeat, each of the same number of pictures; or
+            `Together`s.
+        k: Among how many first classes the true one counts as right.
+
+    Returns:
+        An `Estimate`.
+    """
+    return share_right([one.correct(k) for one in tested], [one.ids for one in tested])
+
+
+def share_right(correct, ids):
+    """Accuracy from one array `(pictures,)` a repeat, bool or shares, and the pictures' ids; an `Estimate`."""
+    if len(correct) == 1 and correct[0].dtype == bool:
+        interval = wilson_interval(int(correct[0].sum()), correct[0].size)
+        return Estimate(float(correct[0].mean()), *interval, correct[0].size)
+    return _mean_of(correct, ids)
+
+
+def difference(tested, before, k=1):
+    """Difference of two rows, each repeat of which was tested on the pictures of the other's.
+
+    Args:
+        tested: As for `accuracy`.
+        before: The same of the row to compare with, in the same order of repeats.
+        k: As for `accuracy`.
+
+    Returns:
+        An `Estimate`.
+    """
+    values = [
+        one.correct(k).astype(float) - other.in_order_of(one).correct(k)
+        for one, other in zip(tested, before, strict=True)
+    ]
+    return _mean_of(values, [one.ids for one in tested])
+
+
+def _mean_of(values, ids):
+    """The mean of one array a repeat; two repeats do not tell their spread, so the interval is over pictures then."""
+    means = [one.mean() for one in values]
+    if len(means) >= 3:
+        interval = seeds_interval(means)
+    else:
+        # A picture that several repeats were tested on is one picture: it is drawn, or not, with all its results.
+        _, place = np.unique(np.concatenate(ids), return_inverse=True)
+        interval = bootstrap_interval(np.bincount(place, np.concatenate(values)), weights=np.bincount(place))
+    return Estimate(float(np.mean(means)), *interval, values[0].size)
+
+
+def intervals_figure(panels, parts=False):
+    """Differences at Top-1 with their intervals, a line each.
+
+    Args:
+        panels: From a panel's title to its lines `(label, Estimate, published difference or None)`, 0 to 1.
+        parts: Whether a panel's first line is a whole, filled, and the others its parts, hollow.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    heights = [len(lines) for lines in panels.values()]
+    published = any(one is not None for lines in panels.values() for _, _, one in lines)
+    with style.look():
+        figure = style.new_figure(9, 0.8 + 0.5 * len(heights) + 0.26 * sum(heights) + 0.3 * published)
+        axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+        for ax, (title, lines) in zip(axes, panels.items(), strict=True):
+            for place, (_, one, theirs) in enumerate(lines):
+                ends = [[100 * (one.value - one.low)], [100 * (one.high - one.value)]]
+                look = {"fmt": "o", "color": "black", "mfc": "white" if parts and place else "black", "capsize": 3}
+                ax.errorbar(100 * one.value, place, xerr=ends, label=OURS, **look)
+                if theirs is not None:
+                    ax.plot(100 * theirs, place, **PUBLISHED_MARK)
+            ax.axvline(0, color="#666666", linewidth=0.9, zorder=1)
+            ax.set_yticks(range(len(lines)), [style.one_line(line[0]) for line in lines])
+            ax.set_ylim(len(lines) - 0.4, -0.6)
+            ax.set_title(style.one_line(title))
+        axes[-1].set_xlabel("difference at Top-1 (percentage points, 95 % interval)")
+        if published:
+            marks = {label: mark for ax in axes for mark, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+            figure.legend(reversed(marks.values()), reversed(marks.keys()), loc="outside lower left", ncols=2)
+    return figure

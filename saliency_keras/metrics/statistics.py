@@ -1,0 +1,240 @@
+"""Is one run better than another, and by how much: paired statistics over pictures and intervals over seeds.
+
+Two networks tested on the same pictures are compared picture by picture: McNemar's test (1947; exact, or mid-p as
+advised by Fagerland, Lydersen & Laake 2013) on the pictures only one of them has right, and a bootstrap interval
+(Efron 1979, percentile) of the difference over pictures. Both speak of these two trained networks; what another seed
+would give is told by Student's t interval over seeds. Per-class changes are the thesis's Table 4.2. Correlations
+are for the notes on accuracy and saliency. Everything is numpy and the standard library; matching the pictures of two
+runs is `runs.run`'.
+"""
+
+import math
+import statistics
+
+import numpy as np
+
+
+def mcnemar_p(only_first, only_second, mid_p=False):
+    """Two-sided p-value of McNemar's test that two classifiers are equally often right.
+
+    Under the hypothesis, each picture that only one classifier has right is as likely the first's as the second's:
+    `only_first` is binomial with probability one half. `mcnemar_p(0, 5)` is 2 / 2**5 = 0.0625.
+
+    Args:
+        only_first: Number of pictures that only the first classifier has right.
+        only_second: Number of pictures that only the second has right.
+        mid_p: Count the observed outcome itself half, which makes the test less conservative.
+
+    Returns:
+        A float, 0 to 1; 1 where no picture tells them apart.
+
+    Raises:
+        ValueError: If a count is negative.
+    """
+    if only_first < 0 or only_second < 0:
+        raise ValueError(f"counts must not be negative. Received: {only_first=}, {only_second=}")
+    pictures, fewer = int(only_first + only_second), int(min(only_first, only_second))
+    logarithms = [
+        math.lgamma(pictures + 1) - math.lgamma(count + 1) - math.lgamma(pictures - count + 1) - pictures * math.log(2)
+        for count in range(fewer + 1)
+    ]
+    terms = [math.exp(logarithm) for logarithm in logarithms]
+    return min(1.0, 2 * math.fsum(terms) - (terms[-1] if mid_p else 0))
+
+
+def bootstrap_interval(values, level=0.95, resamples=10_000, seed=0, weights=None):
+    """Percentile bootstrap interval of the mean of `values` over pictures.
+
+    With `values` = right or wrong (1, 0) it is the interval of an accuracy; with the difference of two runs' right or
+    wrong (1, 0, -1) the paired interval of the difference. Drawing pictures anew only changes how often each value
+    occurs, so those counts are drawn from their multinomial distribution: the same bootstrap, much faster.
+
+    Args:
+        values: Array `(pictures,)` of few different values.
+        level: Coverage, 0 to 1.
+        resamples: How often the pictures are drawn anew.
+        seed: Seed of the draws.
+        weights: How many results each value is the sum of, for pictures with several; one each by default.
+
+    Returns:
+        `(low, high)`, floats.
+
+    Raises:
+        ValueError: If there are no values.
+    """
+    values = np.asarray(values, dtype="float64")
+    if not values.size:
+        raise ValueError("an interval over no pictures does not exist. Received: values=[]")
+    pairs = np.stack([values, np.ones_like(values) if weights is None else weights])
+    (sums, results), counts = np.unique(pairs, axis=1, return_counts=True)
+    drawn = np.random.default_rng(seed).multinomial(counts.sum(), counts / counts.sum(), size=resamples)
+    low, high = np.quantile(drawn @ sums / (drawn @ results), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def wilson_interval(right, pictures, level=0.95):
+    """Wilson's score interval (1927) of an accuracy: good for few pictures and near 0 and 1 too.
+
+    Args:
+        right: Number of pictures that are right.
+        pictures: Number of pictures, 1 or more.
+        level: Coverage, 0 to 1.
+
+    Returns:
+        `(low, high)`, floats from 0 to 1.
+
+    Raises:
+        ValueError: If the counts are impossible.
+    """
+    if not 0 <= right <= pictures or pictures < 1:
+        raise ValueError(f"0 <= right <= pictures and a picture expected. Received: {right=}, {pictures=}")
+    z = statistics.NormalDist().inv_cdf((1 + level) / 2)
+    centre = (right + z * z / 2) / (pictures + z * z)
+    half = z / (pictures + z * z) * math.sqrt(right * (pictures - right) / pictures + z * z / 4)
+    # None right or all right: the end is 0 or 1 itself, whatever rounding says.
+    return (centre - half if right else 0.0), (centre + half if right < pictures else 1.0)
+
+
+def seeds_interval(values, level=0.95):
+    """Student's t interval of the mean over seeds: what training again would give on the same pictures.
+
+    Args:
+        values: One figure a seed (an accuracy, or a difference between two runs of the same seed), three or more.
+        level: Coverage, 0 to 1.
+
+    Returns:
+        `(low, high)`, floats.
+
+    Raises:
+        ValueError: If there are fewer than three: two points tell next to nothing of the spread.
+    """
+    values = np.asarray(values, dtype="float64")
+    if values.ndim != 1 or values.size < 3:
+        raise ValueError(f"an interval over seeds needs three runs or more. Received: {values.size} value(s)")
+    half = t_quantile(level, values.size - 1) * values.std(ddof=1) / math.sqrt(values.size)
+    return float(values.mean() - half), float(values.mean() + half)
+
+
+def correlation(first, second, ranks=False):
+    """Pearson's correlation coefficient, or Spearman's of the ranks.
+
+    Args:
+        first: Numbers, two or more.
+        second: As many numbers.
+        ranks: Whether to correlate ranks, ties being given their mean rank.
+
+    Returns:
+        A float from -1 to 1; NaN where one of them does not vary.
+
+    Raises:
+        ValueError: If there are fewer than two pairs.
+    """
+    pairs = np.array([first, second], dtype="float64")
+    if pairs.ndim != 2 or pairs.shape[1] < 2:
+        raise ValueError(f"a correlation needs two pairs or more. Received: {pairs.shape}")
+    if ranks:
+        pairs = np.array([_ranks(values) for values in pairs])
+    if not np.ptp(pairs, axis=1).all():
+        return math.nan
+    pairs -= pairs.mean(axis=1, keepdims=True)
+    scale = math.sqrt((pairs[0] ** 2).sum() * (pairs[1] ** 2).sum())
+    return float(pairs[0] @ pairs[1] / scale) if scale else math.nan
+
+
+def correlation_interval(coefficient, pairs, level=0.95, ranks=False):
+    """Interval of a correlation by Fisher's z (1915), of Spearman's with Fieller's variance 1.06 / (n - 3) (1957).
+
+    It takes the pairs for independent draws.
+
+    Args:
+        coefficient: Of `correlation`.
+        pairs: Number of pairs.
+        level: Coverage, 0 to 1.
+        ranks: Whether the coefficient is Spearman's.
+
+    Returns:
+        `(low, high)`, floats; -1 and 1 with fewer than four pairs, which bound nothing; NaN for NaN.
+    """
+    if math.isnan(coefficient):
+        return math.nan, math.nan
+    if pairs < 4:
+        return -1.0, 1.0
+    if abs(coefficient) >= 1:
+        return coefficient, coefficient
+    half = statistics.NormalDist().inv_cdf((1 + level) / 2) * math.sqrt((1.06 if ranks else 1.0) / (pairs - 3))
+    z = math.atanh(coefficient)
+    return math.tanh(z - half), math.tanh(z + half)
+
+
+def _ranks(values):
+    """Ranks from 0, ties at the mean of theirs."""
+    ordered = np.sort(values)
+    return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right") - 1) / 2
+
+
+def t_quantile(level, degrees):
+    """The t with P(|T| <= t) = `level` for Student's distribution, found by bisection.
+
+    `t_quantile(0.95, 2)` is 4.3027.
+
+    Args:
+        level: Probability, above 0 and below 1.
+        degrees: Degrees of freedom, a whole number from 1.
+
+    Returns:
+        A float above 0.
+    """
+    low, high = 0.0, 1.0
+    while _t_coverage(high, degrees) < level:
+        low, high = high, 2 * high
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _t_coverage(middle, degrees) < level else (low, middle)
+    return high
+
+
+def _t_coverage(t, degrees):
+    """P(|T| <= t), the finite series for whole degrees of freedom (Abramowitz & Stegun 1964, 26.7.3 and 26.7.4)."""
+    angle = math.atan(t / math.sqrt(degrees))
+    sine, cosine = math.sin(angle), math.cos(angle)
+    first = 1 + degrees % 2
+    term = total = cosine if degrees % 2 else 1.0
+    for factor in range(first, degrees - 2, 2):
+        term *= factor / (factor + 1) * cosine * cosine
+        total += term
+    if not degrees % 2:
+        return sine * total
+    return 2 / math.pi * (angle + (sine * total if degrees > 1 else 0.0))
+
+
+def right_per_class(labels, correct, classes):
+    """How many pictures each class has, and how many of them are right.
+
+    Args:
+        labels: int array `(pictures,)`.
+        correct: bool array `(pictures,)`.
+        classes: Number of classes.
+
+    Returns:
+        Two int64 arrays `(classes,)`: the pictures and those that are right.
+    """
+    pictures = np.bincount(labels, minlength=classes)
+    return pictures, np.bincount(labels, weights=correct, minlength=classes).astype("int64")
+
+
+def most_improved(pictures, right, right_before):
+    """The classes in the order of their gain, as in the thesis's Table 4.2, the largest gain first.
+
+    The extremes among many classes are partly luck: they were chosen because they are extreme.
+
+    Args:
+        pictures: int array `(classes,)`, pictures of each class.
+        right: int array `(classes,)`, those the run has right.
+        right_before: int array `(classes,)`, those the other run has right.
+
+    Returns:
+        Class indices, int array; classes without pictures are left out, equal gains stay in the order of the classes.
+    """
+    tested = np.flatnonzero(pictures)
+    gain = (right[tested] - right_before[tested]) / pictures[tested]
+    return tested[np.argsort(-gain, kind="stable")]

@@ -1,0 +1,79 @@
+"""Small runs for `notebooks/`: trained once, kept beside the repository's other runs, shared by all notebooks.
+
+They are the papers' networks with dense layers an eighth as wide and a schedule of a few epochs, so that a notebook
+takes a minute or two on a laptop. Nothing they show is evidence about photographs.
+"""
+
+import contextlib
+import dataclasses
+import io
+from pathlib import Path
+
+from saliency_keras.data.manifest import Manifest
+from saliency_keras.experiments.tables import PaperTable
+from saliency_keras.figures import style
+from saliency_keras.figures.document import markdown
+from saliency_keras.figures.table import percent
+from saliency_keras.runs.run import Run
+from saliency_keras.tables.accuracy import Results
+from saliency_keras.tables.plan import Choices, carry_out, check_missing, plan
+
+RUNS = Path("../runs/notebooks")
+SETTINGS = ("dense_units=512", "batch=32", "epochs=4", "drops=[3]", "subtract_mean=false")
+
+
+def small_runs(rows, data, settings=SETTINGS, folder=RUNS):
+    """Trains what is not there yet, loads it and prints the accuracies.
+
+    Args:
+        rows: `experiments.tables.Row`s; one that starts from another comes after it, and may start from any.
+        data: Folder of a compact data set.
+        settings: `KEY=VALUE` settings of all experiments that have the key.
+        folder: Where the runs are kept, in a folder for each data set.
+
+    Returns:
+        `tables.accuracy.Results`; its `runs` hold a list of one run for each row's name.
+
+    Raises:
+        UserError: As `training.train.train`.
+    """
+    table = PaperTable("notebook", "accuracy", tuple(rows))
+    here = Path(folder) / f"{Path(data).name}-{Manifest.load(data).digest()[:6]}"
+    planned = [_from_any(one) for one in plan(table, Choices(data, here, settings=tuple(settings)))]
+    runs = {}
+    for one in planned:
+        print(f"{one}: ", end="", flush=True)
+        with contextlib.redirect_stdout(io.StringIO()):
+            missing = carry_out([one])
+        check_missing(missing, "the notebook")
+        run = Run.load(one.folder)
+        correct = run.predictions.correct()
+        print(f"Top-1 {percent(correct.mean(), correct.size)} %")
+        runs[one.row.name] = [run]
+    return Results(table, runs)
+
+
+def _from_any(planned):
+    if not planned.row.init:
+        return planned
+    return dataclasses.replace(planned, experiment=planned.experiment.replace(starts_from=planned.row.init))
+
+SHOWN = 80  # pixels of the page for one inch of a figure
+STORED = 100  # pixels of the picture for the same inch, so that it is sharp on a good screen
+
+
+def show(thing):
+    """Displays a figure, or a document.
+
+    Args:
+        thing: A `matplotlib.figure.Figure`, Markdown text, or a list of `figures.document` blocks.
+    """
+    from IPython.display import Image, Markdown, display
+
+    if isinstance(thing, str | list):
+        display(Markdown(thing if isinstance(thing, str) else markdown(thing)))
+        return
+    file = io.BytesIO()
+    with style.look():
+        thing.savefig(file, format="png", dpi=STORED, metadata={"Software": None})
+    display(Image(file.getvalue(), width=round(SHOWN * thing.get_figwidth())))

@@ -1,0 +1,251 @@
+"""Reading a run folder: what a training wrote, as `evaluate`, `plot`, `report` and the tables of papers need it.
+
+A run folder is finished once `summary.json` is there. Whatever is no run, is not finished or is damaged is refused in
+one sentence. `predictions.h5` holds the rank of the true class of every validation picture; it is read when it is
+asked for. Nothing here needs Keras, and nothing that is read is ever executed. Writing a run folder is the training's.
+"""
+
+import csv
+import dataclasses
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+
+from saliency_keras.console import UserError
+from saliency_keras.data.manifest import Manifest
+from saliency_keras.data.shown import map_and_swap
+from saliency_keras.experiments import EXPERIMENTS
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+    """What the last epoch's model said of each picture of a split.
+
+    Attributes:
+        ids: str array `(pictures,)`, unique.
+        labels: int32 array `(pictures,)`, indices into `classes`.
+        ranks: int32 array `(pictures,)`: the rank of the true class, 0 where the model is right.
+        first: int32 array `(pictures, min(5, classes))`: the first classes, best first.
+        classes: Class names.
+        split: Name of the split, `"val"`.
+        data: Digest of the data set's manifest.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    ranks: np.ndarray
+    first: np.ndarray
+    classes: tuple[str, ...]
+    split: str
+    data: str
+
+    def correct(self, k=1):
+        """Whether the true class is among the first `k`: bool array `(pictures,)`."""
+        return self.ranks < k
+
+    def in_order_of(self, other):
+        """The same predictions in the order of another run's pictures, so that the two can be compared in pairs.
+
+        Args:
+            other: `Predictions` of the other run. Its data set may be another compaction (another predictor, say)
+                of the same pictures: they are matched by id.
+
+        Returns:
+            `Predictions` with `ids`, `labels` and `classes` equal to the other's.
+
+        Raises:
+            UserError: If the pictures, their classes or the class names are not the same.
+        """
+        sets = f"data sets {self.data[:12]} and {other.data[:12]}"
+        if self.classes != other.classes:
+            raise UserError(f"the two runs cannot be compared: their classes differ ({sets}).")
+        order, order_of_other = np.argsort(self.ids), np.argsort(other.ids)
+        if not np.array_equal(self.ids[order], other.ids[order_of_other]):
+            shared = np.intersect1d(self.ids, other.ids).size
+            counts = f"{shared} pictures in common of {self.ids.size} and {other.ids.size}"
+            raise UserError(f"the two runs cannot be compared: they were tested on other pictures ({counts}; {sets}).")
+        place = np.empty_like(order)
+        place[order_of_other] = order
+        if not np.array_equal(self.labels[place], other.labels):
+            raise UserError(f"the two runs cannot be compared: the same pictures have other labels ({sets}).")
+        rows = {name: getattr(self, name)[place] for name in ("ids", "labels", "ranks", "first")}
+        return dataclasses.replace(self, **rows)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished run folder.
+
+    Attributes:
+        folder: Where it is.
+        config: What was run: `config["experiment"]`, `config["data"]`, `config["maps"]`, `config["seed"]` and so on.
+        history: `{column: float64 array (epochs,)}` in the order of `history.csv`; NaN where a cell is empty.
+        summary: Last and best figures, parameter counts, wall time.
+    """
+
+    folder: Path
+    config: dict
+    history: dict[str, np.ndarray]
+    summary: dict
+
+    @property
+    def name(self):
+        """Name of the experiment."""
+        return self.config["experiment"]["name"]
+
+    @property
+    def maps(self):
+        """The saliency maps that were used: `"own"`, `"shuffled"` and so on, `None` where the network sees none."""
+        return self.config.get("maps", "own")
+
+    @property
+    def seed(self):
+        """The run's seed."""
+        return self.config.get("seed", 0)
+
+    @property
+    def published(self):
+        """The paper's figures for this experiment by metric, `{"top1": 0.4899}`; empty where it has none."""
+        return published_of(self.config)
+
+    def data_set(self):
+        """The `Manifest` of the compact set that it was trained on, its map included.
+
+        Raises:
+            UserError: If the set is not there any more, or is another one by now.
+        """
+        folder = Path(str(self.config["data"]["folder"]))
+        if not folder.is_dir():
+            raise UserError(f"the data set {folder} is not there any more.")
+        manifest = Manifest.load(folder)
+        if manifest.digest(map_and_swap(self.maps or "own")[0]) != self.config["data"]["digest"]:
+            raise UserError(f"the data set {folder} is no longer the one that the run was trained on.")
+        return manifest
+
+    @functools.cached_property
+    def predictions(self):
+        """The `Predictions` of `predictions.h5`; a `UserError` if the file is missing or damaged."""
+        return _read_predictions(self.folder / "predictions.h5")
+
+    def scores(self):
+        """The logits of `predictions.h5`: float16 array `(pictures, classes)` in the predictions' order.
+
+        Read anew at each call, for they may be large.
+
+        Raises:
+            UserError: If they are missing or do not fit.
+        """
+        import h5py
+
+        path, shape = self.folder / "predictions.h5", (self.predictions.ids.size, len(self.predictions.classes))
+        try:
+            with h5py.File(path, "r") as file:
+                scores = _dataset(file, "scores")[:]
+            if scores.shape != shape or scores.dtype.kind != "f":
+                raise ValueError(f"the scores have shape {scores.shape}, not {shape}")
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path} is damaged: {error}.") from None
+        return scores
+
+    @classmethod
+    def load(cls, folder):
+        """Reads a finished run.
+
+        Args:
+            folder: The run folder.
+
+        Returns:
+            The `Run`.
+
+        Raises:
+            UserError: If it is no run folder, the run is not finished, or a file is damaged.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise UserError(f"there is no run folder {folder}.")
+        if not (folder / "config.json").is_file():
+            raise UserError(f"{folder} is no run folder: it has no config.json.")
+        config = _read_json(folder / "config.json")
+        experiment = config.get("experiment")
+        if not isinstance(experiment, dict) or not isinstance(experiment.get("name"), str):
+            raise UserError(f"{folder / 'config.json'} is not that of a run: it names no experiment.")
+        if not (folder / "summary.json").is_file():
+            command = str(config.get("command", "its command")).removesuffix(" --resume")
+            command += " --resume" * command.startswith("python -m saliency_keras.train ")
+            raise UserError(f"the run {folder} is not finished (no summary.json); go on by `{command}`.")
+        return cls(folder, config, read_history(folder / "history.csv"), _read_json(folder / "summary.json"))
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+def _read_json(path):
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not valid JSON: {error}.") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is damaged: it holds no named fields.")
+    return content
+
+
+def _read_predictions(path):
+    import h5py
+
+    if not path.is_file():
+        raise UserError(f"{path.parent} has no {path.name}: it is not the finished run of a classifier.")
+    try:
+        with h5py.File(path, "r") as file:
+            predictions = Predictions(
+                ids=np.array(_dataset(file, "id").asstr()[:], dtype=str),
+                labels=_dataset(file, "label")[:],
+                ranks=_dataset(file, "rank")[:],
+                first=_dataset(file, "top5")[:],
+                classes=tuple(_text(name) for name in file.attrs["classes"]),
+                split=_text(file.attrs["split"]),
+                data=_text(file.attrs["data"]),
+            )
+        _check_predictions(predictions)
+    except (OSError, KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is damaged: {error}.") from None
+    return predictions
+
+
+def _dataset(file, name):
+    import h5py
+
+    # A run may come from elsewhere: its file shall not make us read another one.
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or file[name].external or file[name].is_virtual:
+        raise ValueError(f"{name} is not stored in the file itself")
+    return file[name]
+
+
+def _text(value):
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+
+def _check_predictions(predictions):
+    pictures, classes = predictions.ids.size, len(predictions.classes)
+    if predictions.ids.shape != (pictures,) or np.unique(predictions.ids).size != pictures or not pictures:
+        raise ValueError("no pictures, or the ids are not unique")
+    for name in ("labels", "ranks"):
+        values = getattr(predictions, name)
+        if values.shape != (pictures,) or values.dtype.kind not in "iu":
+            raise ValueError(f"{name} are not one whole number a picture")
+        if values.min() < 0 or values.max() >= classes:
+            raise ValueError(f"{name} do not fit the {classes} classes")
+    if predictions.first.shape != (pictures, min(5, classes)):
+        raise ValueError(f"the first classes have shape {predictions.first.shape}")

@@ -1,0 +1,283 @@
+"""All runs of a paper's table, one after another, from whatever an earlier attempt left.
+
+A reproduction folder holds `runs/NAME`, shared by all tables that are made there: a run that another table has trained
+is not trained again. A finished run is passed over, an unfinished one resumed, so that a reproduction can be stopped
+and started at any moment. What a table consists of is `experiments/tables.py`; writing it is `tables/accuracy.py`.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from saliency_keras.console import UserError
+from saliency_keras.data.few_shot import SHOTS, check_counts
+from saliency_keras.data.manifest import Manifest
+from saliency_keras.data.stored import Records
+from saliency_keras.experiments import experiment
+from saliency_keras.experiments.tables import Row
+from saliency_keras.runs.run import Run
+from saliency_keras.training.start import check_kind
+
+
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """What the user chooses about a reproduction.
+
+    Attributes:
+        data: Compact set of the table's rows.
+        out: The reproduction folder.
+        large: Compact set of the rows that are trained on a large one, or `None`.
+        epochs: Epochs of the last row, or `None` for the paper's; all others are shortened in proportion.
+        repeats: Runs of each row, by seed 0, 1, …, or `None` for the table's own.
+        shots: Training pictures per class, for few-shot tables: numbers as strings, or `"K"`.
+        only: Names of the experiments to confine the table to, with what they need; empty for all.
+        settings: `KEY=VALUE` settings for every experiment that has the key, or `EXPERIMENT:KEY=VALUE` for one.
+        precision: `"float32"` or `"bfloat16"`.
+    """
+
+    data: Path
+    out: Path
+    large: Path | None = None
+    epochs: int | None = None
+    repeats: int | None = None
+    shots: tuple[str, ...] = SHOTS
+    only: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    precision: str = "float32"
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedRun:
+    """One run of a reproduction.
+
+    Attributes:
+        row: The `Row` it belongs to.
+        experiment: The `Experiment`, final.
+        data: Its compact set.
+        folder: Its run folder.
+        seed: Its seed.
+        init: Folder of the run it starts from, or `None`.
+        shots: Training pictures per class, or `""`.
+        precision: `"float32"` or `"bfloat16"`.
+    """
+
+    row: Row
+    experiment: object
+    data: Path
+    folder: Path
+    seed: int
+    init: Path | None = None
+    shots: str = ""
+    precision: str = "float32"
+
+    @property
+    def finished(self):
+        """Whether the run folder says so."""
+        return (self.folder / "summary.json").is_file()
+
+    def as_long_as_it_was(self):
+        """This run, lasting as long as the finished one in its folder did, if there is one."""
+        if not self.finished:
+            return self
+        there = Run.load(self.folder).config["experiment"]
+        schedule = {"epochs": there.get("epochs"), "drops": tuple(there.get("drops", ()))}
+        return dataclasses.replace(self, experiment=self.experiment.replace(**schedule))
+
+    def __str__(self):
+        maps = "" if self.row.maps == "own" else f", {self.row.maps} maps"
+        shots = f", {self.shots} pictures per class" if self.shots else ""
+        epochs = f"{self.experiment.epochs} epoch{'s' * (self.experiment.epochs > 1)}"
+        return f"{self.row.called or self.row.experiment}{maps}{shots}, seed {self.seed}, {epochs}"
+
+
+def plan(table, choices):
+    """Lists the runs of a table, in the order of training.
+
+    Args:
+        table: A `PaperTable`.
+        choices: The `Choices`.
+
+    Returns:
+        A list of `PlannedRun`s. A finished preparation is taken as long as it is.
+
+    Raises:
+        UserError: If a choice does not fit the table.
+    """
+    rows = _chosen_rows(table, choices.only)
+    wanted = [row for row in table.rows if not row.preparation] or table.rows[-1:]
+    if not set(wanted) & set(rows):
+        raise UserError(f"--only {','.join(choices.only)} leaves no row of the table but what prepares for it.")
+    if choices.large is None and any(row.large for row in rows):
+        raise UserError("this table begins on a large set of pictures; give one: --large DIR.")
+    check_settings([*table.rows, *([table.readout] if table.readout else [])], choices.settings)
+    for shots in choices.shots:
+        if shots not in SHOTS:
+            raise UserError(f"pictures per class are of {', '.join(SHOTS)}. Received: {shots}")
+    repeats = choices.repeats or table.repeats
+    runs = [_run(table, row, 0, "", choices).as_long_as_it_was() for row in rows if row.preparation]
+    measured = [row for row in rows if not row.preparation]
+    for seed in range(repeats):
+        for shots in choices.shots if table.kind == "few_shot" else ("",):
+            runs += [_run(table, row, seed, shots, choices) for row in measured]
+    return runs
+
+
+def check_settings(rows, settings):
+    """Refuses a `KEY=VALUE` or `EXPERIMENT:KEY=VALUE` that fits the experiment of none of these rows."""
+    for setting in settings:
+        name, colon, _ = setting.partition(":")
+        if not any(
+            row.experiment == name or (not colon and _knows(experiment(row.experiment), setting)) for row in rows
+        ):
+            raise UserError(f"--set {setting!r} fits no experiment of this table.")
+
+
+def carry_out(runs, keep_models=True):
+    """Trains whatever is not finished.
+
+    A run that diverges would do so again, so the others go on without it and without those that start from it.
+
+    Args:
+        runs: `PlannedRun`s, those that others start from first.
+        keep_models: Whether finished runs keep their networks; those that others start from always do.
+
+    Returns:
+        The runs that are missing, and of each why: `[(PlannedRun, sentence)]`.
+
+    Raises:
+        UserError: If a run cannot be trained, or was begun with other choices.
+    """
+    from saliency_keras.training.loop import Diverged
+    from saliency_keras.training.state import drop_state
+    from saliency_keras.training.train import forget_networks, train
+
+    _check_data(runs)
+    for run in runs:
+        _check_begun(run)
+    missing, needed = {}, {run.init for run in runs}
+    for number, run in enumerate(runs, 1):
+        if run.init in missing:
+            missing[run.folder] = run, f"{run.init} is missing"
+            continue
+        if not run.finished:
+            left = sum(not other.finished for other in runs[number:])
+            print(f"[{number}/{len(runs)}] {run}; {left} runs left after it", flush=True)
+            try:
+                train(
+                    run.experiment, run.data, run.folder, run.row.maps, run.seed, run.precision, run.init,
+                    resume=(run.folder / "config.json").is_file(),
+                )  # fmt: skip
+            except Diverged as error:
+                print(f"{run}: {error}", flush=True)
+                missing[run.folder] = run, str(error)
+            forget_networks()
+        else:
+            drop_state(run.folder / "state")  # of a run that was killed before it had cleared up
+        if not (keep_models or run.folder in needed):
+            for name in "model.keras", "best.keras":
+                (run.folder / name).unlink(missing_ok=True)
+    return list(missing.values())
+
+
+def _check_begun(run):
+    """Refuses a run folder whose run was begun otherwise, or from a run that is gone and would be trained anew."""
+    from saliency_keras.training.train import check_begun
+
+    if not (run.folder / "config.json").is_file():
+        return
+    if run.init is None or (run.init / "model.keras").is_file():
+        check_begun(
+            run.experiment, run.data, run.folder, run.row.maps, run.seed, run.precision, run.init,
+            init_may_differ=run.finished and run.row.preparation and run.init is None,
+        )  # fmt: skip
+    elif not (run.init / "summary.json").is_file():
+        raise UserError(
+            f"{run.folder} started from {run.init}, which is gone and would be trained anew; bring it back, or delete "
+            f"{run.folder} too."
+        )
+
+
+def check_missing(missing, name):
+    """Raises a `UserError` that says what `carry_out` could not train for the table of that name, if anything."""
+    if missing:
+        runs = "; ".join(f"{run}: {sentence.rstrip('.')}" for run, sentence in missing)
+        raise UserError(f"{name} lacks what could not be trained: {runs}.")
+
+
+def _check_data(runs):
+    """Refuses, before the first run, sets that some run cannot be trained on, the last one's too."""
+    for run in runs:
+        check_kind(run.experiment, run.data)
+    classifiers = [run for run in runs if run.experiment.task == "classification"]
+    manifests = {data: Manifest.load(data) for data in dict.fromkeys(run.data for run in classifiers)}
+    for data, side, shots in dict.fromkeys((run.data, run.experiment.side, run.shots) for run in classifiers):
+        manifest = manifests[data]
+        manifest.check_side(side)
+        if shots:
+            counts = (manifest.splits[split].per_class for split in ("train", "val"))
+            check_counts(*counts, manifest.classes, shots)
+    learned = {run.data for run in classifiers if run.experiment.train_on == "val"}
+    tested = {}  # the first run on each set: ids are read once a set
+    for run in classifiers:
+        if run.experiment.train_on == "train" and not run.row.large:
+            tested.setdefault(run.data, run)
+    for run in tested.values():
+        if any(_share_pictures(manifests[run.data], manifests[data]) for data in learned):
+            raise UserError(
+                f"step 1 would learn from pictures of {run.data} that {run.row.experiment} is tested on; give another "
+                "set to --large, or have step 1 learn from the train split: --set train_on=train."
+            )
+
+
+def _share_pictures(one, other):
+    """Whether two sets, however compacted, have pictures of one source in common in their val splits."""
+    ours, theirs = (
+        ({name: value for name, value in manifest.source.items() if name not in ("plan", "maps")}, manifest.classes)
+        for manifest in (one, other)
+    )
+    return ours == theirs and not _val_ids(one).isdisjoint(_val_ids(other))
+
+
+def _val_ids(manifest):
+    return set(Records(manifest, "val").ids(range(manifest.splits["val"].records)))
+
+
+def _chosen_rows(table, only):
+    """The rows asked for, with the rows they start from and are compared with, directly or not."""
+    names = {row.experiment for row in table.rows}
+    unknown = [name for name in only if name not in names]
+    if unknown:
+        raise UserError(f"this table has no row {unknown[0]!r}; it has {', '.join(sorted(names))}.")
+    if not only:
+        return table.rows
+    wanted = {row.name for row in table.rows if row.experiment in only}
+    while True:
+        beside = [(row.init, row.baseline, *row.twins) for row in table.rows if row.name in wanted]
+        more = {other for names in beside for other in names if other}
+        if more <= wanted:
+            return tuple(row for row in table.rows if row.name in wanted)
+        wanted |= more
+
+
+def _run(table, row, seed, shots, choices):
+    chosen = experiment(row.experiment)
+    if choices.epochs is not None:
+        length = experiment(table.rows[-1].experiment).epochs
+        chosen = chosen.with_epochs(max(1, round(chosen.epochs * choices.epochs / length)))
+    chosen = with_choices(chosen, row, choices, [f"few_shot={shots}"] if shots else [])
+    of_seed = f"-seed{seed}" if seed else ""
+    repeated = any(one.name == row.init and not one.preparation for one in table.rows)
+    init = choices.out / "runs" / (row.init + of_seed * repeated) if row.init else None
+    name = row.name + (f"-k{shots}" if shots else "") + of_seed
+    data = choices.large if row.large else choices.data
+    return PlannedRun(row, chosen, data, choices.out / "runs" / name, seed, init, shots, choices.precision)
+
+
+def with_choices(chosen, row, choices, further=()):
+    """An experiment with the settings of its row, then the user's, then further ones."""
+    shared = [setting for setting in choices.settings if ":" not in setting and _knows(chosen, setting)]
+    own = [setting.partition(":")[2] for setting in choices.settings if setting.startswith(f"{row.experiment}:")]
+    return chosen.with_settings([*row.settings, *shared, *own, *further])
+
+
+def _knows(one, setting):
+    return setting.partition("=")[0] in one.settable

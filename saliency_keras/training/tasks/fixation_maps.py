@@ -1,0 +1,271 @@
+"""Saliency runs: fixation set and experiment in, `Job` out, scores on held-out pictures at the end.
+
+A fixed fifth of the pictures is held out with all its observers (`data.fixation_split`) and judged after every epoch,
+at the size of the pictures, in NSS, CC and AUC-Judd. Training pictures are mirrored at random, and their fixation maps
+(blurred by one degree of visual angle) with them. Where the backbone is frozen, it sees every picture and its mirror
+image once; its features are kept in the run's `state/` as float16, and epochs train the head alone.
+"""
+
+import functools
+import itertools
+
+import keras
+import numpy as np
+
+from saliency_keras.console import UserError
+from saliency_keras.data.arrays import array_on_disk
+from saliency_keras.data.fixation_split import parts_of
+from saliency_keras.data.pictures import read_picture
+from saliency_keras.data.stream import Stream
+from saliency_keras.figures.table import write_csv
+from saliency_keras.metrics.fixation_metrics import auc_judd, cc, nss
+from saliency_keras.metrics.points import Density, SaliencyMap
+from saliency_keras.models.backbones import BACKBONES
+from saliency_keras.models.losses import LOSSES
+from saliency_keras.models.readouts import in_two, keep_statistics
+from saliency_keras.models.registry import build_saliency
+from saliency_keras.models.weights import give_weights
+from saliency_keras.saliency.controls import Center
+from saliency_keras.saliency.run import NetworkMaps, maps_of, seen
+from saliency_keras.scoring.fixation_scores import make_maps
+from saliency_keras.training.loop import Job
+
+METRICS = {"nss": "NSS", "cc": "CC", "auc_judd": "AUC-Judd"}
+BATCH = 8  # pictures predicted at once
+GREATEST = float(np.finfo(np.float16).max)
+
+
+def saliency_job(experiment, fixation_set, seed, folder, source=None):
+    """Prepares the training of a network that predicts saliency.
+
+    Args:
+        experiment: The `Experiment`.
+        fixation_set: The `FixationSet`.
+        seed: Seed of order and mirroring.
+        folder: The run folder; arrays are kept in its `state/` when training begins.
+        source: Network of the run to start from, or `None`.
+
+    Returns:
+        A `Job`, and the names of the layers that took weights over from `source`.
+
+    Raises:
+        UserError: If the loss is unknown, the set has too few pictures, or weights do not fit.
+    """
+    if experiment.loss not in LOSSES:
+        raise UserError(f"the loss is one of {', '.join(LOSSES)}. Received: loss={experiment.loss}")
+    learned, held_out = parts_of(fixation_set)
+    arguments = experiment.arguments
+    model = build_saliency(experiment.network, arguments, "" if source else experiment.weights)
+    carried = carry_all(source, model) if source else []
+    random = [one.name for one in model.layers if isinstance(one, keras.Model) and one.name not in carried]
+    if source and random:
+        raise UserError(f"the backbone of {source.name} does not fit {random[0]}, which would keep random weights.")
+    frozen = arguments.get("frozen", False)
+    if not frozen and (source or experiment.weights or arguments.get("backbone") not in (None, *BACKBONES)):
+        keep_statistics(model)
+    network, head = in_two(model) if frozen else (None, model)
+    options = head, experiment.loss, folder / "state", model.input_shape[1:3], network
+    train, val = Part(learned, "train", *options), Part(held_out, "val", *options)
+    batch = min(experiment.batch, len(learned.images))
+    steps = len(learned.images) // batch
+
+    @functools.lru_cache(2)
+    def plan(epoch):
+        generator = np.random.default_rng([seed, epoch])
+        return generator.permutation(len(learned.images)), generator.random(len(learned.images)) < 0.5
+
+    def batch_of(step):
+        order, mirrored = plan(step // steps + 1)
+        chosen = order[step % steps * batch :][:batch]
+        return train.batch(chosen, mirrored[chosen])
+
+    def training(first_epoch, last_epoch):
+        train.prepare()
+        return Stream(batch_of, range((first_epoch - 1) * steps, last_epoch * steps))
+
+    return Job(
+        model=model,
+        loss=LOSSES[experiment.loss],
+        metrics=[],
+        best="val_nss",
+        steps=steps,
+        pictures=steps * batch,
+        training=training,
+        validation=None,
+        finish=lambda model, folder: finish(model, experiment.loss, learned, held_out, folder),
+        fed=head if frozen else None,
+        measure=val.measure,
+    ), carried
+
+
+def carry_all(source, model):
+    """Copies the weights of every layer that both networks have by name and by shape.
+
+    Args:
+        source: A built Keras model.
+        model: The model to fill.
+
+    Returns:
+        The names of those layers.
+
+    Raises:
+        UserError: If there is none.
+    """
+    sources = {layer.name: layer for layer in source.layers if layer.weights}
+    carried = []
+    for layer in model.layers:
+        other = sources.get(layer.name)
+        if layer.weights and other and [w.shape for w in other.weights] == [w.shape for w in layer.weights]:
+            give_weights(layer, other.get_weights())
+            carried.append(layer.name)
+    if not carried:
+        raise UserError(f"no layer of {source.name} fits {model.name} by name and shape; choose another --init.")
+    return carried
+
+
+class Part:
+    """One side of the split as a network takes it.
+
+    Args:
+        fixation_set: `FixationSet`, each picture of which has fixations.
+        name: `"train"` or `"val"`, for the files' names.
+        head: The network from inputs to the map.
+        loss: Name of its loss.
+        folder: Where arrays are kept.
+        size: Height and width in pixels that pictures are resized to.
+        network: From those pictures to `head`'s inputs, run once for each picture and, for training, its mirror image;
+            or `None`, where `head` takes pictures.
+    """
+
+    def __init__(self, fixation_set, name, head, loss, folder, size, network=None):
+        self.set, self.name, self.head, self.loss = fixation_set, name, head, loss
+        self.folder, self.size, self.network = folder, size, network
+
+    def prepare(self):
+        """Makes what is kept on disk, unless it is there."""
+        self.folder.mkdir(exist_ok=True)
+        return self.inputs, self.maps
+
+    def batch(self, places, mirrored):
+        """Inputs and fixation maps of the pictures at `places`; mirrored where the bool array says so."""
+        turned = mirrored[:, None, None, None]
+        maps = self.maps[places]
+        maps = np.where(turned, maps[:, :, ::-1], maps)
+        if self.network:
+            return self.inputs[np.where(mirrored, places + len(self.set.images), places)].astype(np.float32), maps
+        pixels = self.inputs[places]
+        return np.where(turned, pixels[:, :, ::-1], pixels).astype(np.float32), maps
+
+    def measure(self):
+        """What the network is worth on these pictures: `{"val_loss": …, "val_nss": …, …}`, means over pictures."""
+        self.prepare()
+        losses, scores = [], []
+        for first in range(0, len(self.set.images), BATCH):
+            places = np.arange(first, min(first + BATCH, len(self.set.images)))
+            inputs, maps = self.batch(places, np.zeros(len(places), bool))
+            outputs = self.head.predict_on_batch(inputs)
+            losses.extend(keras.ops.convert_to_numpy(LOSSES[self.loss](maps, outputs)))
+            scores += [
+                score(maps_of(outputs[row : row + 1], self.loss, *self._picture_size(place))[0], self.set, place)
+                for row, place in enumerate(places)
+            ]
+        return {
+            "val_loss": np.mean(losses),
+            **{f"val_{m}": v for m, v in zip(METRICS, np.mean(scores, 0), strict=True)},
+        }
+
+    @functools.cached_property
+    def inputs(self):
+        """Pixels uint8 `(pictures, height, width, 3)`, or features float16 `(pictures or twice as many, h, w, c)`."""
+        count = len(self.set.images)
+        if self.network is None:
+            return array_on_disk(self.folder / f"pixels-{self.name}.npy", self._pixels(), count, "pictures")
+        turns = (False, True) if self.name == "train" else (False,)
+        rows = (row for turn in turns for row in self._features(turn))
+        return array_on_disk(self.folder / f"features-{self.name}.npy", rows, count * len(turns), "features")
+
+    @functools.cached_property
+    def maps(self):
+        """Blurred fixation maps in the size of the network's, float32 `(pictures, h, w, 1)`."""
+        path = self.folder / f"maps-{self.name}.npy"
+        return array_on_disk(path, map(self._map, self.set.images), len(self.set.images), "fixation maps")
+
+    def _pixels(self):
+        for image in self.set.images:
+            pixels = seen(read_picture(self.set.path(image))[None], *self.size)
+            yield keras.ops.convert_to_numpy(pixels)[0].astype(np.uint8)
+
+    def _features(self, mirrored):
+        pixels = self._pixels()
+        while waiting := list(itertools.islice(pixels, BATCH)):
+            pictures = np.stack(waiting).astype(np.float32)
+            yield from self._network_features(pictures[:, :, ::-1] if mirrored else pictures)
+
+    def _network_features(self, pictures):
+        features = np.asarray(self.network.predict_on_batch(pictures), np.float32)
+        return features.clip(-GREATEST, GREATEST).astype(np.float16)
+
+    def _map(self, image):
+        density = Density.of(self.set.points(image), self.set.sigma(image)).values[None, :, :, None]
+        density = keras.ops.convert_to_tensor(density, "float32")
+        size = self.head.output_shape[1:3]
+        return keras.ops.convert_to_numpy(keras.ops.image.resize(density, size, "bilinear", antialias=True))[0]
+
+    def _picture_size(self, place):
+        return self.set.size(self.set.images[place])[::-1]
+
+
+def score(saliency, fixation_set, place):
+    """NSS, CC and AUC-Judd, in the standard convention, of a map of one picture.
+
+    Args:
+        saliency: Array `(height, width)`, not negative.
+        fixation_set: `FixationSet`.
+        place: Index of the picture in it.
+
+    Returns:
+        Three floats in the order of `METRICS`.
+    """
+    image = fixation_set.images[place]
+    points, saliency = fixation_set.points(image), SaliencyMap(saliency)
+    density = Density.of(points, fixation_set.sigma(image))
+    return [nss(saliency, points), cc(saliency, density), auc_judd(saliency, points)]
+
+
+def finish(model, loss, learned, held_out, folder):
+    """Writes `scores.csv`: the run and the control `center` on every held-out picture.
+
+    Args:
+        model: The trained network, from pixels.
+        loss: Name of its loss.
+        learned: `FixationSet` it was trained on.
+        held_out: `FixationSet` it is judged on.
+        folder: The run folder.
+
+    Returns:
+        What the summary adds: numbers of pictures, mean scores of both with standard errors, and whether the run
+        beats `center` in all three metrics.
+    """
+    sources = NetworkMaps("run", model, loss), Center()
+    scores = {source.name: [] for source in sources}
+    for place, image in enumerate(held_out.images):
+        for name, (one,) in make_maps(held_out, sources, [image]).items():
+            scores[name].append(score(one, held_out, place))
+    rows = [[name, image, *row] for name in scores for image, row in zip(held_out.images, scores[name], strict=True)]
+    write_csv(folder / "scores.csv", ["predictor", "image", *METRICS.values()], rows)
+    return {
+        "pictures": {"train": len(learned.images), "validation": len(held_out.images)},
+        "held_out": {name: _means(values) for name, values in scores.items()},
+        "beats_center": bool((np.mean(scores["run"], axis=0) > np.mean(scores["center"], axis=0)).all()),
+    }
+
+
+def _means(scores):
+    """`{metric: {"mean": …, "standard_error": …}}` over pictures; the error is `None` with a single one."""
+    scores = np.asarray(scores)
+    errors = scores.std(axis=0, ddof=1) / len(scores) ** 0.5 if len(scores) > 1 else [None] * len(METRICS)
+    columns = zip(METRICS.values(), scores.mean(axis=0).tolist(), list(errors), strict=True)
+    return {
+        name: {"mean": mean, "standard_error": error if error is None else float(error)}
+        for name, mean, error in columns
+    }

@@ -1,0 +1,182 @@
+"""Paired statistics: against enumeration and closed forms, peer libraries where installed, simulated coverage."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from saliency_keras.metrics.statistics import (
+    bootstrap_interval,
+    correlation,
+    correlation_interval,
+    mcnemar_p,
+    most_improved,
+    right_per_class,
+    seeds_interval,
+    t_quantile,
+    wilson_interval,
+)
+
+
+@pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (0, 1), (0, 5), (3, 4), (4, 4), (1, 9), (8, 2)])
+def test_mcnemar_is_the_share_of_coin_throws_at_least_as_extreme(only_first, only_second):
+    throws = only_first + only_second
+    distance = abs(only_first - throws / 2)
+    heads = np.array([sum(coins) for coins in itertools.product((0, 1), repeat=throws)])
+    at_least = np.mean(np.abs(heads - throws / 2) >= distance)
+    beyond = np.mean(np.abs(heads - throws / 2) > distance)
+    assert mcnemar_p(only_first, only_second) == pytest.approx(at_least, abs=1e-12)
+    assert mcnemar_p(only_first, only_second, mid_p=True) == pytest.approx((at_least + beyond) / 2 if distance else 1)
+
+
+def test_mcnemar_is_symmetric_and_does_not_underflow_for_many_pictures():
+    assert mcnemar_p(180, 240) == mcnemar_p(240, 180)
+    assert mcnemar_p(24_900, 25_100) == pytest.approx(math.erfc(199 / math.sqrt(2 * 50_000)), rel=1e-3)
+    assert 0 < mcnemar_p(0, 1000) == pytest.approx(2.0**-999)
+
+
+def test_mcnemar_agrees_with_scipy():
+    scipy_stats = pytest.importorskip("scipy.stats")
+    for only_first, only_second in np.random.default_rng(0).integers(0, 400, (50, 2)):
+        wanted = scipy_stats.binomtest(only_first, only_first + only_second).pvalue
+        assert mcnemar_p(only_first, only_second) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_mcnemar_agrees_with_statsmodels():
+    contingency = pytest.importorskip("statsmodels.stats.contingency_tables")
+    for only_first, only_second in np.random.default_rng(0).integers(0, 400, (50, 2)):
+        wanted = contingency.mcnemar([[7, only_first], [only_second, 5]], exact=True).pvalue
+        assert mcnemar_p(only_first, only_second) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_negative_counts_are_refused():
+    with pytest.raises(ValueError, match="Received"):
+        mcnemar_p(-1, 3)
+
+
+def test_bootstrap_by_counts_is_the_bootstrap_that_draws_pictures():
+    draw = np.random.default_rng(1)
+    differences = draw.choice([-1, 0, 1], p=[0.1, 0.7, 0.2], size=400)
+    drawn_pictures = differences[draw.integers(0, 400, (20_000, 400))].mean(axis=1)
+    by_pictures = np.quantile(drawn_pictures, [0.025, 0.975])
+    np.testing.assert_allclose(bootstrap_interval(differences, resamples=20_000), by_pictures, atol=1 / 400)
+
+
+def test_bootstrap_of_pictures_with_several_results_draws_each_with_all_of_its_own():
+    draw = np.random.default_rng(3)
+    weights = draw.integers(1, 3, 300)
+    sums = draw.binomial(weights, draw.beta(0.3, 0.3, 300))
+    drawn = draw.integers(0, 300, (20_000, 300))
+    by_pictures = np.quantile(sums[drawn].sum(1) / weights[drawn].sum(1), [0.025, 0.975])
+    found = bootstrap_interval(sums, resamples=20_000, weights=weights)
+    np.testing.assert_allclose(found, by_pictures, atol=1 / 300)
+
+
+def test_bootstrap_repeats_with_its_seed_and_has_no_width_without_spread():
+    differences = np.random.default_rng(2).choice([-1, 0, 1], size=300)
+    assert bootstrap_interval(differences, seed=5) == bootstrap_interval(differences, seed=5)
+    assert bootstrap_interval(differences, seed=5) != bootstrap_interval(differences, seed=6)
+    assert bootstrap_interval(np.zeros(50)) == (0, 0)
+    with pytest.raises(ValueError, match="Received"):
+        bootstrap_interval([])
+
+
+def test_wilson_interval_is_where_the_score_test_just_does_not_reject():
+    for right, pictures in [(0, 10), (1, 10), (5, 10), (157, 210), (210, 210)]:
+        low, high = wilson_interval(right, pictures)
+        assert 0 <= low <= right / pictures <= high <= 1
+        for end in {low, high} - {0.0, 1.0}:
+            score = (right / pictures - end) / math.sqrt(end * (1 - end) / pictures)
+            assert abs(score) == pytest.approx(1.959964, abs=1e-5)
+    with pytest.raises(ValueError, match="Received"):
+        wilson_interval(3, 2)
+
+
+@pytest.mark.parametrize(
+    ("level", "degrees", "quantile"),
+    # Student's table as printed in every textbook.
+    [(0.95, 1, 12.706), (0.95, 2, 4.303), (0.95, 3, 3.182), (0.95, 4, 2.776), (0.95, 9, 2.262), (0.95, 30, 2.042),
+     (0.99, 2, 9.925), (0.99, 5, 4.032), (0.5, 7, 0.711), (0.999, 10, 4.587), (0.95, 1000, 1.962)],
+)  # fmt: skip
+def test_t_quantile_is_the_printed_table(level, degrees, quantile):
+    assert t_quantile(level, degrees) == pytest.approx(quantile, abs=6e-4)
+
+
+def test_t_quantile_agrees_with_scipy():
+    scipy_stats = pytest.importorskip("scipy.stats")
+    for degrees in range(1, 60):
+        for level in (0.1, 0.68, 0.95, 0.999):
+            assert t_quantile(level, degrees) == pytest.approx(scipy_stats.t.ppf((1 + level) / 2, degrees), rel=1e-9)
+
+
+def test_interval_over_seeds_wants_three_and_is_students():
+    low, high = seeds_interval([0.70, 0.72, 0.74])
+    assert (low + high) / 2 == pytest.approx(0.72)
+    assert (high - low) / 2 == pytest.approx(4.3027 * 0.02 / math.sqrt(3), rel=1e-4)
+    with pytest.raises(ValueError, match="three"):
+        seeds_interval([0.70, 0.72])
+
+
+@pytest.mark.slow
+def test_intervals_cover_the_truth_as_often_as_they_say():
+    draw = np.random.default_rng(4)
+    trials, pictures = 1500, 500
+    rights = draw.binomial(pictures, 0.8, trials)
+    covers = [low <= 0.8 <= high for low, high in (wilson_interval(right, pictures) for right in rights)]
+    assert 0.93 <= np.mean(covers) <= 0.97
+    outcomes = draw.choice([-1, 0, 1], p=[0.08, 0.8, 0.12], size=(trials, pictures))
+    covers = [low <= 0.04 <= high for low, high in (bootstrap_interval(row, resamples=2000) for row in outcomes)]
+    assert 0.93 <= np.mean(covers) <= 0.97
+    samples = draw.normal(0.7, 0.01, (trials, 3))
+    covers = [low <= 0.7 <= high for low, high in map(seeds_interval, samples)]
+    assert 0.93 <= np.mean(covers) <= 0.97
+
+
+def test_per_class_counts_are_those_of_a_loop():
+    draw = np.random.default_rng(5)
+    labels, correct = draw.integers(0, 6, 300), draw.random(300) < 0.4
+    pictures, right = right_per_class(labels, correct, 7)
+    for index in range(7):
+        assert pictures[index] == sum(label == index for label in labels)
+        assert right[index] == sum(hit for label, hit in zip(labels, correct, strict=True) if label == index)
+
+
+def test_most_improved_ranks_by_share_gained_and_leaves_out_untested_classes():
+    pictures = np.array([50, 10, 0, 50, 50])
+    before = np.array([10, 2, 0, 30, 20])
+    right = np.array([20, 5, 0, 25, 30])
+    # Gains: 10 of 50, 3 of 10, untested, -5 of 50, 10 of 50.
+    assert most_improved(pictures, right, before).tolist() == [1, 0, 4, 3]
+
+
+def test_correlations_are_numpys_and_those_of_the_ranks():
+    first, second = np.random.default_rng(0).normal(size=(2, 12))
+    second += first
+    assert correlation(first, second) == pytest.approx(np.corrcoef(first, second)[0, 1])
+    ranks = [np.argsort(np.argsort(values)) for values in (first, second)]
+    assert correlation(first, second, ranks=True) == pytest.approx(np.corrcoef(*ranks)[0, 1])
+    assert correlation(np.exp(first), second, ranks=True) == correlation(first, second, ranks=True)
+    # Spearman with a tie, by hand: ranks 0, 1.5, 1.5, 3 against 0, 1, 2, 3.
+    assert correlation([1, 2, 2, 5], [1, 2, 3, 4], ranks=True) == pytest.approx(4.5 / (4.5 * 5) ** 0.5)
+    assert math.isnan(correlation([1, 1, 1], [1, 2, 3]))
+    assert math.isnan(correlation([0.1, 0.1, 0.1], [1, 2, 3]))  # their mean is not 0.1
+
+
+def test_interval_of_a_correlation_is_fishers():
+    # r = 0.5, n = 28: z = 0.5493, standard error 0.2, so 0.1573 to 0.9413 in z.
+    low, high = correlation_interval(0.5, 28)
+    assert (low, high) == pytest.approx((math.tanh(0.549306 - 0.391993), math.tanh(0.549306 + 0.391993)), abs=1e-5)
+    wider = correlation_interval(0.5, 28, ranks=True)
+    assert wider[0] < low
+    assert wider[1] > high
+    assert correlation_interval(0.9, 3) == (-1, 1)
+
+
+def test_interval_of_a_correlation_covers_as_often_as_it_says():
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(600):
+        first, noise = rng.normal(size=(2, 12))
+        low, high = correlation_interval(correlation(first, 0.8 * first + 0.6 * noise), 12)
+        covered += low <= 0.8 <= high
+    assert 0.92 <= covered / 600 <= 0.975
