@@ -17,9 +17,9 @@ from saliency_keras.metrics.top_k import first_classes, softmax
 from saliency_keras.models.grad_cam import GradCam
 from saliency_keras.models.hallucination import MAP_LAYER
 from saliency_keras.models.receptive_fields import laid_out, receptive_centres
+from saliency_keras.runs.run import Run
 from saliency_keras.saliency import PREDICTORS, predictor
 from saliency_keras.training.initial_weights import load_run_model
-from saliency_keras.runs.run import Run
 
 BEST = 5
 

@@ -12,11 +12,11 @@ import keras
 
 import saliency_keras
 from saliency_keras.console import UserError
-from saliency_keras.files import sha256_of
 from saliency_keras.data.arrays import digest
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.shown import map_and_swap
 from saliency_keras.experiments.experiment import Experiment
+from saliency_keras.files import sha256_of
 from saliency_keras.models.registry import uses_saliency
 
 # Between a run and its resumption, and every field of the experiment.

@@ -5,7 +5,6 @@ one sentence. `predictions.h5` holds the rank of the true class of every validat
 asked for. Nothing here needs Keras, and nothing that is read is ever executed. Writing a run folder is the training's.
 """
 
-import csv
 import dataclasses
 import functools
 import json
@@ -16,7 +15,8 @@ import numpy as np
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.shown import map_and_swap
-from saliency_keras.experiments import EXPERIMENTS
+from saliency_keras.runs.folder import read_history
+from saliency_keras.runs.labels import published_of
 
 
 @dataclasses.dataclass(frozen=True)

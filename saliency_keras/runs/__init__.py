@@ -1,0 +1,1 @@
+"""Run folders: what a training wrote, and who reads it: labels, predictions, a classifier for photographs."""

@@ -1,0 +1,84 @@
+"""What runs are called in tables and figures, and the published figures that belong to them."""
+
+from pathlib import Path
+
+from saliency_keras.console import UserError
+from saliency_keras.experiments import EXPERIMENTS
+
+# Arguments that make another strategy than the one whose figures are published.
+STRATEGY = ("at_input", "at_convolutions", "keep_pool2", "conv2_padding", "pool5_to_one", "doubled")
+
+
+def published_of(config):
+    """The paper's figures for a run, from its `config.json`: none for other maps, size, means or strategy than its."""
+    experiment = config["experiment"]
+    of_paper = EXPERIMENTS.get(experiment["name"])
+    if not of_paper or experiment.get("side") != of_paper.side or config.get("maps", "own") not in ("own", None):
+        return {}
+    if experiment.get("subtract_mean", of_paper.subtract_mean) != of_paper.subtract_mean:
+        return {}
+    given, default = experiment.get("arguments", {}), of_paper.arguments
+    same = all(given.get(name, value) == value for name, value in default.items() if name in STRATEGY)
+    return (experiment.get("published") or {}) if same else {}
+
+
+def title_of(config):
+    """What a run is, in a line: `"fanin3 · own maps · imagenette · seed 0"`, from its `config.json` as a dict."""
+    data = Path(str(config.get("data", {}).get("folder", ""))).name
+    maps = config.get("maps", "own") if config["experiment"].get("task") != "saliency" else None
+    words = [config["experiment"]["name"], maps and f"{maps} maps", data, f"seed {config.get('seed', 0)}"]
+    return " · ".join(word for word in words if word)
+
+
+def labels_of(runs):
+    """A short label for each run that tells it from the others: `fanin3`, `fanin3, shuffled maps, seed 1`.
+
+    It starts with the experiment and, where they are not the pictures' own, the maps; a network that predicts saliency
+    no better than the centre of the picture does is called untrained. The seed follows where seeds differ. Runs that
+    are still alike get what differs in their experiment and their config, at last their folder.
+
+    Args:
+        runs: `Run`s.
+
+    Returns:
+        A list of strings, one a run, no two alike.
+
+    Raises:
+        UserError: If a run is given twice.
+    """
+    folders = [run.folder.resolve() for run in runs]
+    for folder in folders:
+        if folders.count(folder) > 1:
+            raise UserError(f"the run {folder} is given twice.")
+    labels = [run.name if run.maps in ("own", None) else f"{run.name}, {run.maps} maps" for run in runs]
+    untrained = [run.summary.get("beats_center") is False for run in runs]
+    labels = [f"{label}, untrained" if so else label for label, so in zip(labels, untrained, strict=True)]
+    if len({run.seed for run in runs}) > 1:
+        labels = [f"{label}, seed {run.seed}" for label, run in zip(labels, runs, strict=True)]
+    for detail in _details(runs):
+        labels = _told_apart(labels, detail)
+    return _told_apart(_told_apart(labels, [folder.name for folder in folders]), [str(folder) for folder in folders])
+
+
+def _details(runs):
+    """What else may differ between runs of one experiment: one list of texts, one text a run, for each setting."""
+    settings = []
+    for run in runs:
+        experiment = dict(run.config["experiment"])
+        arguments = experiment.pop("arguments", {})
+        data = {"data": Path(str(run.config.get("data", {}).get("folder"))).name}
+        config = {key: run.config.get(key) for key in ("init", "precision", "backend")}
+        settings.append({**arguments, **experiment, **data, **config})
+    for key in dict.fromkeys(key for setting in settings for key in setting):
+        yield [f"{key} {setting.get(key)}" for setting in settings]
+
+
+def _told_apart(labels, details):
+    """Adds its detail to each label that several runs share, where their details differ."""
+    details_of_label = {}
+    for label, detail in zip(labels, details, strict=True):
+        details_of_label.setdefault(label, set()).add(detail)
+    return [
+        f"{label}, {detail}" if len(details_of_label[label]) > 1 else label
+        for label, detail in zip(labels, details, strict=True)
+    ]
