@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from saliency_keras import console
+from saliency_keras import console, files
 from saliency_keras.console import UserError
 
 
@@ -63,7 +63,7 @@ def _check(photos, out):
     for photo in photos:
         if not photo.is_file():
             raise UserError(f"there is no picture {photo}.")
-    console.check_folder(out)
+    files.check_folder(out)
     check_pngs(photos, out, "figure")
 
 

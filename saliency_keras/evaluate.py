@@ -10,7 +10,7 @@ same text goes to `evaluation.md` and the classes to `per_class.csv` in the run 
 import argparse
 from pathlib import Path
 
-from saliency_keras import console
+from saliency_keras import console, files
 
 
 def main(arguments=None):
@@ -30,10 +30,10 @@ def main(arguments=None):
     out = options.out or options.run
     run = Run.load(options.run)
     against = Run.load(options.against) if options.against else None
-    console.check_folder(out)
+    files.check_folder(out)
     text = markdown(evaluation(run, against))
     out.mkdir(parents=True, exist_ok=True)
-    with console.whole_file(out / "evaluation.md", "w", encoding="utf-8") as file:
+    with files.whole_file(out / "evaluation.md", "w", encoding="utf-8") as file:
         file.write(text)
     write_csv(out / "per_class.csv", *class_table(run, against))
     print(text)

@@ -9,7 +9,7 @@ accuracy of each class, and each further run compared with the first over the sa
 import argparse
 from pathlib import Path
 
-from saliency_keras import console
+from saliency_keras import console, files
 
 
 def main(arguments=None):
@@ -26,11 +26,11 @@ def main(arguments=None):
     from saliency_keras.runs.labels import labels_of
     from saliency_keras.runs.run import Run
 
-    console.check_file(options.out)
+    files.check_file(options.out)
     runs = [Run.load(folder) for folder in options.runs]
     page = html_page(" · ".join(labels_of(runs)), report(runs))
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    with console.whole_file(options.out, "w", encoding="utf-8") as file:
+    with files.whole_file(options.out, "w", encoding="utf-8") as file:
         file.write(page)
     print(options.out)
 

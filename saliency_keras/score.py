@@ -15,7 +15,7 @@ took no part; the others only lend their fixations to sAUC and IG.
 import argparse
 from pathlib import Path
 
-from saliency_keras import console
+from saliency_keras import console, files
 
 
 def main(arguments=None):
@@ -34,13 +34,13 @@ def main(arguments=None):
     images = _images(options, fixation_set)
     sources = _sources(options, fixation_set, images)
     out = options.out or Path("scores") / fixation_set.folder.resolve().name
-    console.check_folder(out)
+    files.check_folder(out)
     if fixation_set.outside:
         print(f"{fixation_set.outside} fixations lie outside their picture and are left out")
     scores = score_set(fixation_set, sources, protocol, images)
     table = scores_table(scores)
     out.mkdir(parents=True, exist_ok=True)
-    with console.whole_file(out / "table.md", "w", encoding="utf-8") as file:
+    with files.whole_file(out / "table.md", "w", encoding="utf-8") as file:
         file.write(table)
     write_csv(out / "scores.csv", ["predictor", "image", *METRICS], scores.table_rows())
     print(table, flush=True)

@@ -14,7 +14,8 @@ import re
 import tarfile
 from pathlib import Path
 
-from data_prep.sources.source import Picture, Source, distinct_names, files_in, human_names, matlab, text_of
+from data_prep.sources import matlab
+from data_prep.sources.source import Picture, Source, distinct_names, files_in, human_names, text_of
 from saliency_keras.console import UserError, progress
 
 DEVKIT = "ILSVRC2012_devkit_t12"

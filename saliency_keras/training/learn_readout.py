@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saliency_keras import console
+from saliency_keras import console, files
 
 SIDE = 512
 BATCH = 8
@@ -38,7 +38,7 @@ def main(arguments=None):
     from saliency_keras.scoring.examples import scores_table
     from saliency_keras.scoring.fixation_scores import score_set
 
-    console.check_file(options.out)
+    files.check_file(options.out)
     fixation_set = read_fixation_set(options.fixations)
     train, held_out = parts_of(fixation_set)
     print(f"{len(train.images)} pictures to learn from, {len(held_out.images)} held out")
@@ -89,7 +89,7 @@ def _made_of(fixation_set, weights):
 
     words = [digest(fixation_set), "imagenet"]
     if weights:
-        words[1] = console.sha256_of(weights)
+        words[1] = files.sha256_of(weights)
     return hashlib.sha256(" ".join(words).encode()).hexdigest()[:16]
 
 
@@ -126,7 +126,7 @@ def cache_features(fixation_set, cache, weights=None):
         pixels = resized(picture[None], *working_size(*picture.shape[:2], SIDE))
         levels = extractor.predict_on_batch(pixels[:, :, ::-1] if mirrored else pixels)
         for path, features in zip(feature_files(cache, image, mirrored), levels, strict=True):
-            with console.whole_file(path) as file:
+            with files.whole_file(path) as file:
                 np.save(file, np.asarray(features[0], np.float16))
 
 
