@@ -17,6 +17,7 @@ from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.pictures import read_picture
 from saliency_keras.data.reader import Reader
+from saliency_keras.data.shown import Shown
 from saliency_keras.experiments import experiment
 from saliency_keras.runs.classifier import Classifier
 from saliency_keras.training.train import train
@@ -56,8 +57,8 @@ def trained(data, tmp_path_factory):
     def run(name="fanin2", maps="own"):
         folder = runs / f"{name}-{maps}"
         if not folder.exists():
-            chosen = experiment(name).with_epochs(1).replace(batch=9, starts_from="")
-            train(chosen.with_settings(["side=128", "dense_units=16"]), data, folder, maps=maps)
+            chosen = experiment(name).lasting(1).replace(batch=9, parents={}).showing(maps)
+            train(chosen.with_settings(["side=128", "dense_units=16"]), data, folder)
         return folder
 
     return run
@@ -82,7 +83,7 @@ def test_validation_pictures_get_the_labels_and_scores_of_the_run_s_predictions(
 @pytest.mark.parametrize("maps", ["own", "center", "coarse"])
 def test_a_photograph_is_prepared_as_the_reader_gives_it(trained, photos, data, maps):
     classifier = Classifier(trained("fanin2", maps))
-    reader = Reader(Manifest.load(data), "val", 128, 32, maps)
+    reader = Reader(Manifest.load(data), "val", 128, 32, Shown.parse(maps))
     ((inputs, _),) = list(reader.validation())
     for index, identity in enumerate(reader.ids_and_labels()[0]):
         picture, saliency = classifier.prepared(read_picture(photos / "val" / identity))

@@ -173,7 +173,7 @@ BACKBONES = (
     Row("rgb_quarter", settings=("epochs=4",), called="rgb_quarter"),
 )
 # Equal for all backbones. Normalised features make one learning rate fit all.
-READOUT = ("frozen=true", "normalised=true", "loss=divergence", "learning_rate=0.001", "batch=8", "epochs=10")
+READOUT = ("frozen=backbone", "normalised=true", "loss=divergence", "learning_rate=0.001", "batch=8", "epochs=10")
 
 ALIKE = (
     "All methods begin from the ResNet that was fine-tuned on the large set, where the paper begins from ImageNet's "

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
 
 BATCH = 8
@@ -78,17 +79,17 @@ class RunPredictor(NetworkMaps):
         folder = Path(folder)
         name = folder.resolve().name
         try:
-            experiment = json.loads((folder / "config.json").read_text(encoding="utf-8"))["experiment"]
+            experiment = json.loads((folder / run_folder.CONFIG).read_text(encoding="utf-8"))["experiment"]
             trained = experiment["name"]
-            summary = dict(json.loads((folder / "summary.json").read_text(encoding="utf-8")))
-            content = (folder / "model.keras").read_bytes()
+            summary = dict(json.loads((folder / run_folder.SUMMARY).read_text(encoding="utf-8")))
+            content = (folder / run_folder.MODEL).read_bytes()
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             lacking = "it lacks config.json, model.keras or summary.json"
             raise UserError(f"{folder} is no finished run: {lacking}.") from None
         if summary.get("beats_center") is False:
             name += UNTRAINED
         self.parameters = {"experiment": trained, "weights": hashlib.sha256(content).hexdigest()[:16]}
-        network, centres = _map_network(folder / "model.keras")
+        network, centres = _map_network(folder / run_folder.MODEL)
         super().__init__(name, network, experiment.get("loss"), centres)
 
 
@@ -135,7 +136,7 @@ def _map_network(path):
     """The part of a saved network that goes from the picture to the map, and where a hallucinated map's places lie."""
     import keras
 
-    from saliency_keras.models.hallucination import MAP_LAYER
+    from saliency_keras.models.network import MAP_LAYER
     from saliency_keras.models.receptive_fields import receptive_centres
     from saliency_keras.models.weights import load_network
 

@@ -12,6 +12,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.experiments import experiment
 from saliency_keras.experiments.tables import Row
@@ -94,7 +95,7 @@ def named_backbones(words):
                 check_weights(name, weights)
             called = f"{name}-{weights if weights in ('imagenet', 'none') else Path(weights).name.partition('.')[0]}"
             found.append(Backbone(called, name, "" if weights == "none" else weights))
-        elif (Path(word) / "model.keras").is_file():
+        elif run_folder.has_network(word):
             found.append(Backbone(Path(word).resolve().name, word))
         else:
             raise UserError(f"{word!r} is neither a finished run nor one of {', '.join(BACKBONES)}.")
@@ -147,7 +148,7 @@ def _readout(row, choices, backbone, fixations):
     """The planned run of a read-out over a backbone."""
     row = Row(row.experiment, settings=row.settings, called=f"readout-{backbone.name}")
     chosen = with_choices(experiment(row.experiment), row, choices)
-    chosen = chosen.replace(arguments={**chosen.arguments, "backbone": backbone.source}, weights=backbone.weights)
+    chosen = chosen.replace(backbone=backbone.source, weights=backbone.weights)
     folder = choices.out / "runs" / row.name
     return PlannedRun(row, chosen, fixations, folder, 0, precision=choices.precision)
 
@@ -157,22 +158,22 @@ def _untrained(run, manifest, folder):
     import keras
 
     from saliency_keras.models.registry import build
-    from saliency_keras.training.loop import save_model
+    from saliency_keras.training.listeners import save_model
 
     name = f"{run.experiment.name}-{UNTRAINED}"
-    path = folder / name / "model.keras"
+    path = folder / name / run_folder.MODEL
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         keras.utils.set_random_seed(run.seed)
         one = run.experiment
-        save_model(build(one.network, one.arguments, one.side, len(manifest.classes)), path)
+        save_model(build(one.network, one.arguments, one.pictures.side, len(manifest.classes)).model, path)
     return Backbone(name, str(path.parent))
 
 
 def _probe(backbone, manifest, limit, run):
     """`(right, pictures, parameters)` of a linear classifier on the backbone, kept in a file beside its read-out."""
     path = run.folder / "probe.json"
-    given = {"data": manifest.digest(), "limit": limit, "backbone": started_from(run.experiment)}
+    given = {"data": manifest.digest(), "limit": limit, "backbone": started_from(run.experiment, {})}
     if path.is_file():
         kept = json.loads(path.read_text(encoding="utf-8"))
         if given.items() <= kept.items():

@@ -100,7 +100,7 @@ def write(table, measured, data, folder):
     *shown, numbers, csv_rows = correlation_table(measured)
     found = correlations(measured)
     run = measured[0].run
-    options = run.config["experiment"]
+    options = run.settings
     center = run.summary["held_out"]["center"]
     control = ", ".join(f"{metric} {center[metric]['mean']:.3f}" for metric in METRICS)
     lines = [f"# {table.title}\n", markdown_table(*shown)]

@@ -4,7 +4,6 @@ Tables of fixations and of few pictures are made here from `few_shot`'s rows, th
 `reproduction`.
 """
 
-import dataclasses
 import json
 
 from saliency_keras.console import UserError
@@ -79,13 +78,10 @@ def _changed(planned):
     changed = {}
     for one in planned:
         default = experiment(one.row.experiment).with_settings(one.row.settings)
-        given = one.experiment.arguments
-        differing = [f"{name}={json.dumps(given[name])}" for name in given if given[name] != default.arguments[name]]
-        differing += [
-            f"{field.name}={json.dumps(value)}"
-            for field in dataclasses.fields(default)
-            if field.name not in ("arguments", "few_shot", "drops")
-            and (value := getattr(one.experiment, field.name)) != getattr(default, field.name)
+        differing = [
+            f"{name}={json.dumps(value)}"
+            for name, value in one.experiment.settings.items()
+            if name not in ("few_shot", "drops") and value != default.settings[name]
         ]
         changed.setdefault(", ".join(differing), {})[one.row.name] = None
     told = [f"{', '.join(names)}: {settings}" for settings, names in changed.items() if settings]
@@ -94,10 +90,10 @@ def _changed(planned):
 
 def _what_was_run(run):
     """A sentence about the data, the machine and the versions behind a table."""
-    config, data = run.config, run.config["data"]
+    config, data, settings = run.config, run.config["data"], run.settings
     versions = ", ".join(f"{name} {version}" for name, version in config["versions"].items() if version)
     return (
-        f"Data set {data['folder']} ({data['digest'][:12]}, {data['classes']} classes), {config['experiment']['side']} "
-        f"px, {config['experiment']['epochs']} epochs, batches of {config['experiment']['batch']}, "
-        f"{config['precision']}; {versions}; {config['device']['cores']} cores of {config['device']['machine']}."
+        f"Data set {data['folder']} ({data['digest'][:12]}, {data['classes']} classes), {settings['side']} "
+        f"px, {settings['epochs']} epochs, batches of {settings['batch']}, {config['precision']}; {versions}; "
+        f"{config['device']['cores']} cores of {config['device']['machine']}."
     )

@@ -157,9 +157,9 @@ def test_memory_stays_flat_over_twenty_epochs(tmp_path):
 
 def test_network_without_maps_gets_none(sets):
     for codec in CODECS:
-        for inputs, _ in Reader(sets[codec][0], "val", SIDE, 4, maps=None).validation():
+        for inputs, _ in Reader(sets[codec][0], "val", SIDE, 4, shown=None).validation():
             assert set(inputs) == {"image"}
-    images = np.concatenate([i["image"] for i, _ in Reader(sets["raw"][0], "val", 36, 4, maps=None).validation()])
+    images = np.concatenate([i["image"] for i, _ in Reader(sets["raw"][0], "val", 36, 4, shown=None).validation()])
     np.testing.assert_array_equal(images, sets["raw"][1]["val"]["image"])
 
 

@@ -17,6 +17,7 @@ from saliency_keras.console import UserError
 from saliency_keras.data import geometry
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.pictures import UnreadablePicture, read_picture
+from saliency_keras.data.shown import Shown
 from saliency_keras.data.stored import Records
 from tests.small_sets import write_small_set
 
@@ -181,7 +182,7 @@ def test_batches_of_a_damaged_shard_have_their_shape_or_end_in_a_sentence(small_
     refused = 0
     for _, damaged in shards_damaged_in_place(small_set[0], tmp_path, MUTATIONS // 3):
         try:
-            for inputs, labels in Reader(damaged, "val", 12, 2, maps="other").validation():
+            for inputs, labels in Reader(damaged, "val", 12, 2, shown=Shown.parse("other")).validation():
                 assert inputs["image"].shape == (*labels.shape, 12, 12, 3)
         except UserError:
             refused += 1

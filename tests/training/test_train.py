@@ -89,9 +89,9 @@ def test_run_folder_is_whole_and_says_what_was_run(finished):
     config = json.loads((finished / "config.json").read_text())
     assert config["experiment"]["name"] == "fanin2"
     assert config["experiment"]["published"] == {"top1": 0.366, "top5": 0.614}
-    assert config["experiment"]["drops"] == [1, 2, 2]
+    assert config["experiment"]["schedule"]["drops"] == [1, 2, 2]
     assert (config["maps"], config["seed"]) == ("own", 0)
-    header = "epoch,learning_rate,loss,top1,top5,val_loss,val_top1,val_top5,seconds"
+    header = "epoch,learning_rate,loss,cross_entropy,top1,top5,val_loss,val_cross_entropy,val_top1,val_top5,seconds"
     assert (finished / "history.csv").read_text().splitlines()[0] == header
     assert [row["epoch"] for row in rows(finished)] == ["1", "2", "3"]
 
@@ -177,7 +177,7 @@ def test_without_data_the_built_in_pictures_are_made_once_and_trained_on(tmp_pat
     assert {path.name for path in Path("runs").iterdir()} == {"rgb", "rgb-seed1"}
     config = json.loads(Path("runs", "rgb", "config.json").read_text())
     assert config["data"]["source"]["kind"] == "popout"
-    assert config["experiment"]["batch"] == EXPERIMENTS["rgb"].popout["batch"]
+    assert config["experiment"]["schedule"]["batch"] == EXPERIMENTS["rgb"].popout["batch"]
 
 
 def test_list_names_every_experiment_with_its_figure(capsys):
@@ -263,7 +263,7 @@ def test_constant_model_scores_chance_on_every_batch_size(data):
     constant = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3, kernel_initializer="zeros")])
     for batch in (1, 4, 11, 64):
         top1, top5 = Top1(), Top5()
-        reader = Reader(manifest, "val", 128, batch, maps=None)
+        reader = Reader(manifest, "val", 128, batch, shown=None)
         for inputs, labels in reader.validation():
             scores = constant(inputs["image"])
             top1.update_state(labels, scores)
