@@ -13,7 +13,7 @@ import keras
 import saliency_keras
 from saliency_keras.console import UserError
 from saliency_keras.data.arrays import digest
-from saliency_keras.data.manifest import Manifest
+from saliency_keras.data.manifest import Manifest, made_by_other_kernels
 from saliency_keras.data.shown import map_and_swap
 from saliency_keras.experiments.experiment import Experiment
 from saliency_keras.files import sha256_of
@@ -80,7 +80,7 @@ def _described(source, maps):
     if isinstance(source, Manifest):
         return {
             "folder": str(source.folder),
-            "digest": source.digest(map_and_swap(maps)[0]),
+            **source.described(map_and_swap(maps)[0]),
             "side": source.side,
             "codec": source.codec,
             "maps": list(source.map_names),
@@ -136,7 +136,11 @@ def check_same(config, out, but=()):
             for name in {**here, **earlier["experiment"]["arguments"]}
             if name not in moved and there.get(name) != here.get(name)
         ]
-        if earlier["data"]["digest"] != config["data"]["digest"]:
+        data_there, data_here = earlier["data"], config["data"]
+        if made_by_other_kernels(data_there, data_here):
+            made = f"{data_there['kernels']}, now {data_here['kernels']}"
+            differing.append(f"data (the same set, made by another processor's kernels: {made})")
+        elif data_there["digest"] != data_here["digest"]:
             differing.append("data")
         command = earlier["command"]
     except (ValueError, KeyError, TypeError):

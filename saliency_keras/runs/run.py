@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from saliency_keras.console import UserError
-from saliency_keras.data.manifest import Manifest
+from saliency_keras.data.manifest import Manifest, made_by_other_kernels
 from saliency_keras.data.shown import map_and_swap
 from saliency_keras.runs.folder import read_history
 from saliency_keras.runs.labels import published_of
@@ -114,13 +114,20 @@ class Run:
         """The `Manifest` of the compact set that it was trained on, its map included.
 
         Raises:
-            UserError: If the set is not there any more, or is another one by now.
+            UserError: If the set is not there any more, is another one by now, or was made anew on a processor with
+                other kernels, which gave other bytes.
         """
         folder = Path(str(self.config["data"]["folder"]))
         if not folder.is_dir():
             raise UserError(f"the data set {folder} is not there any more.")
         manifest = Manifest.load(folder)
-        if manifest.digest(map_and_swap(self.maps or "own")[0]) != self.config["data"]["digest"]:
+        there, here = self.config["data"], manifest.described(map_and_swap(self.maps or "own")[0])
+        if made_by_other_kernels(there, here):
+            raise UserError(
+                f"the data set {folder} was made anew by another processor's kernels ({here['kernels']}; the run was "
+                f"trained on maps of {there['kernels']}), so that its maps may differ by grey levels."
+            )
+        if here["digest"] != there["digest"]:
             raise UserError(f"the data set {folder} is no longer the one that the run was trained on.")
         return manifest
 

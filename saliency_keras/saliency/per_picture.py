@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from saliency_keras.blas import one_thread
+
 
 class PerPicture:
     """A predictor that looks at one picture at a time.
@@ -17,6 +19,7 @@ class PerPicture:
         values = dataclasses.asdict(self)
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
+    @one_thread
     def __call__(self, images):
         """Maps of a batch.
 
@@ -25,7 +28,7 @@ class PerPicture:
 
         Returns:
             float32 array `(pictures, height, width)`, not negative. A picture without any contrast gets ones. The map
-            of a picture is the same to the last bit in every batch.
+            of a picture is the same to the last bit in every batch and on any number of threads.
         """
         maps = np.empty(images.shape[:3], np.float32)
         for image, one in zip(images, maps, strict=True):
