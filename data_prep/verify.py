@@ -3,9 +3,10 @@
 Checks a compact data set from end to end: the checksum of every shard; then every record, decoded as networks get it:
 its size, that its id is there once in its split, that its label is a class; that side shards have as many maps as the
 shards they belong to (a side record has no id: that it is the right one rests on the checksum); and that counts per
-class and means are those of the manifest. Prints what it checked and which kernels made the maps, and draws a contact sheet, the first pictures of both
-splits (a random draw, since the order on disk is shuffled) with all their maps, beside the set: `compact/photos` gets
-`compact/photos-contact_sheet.png`. Ends with exit code 2 and one sentence at the first thing that does not fit.
+class and means are those of the manifest. Prints what it checked and which kernels made the maps, and draws a contact
+sheet, the first pictures of both splits (a random draw, since the order on disk is shuffled) with all their maps,
+beside the set: `compact/photos` gets `compact/photos-contact_sheet.png`. Ends with exit code 2 and one sentence at the
+first thing that does not fit.
 """
 
 import argparse

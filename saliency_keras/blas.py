@@ -12,26 +12,27 @@ import threading
 
 
 class _OneThread(contextlib.ContextDecorator):
-    """Context manager and decorator; blocks may be nested and may run in several threads at once.
+    """Context manager and decorator. Blocks may be nested; of several threads' blocks, one is at work at a time.
 
-    The number of threads of BLAS belongs to the process. It is restored when the last block ends, for a block that
-    ends earlier must not give back threads to one that is still at work.
+    The number of threads of BLAS belongs to the process, so that a block that ends must not give back threads to
+    another one that is still at work.
     """
 
     def __init__(self):
-        self._lock, self._blocks, self._limit = threading.Lock(), 0, None
+        self._lock, self._blocks, self._before = threading.RLock(), 0, []
 
     def __enter__(self):
-        with self._lock:
-            if not self._blocks:
-                self._limit = _libraries().limit(limits=1, user_api="blas")
-            self._blocks += 1
+        self._lock.acquire()
+        if not self._blocks:
+            self._before = [(one, one.num_threads) for one in _libraries()]
+            _set_threads((one, 1) for one, _ in self._before)
+        self._blocks += 1
 
     def __exit__(self, *error):
-        with self._lock:
-            self._blocks -= 1
-            if not self._blocks:
-                self._limit.restore_original_limits()
+        self._blocks -= 1
+        if not self._blocks:
+            _set_threads(self._before)
+        self._lock.release()
 
 
 one_thread = _OneThread()
@@ -43,7 +44,17 @@ def _libraries():
     import numpy  # noqa: F401
     import threadpoolctl
 
-    return threadpoolctl.ThreadpoolController()
+    return tuple(threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers)
+
+
+def _set_threads(numbers):
+    """Sets each library's number of threads; from here only, threadpoolctl would let one Python thread do so alone."""
+    from threadpoolctl import OpenBLASController
+
+    OpenBLASController.clear_controlling_thread(force=True)
+    for library, number in numbers:
+        library.set_num_threads(number)
+    OpenBLASController.clear_controlling_thread(force=True)
 
 
 @functools.cache
@@ -56,7 +67,7 @@ def kernels():
     """
     import numpy
 
-    found = [one for one in _libraries().info() if one["user_api"] == "blas"]
+    found = [one.info() for one in _libraries()]
     # SciPy brings a BLAS of its own.
     blas = next((one for one in found if "numpy" in one["filepath"]), found[0] if found else {})
     name = {"openblas": "OpenBLAS", "mkl": "MKL", "blis": "BLIS"}.get(blas.get("internal_api"), "unknown BLAS")

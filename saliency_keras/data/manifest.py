@@ -155,8 +155,8 @@ class Manifest:
             map_name: As for `digest`.
 
         Returns:
-            `{"digest": what was made, "recipe": sha256 over how it was made, "kernels": what else its bytes depend on}`.
-            Sets of one recipe have the same pictures, options, predictors and library versions.
+            A dictionary with `digest`; `recipe`, a sha256 that two sets share if pictures, options, predictors and
+            library versions are the same; and `kernels`, which their maps' bytes depend on besides.
         """
         maps = tuple(dataclasses.replace(one, mean=0, shards={}, kernels="") for one in self._used(map_name))
         splits = {name: Split((), split.per_class) for name, split in self.splits.items()}
