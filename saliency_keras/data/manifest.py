@@ -310,7 +310,7 @@ def made_by_other_kernels(one, other):
     Returns:
         `True` if recipes agree, and bytes and kernels differ, which both have to be known.
     """
-    if one["digest"] == other["digest"] or not one.get("recipe") or one["recipe"] != other.get("recipe"):
+    if one.get("digest") == other.get("digest") or not one.get("recipe") or one["recipe"] != other.get("recipe"):
         return False
     return bool(one["kernels"] and other["kernels"]) and one["kernels"] != other["kernels"]
 

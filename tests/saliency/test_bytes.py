@@ -163,6 +163,16 @@ def test_blocks_of_several_threads_wait_for_each_other(two_threads):
         assert blas_threads() == {1}
 
 
+def test_components_learned_for_aim_do_not_depend_on_the_number_of_threads(two_threads):
+    from data_prep.learn_aim_basis import independent_components
+
+    patches = np.random.default_rng(0).laplace(size=(3000, 200)).cumsum(axis=1)
+    with_two, _ = independent_components(patches, 10, np.random.default_rng(1))
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+        with_one, _ = independent_components(patches, 10, np.random.default_rng(1))
+    np.testing.assert_array_equal(with_one, with_two)
+
+
 def test_a_caller_keeps_its_threads_and_gets_the_maps_of_one(two_threads):
     from saliency_keras.saliency import predictor
 
