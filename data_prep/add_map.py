@@ -87,6 +87,7 @@ def add_map(folder, saliency, name=None, workers=None):
     from data_prep.compaction import described_predictor, exclusive
     from data_prep.shards import check_map_name
     from data_prep.workers import check_workers
+    from saliency_keras.blas import kernels
     from saliency_keras.data.manifest import Manifest, SaliencyMap
     from saliency_keras.saliency import PREDICTORS, predictor
 
@@ -114,11 +115,13 @@ def add_map(folder, saliency, name=None, workers=None):
         manifest.check_sums(further=())
         tasks = _tasks(manifest, name)
         _check_space(manifest, tasks)
-        plan = hashlib.sha256(json.dumps([manifest.digest(), name, made_of], sort_keys=True).encode()).hexdigest()
+        # With the kernels: what another processor has begun is not part of this map, but made again.
+        plan = [manifest.digest(), name, made_of, kernels()]
+        plan = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
         results = _write_shards(manifest, tasks, maker, plan, workers)
         sums = sum(result["sum"] for task, result in zip(tasks, results, strict=True) if task.split == "train")
         mean = sums / (255 * manifest.splits["train"].records * manifest.side**2)
-        new = SaliencyMap(name, made_of, mean, _by_split(tasks, results))
+        new = SaliencyMap(name, made_of, mean, _by_split(tasks, results), kernels())
         maps = [new if one.name == name else one for one in manifest.maps]
         manifest = dataclasses.replace(manifest, maps=(*maps, *([] if there else [new])))
         manifest.save(folder)

@@ -179,13 +179,14 @@ def planned(numbers, asked, out, mark):
         numbers: Numbers of the tasks that are wanted.
         asked: The arguments of `compaction.make_plan`.
         out: Folder of the data set.
-        mark: What the plan's file in it holds: the plan's digest and the versions of the libraries.
+        mark: What the plan's file in it holds: the plan's digest, the versions of the libraries and the kernels.
 
     Returns:
         The tasks.
 
     Raises:
-        UserError: If this worker sees other pictures, another folder or other libraries than who started the pipeline.
+        UserError: If this worker sees other pictures, another folder, other libraries or other kernels than who started
+            the pipeline.
     """
     from data_prep.compaction import make_plan
 
@@ -248,6 +249,7 @@ class _Counters:
 def check_mark(out, mark):
     """Refuses to work on a folder that is not, or no longer, the one the pipeline was started for."""
     from data_prep.compaction import PLAN, versions
+    from saliency_keras.blas import kernels
 
     host = socket.gethostname()
     try:
@@ -263,6 +265,11 @@ def check_mark(out, mark):
         raise UserError(
             f"the worker {host} has {', '.join(differing)}, the machine that started the pipeline "
             f"{', '.join(f'{name} {version}' for name, version in expected.items())}; install the same on both."
+        )
+    if (there := json.loads(mark).get("kernels", kernels())) != kernels():
+        raise UserError(
+            f"the worker {host} has a processor with other kernels ({kernels()}) than the machine that started the "
+            f"pipeline ({there}), whose maps may differ by grey levels; use workers with the same kernels."
         )
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from data_prep import shards as sharding
 from data_prep.sources.source import UnusableMap
 from data_prep.workers import check_workers, in_workers
+from saliency_keras.blas import kernels
 from saliency_keras.console import UserError, progress
 from saliency_keras.data.manifest import CODECS, SPLITS, Manifest, SaliencyMap, Shard, Split
 from saliency_keras.files import check_folder, only_process, whole_file
@@ -34,7 +35,7 @@ TABLES = ("skipped.csv", "boxes.csv")  # beside the manifest; boxes where the so
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a data set shall be; two runs with the same plan write the same bytes.
+    """What a data set shall be; two runs with the same plan, library versions and kernels write the same bytes.
 
     Attributes:
         tasks: One `shards.Task` a shard, train first.
@@ -252,6 +253,11 @@ def _check_ours(out, plan):
                 f"{out} was begun with other library versions ({found.get('libraries')}); "
                 "use those, choose another folder or delete it."
             )
+        if found.get("kernels", kernels()) != kernels():
+            raise UserError(
+                f"{out} was begun by the kernels of another processor ({found['kernels']}; here {kernels()}); go on "
+                "there, choose another folder or delete it."
+            )
     elif (out / "manifest.json").is_file():
         settings = _settings_of(found := _json(out / "manifest.json"))
         if settings is None:
@@ -336,7 +342,8 @@ def _is_whole(out, further):
 
 def _write_plan(out, plan):
     with whole_file(out / PLAN, "w", encoding="utf-8") as file:
-        json.dump({"plan": plan.digest, "libraries": versions(), "settings": plan.settings}, file)
+        made_by = {"libraries": versions(), "kernels": kernels()}
+        json.dump({"plan": plan.digest, **made_by, "settings": plan.settings}, file)
 
 
 def _remove_leftovers(out):
@@ -479,6 +486,7 @@ def _manifest(plan, results):
             described_predictor(plan.predictors.get(name)),
             sum(result["map_sums"][number] for result in train) / pixels,
             side_shards.get(name, {}),
+            kernels() if name in plan.predictors else "",
         )
         for number, name in enumerate(first.maps)
     )

@@ -56,13 +56,16 @@ class SaliencyMap:
     """One map each picture has.
 
     The first map of a set is interleaved with the pictures and `shards` is empty; a further one lies in side shards,
-    `shards["train"]` being in the order of `splits["train"].shards`.
+    `shards["train"]` being in the order of `splits["train"].shards`. `kernels` names what the bytes of a predicted map
+    depend on besides library versions (`saliency_keras.blas.kernels`); it is empty for a map of the source's own and
+    for one that was made before kernels were recorded.
     """
 
     name: str
     predictor: dict
     mean: float
     shards: dict[str, tuple[Shard, ...]] = dataclasses.field(default_factory=dict)
+    kernels: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,6 +129,9 @@ class Manifest:
         """The manifest's text: the same manifest gives the same bytes."""
         fields = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(self)}
         del fields["folder"]
+        for one in fields["maps"]:
+            if not one["kernels"]:
+                del one["kernels"]
         return json.dumps(fields, indent=1, ensure_ascii=False) + "\n"
 
     def save(self, folder):
@@ -136,10 +142,33 @@ class Manifest:
     def digest(self, map_name=None):
         """Names the data that a run used: sha256 over pictures, interleaved map and, where one is given, a further map.
 
-        Other further maps do not count, so that adding one leaves the runs on the set as they are.
+        Other further maps do not count, so that adding one leaves the runs on the set as they are. Kernels do not
+        count either: two processors that made the same bytes made the same data.
         """
-        used = tuple(one for one in self.maps if one is self.maps[0] or one.name == map_name)
-        return hashlib.sha256(dataclasses.replace(self, maps=used).to_json().encode()).hexdigest()
+        maps = tuple(dataclasses.replace(one, kernels="") for one in self._used(map_name))
+        return hashlib.sha256(dataclasses.replace(self, maps=maps).to_json().encode()).hexdigest()
+
+    def described(self, map_name=None):
+        """Names the data that a run used, so that a run can say later what has become of them.
+
+        Args:
+            map_name: As for `digest`.
+
+        Returns:
+            A dictionary with `digest`; `recipe`, a sha256 that two sets share if pictures, options, predictors and
+            library versions are the same; and `kernels`, which their maps' bytes depend on besides.
+        """
+        maps = tuple(dataclasses.replace(one, mean=0, shards={}, kernels="") for one in self._used(map_name))
+        splits = {name: Split((), split.per_class) for name, split in self.splits.items()}
+        recipe = dataclasses.replace(self, splits=splits, maps=maps).to_json()
+        return {
+            "digest": self.digest(map_name),
+            "recipe": hashlib.sha256(recipe.encode()).hexdigest(),
+            "kernels": "; ".join(dict.fromkeys(one.kernels for one in self._used(map_name) if one.kernels)),
+        }
+
+    def _used(self, map_name):
+        return [one for one in self.maps if one is self.maps[0] or one.name == map_name]
 
     def check_sums(self, further=None):
         """Refuses a set one of whose shards has another sha256 than the manifest says; reads every byte once.
@@ -217,6 +246,7 @@ class Manifest:
                 dict(one["predictor"]),
                 float(one["mean"]),
                 {name: _shards(shards) for name, shards in one["shards"].items()},
+                str(one.get("kernels", "")),
             )
             for one in fields["maps"]
         )
@@ -268,6 +298,21 @@ class Manifest:
                 command = f"data_prep.add_map for the map {one.name}"
                 shards += [(shard, command) for of_split in one.shards.values() for shard in of_split]
         return shards
+
+
+def made_by_other_kernels(one, other):
+    """Whether other data are the same set, made anew by the kernels of another processor.
+
+    Args:
+        one: Data as `Manifest.described` names them; an earlier version gave the digest alone.
+        other: Other data.
+
+    Returns:
+        `True` if recipes agree, and bytes and kernels differ, which both have to be known.
+    """
+    if one.get("digest") == other.get("digest") or not one.get("recipe") or one["recipe"] != other.get("recipe"):
+        return False
+    return bool(one["kernels"] and other["kernels"]) and one["kernels"] != other["kernels"]
 
 
 def _plain(name):

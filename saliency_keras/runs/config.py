@@ -14,7 +14,7 @@ import saliency_keras
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.data.arrays import digest
-from saliency_keras.data.manifest import Manifest
+from saliency_keras.data.manifest import Manifest, made_by_other_kernels
 from saliency_keras.experiments.experiment import flat_settings
 from saliency_keras.files import sha256_of
 from saliency_keras.models.registry import shows_map
@@ -80,7 +80,7 @@ def _described(source, shown):
     if isinstance(source, Manifest):
         return {
             "folder": str(source.folder),
-            "digest": source.digest(shown.map),
+            **source.described(shown.map),
             "side": source.side,
             "codec": source.codec,
             "maps": list(source.map_names),
@@ -136,7 +136,11 @@ def check_same(config, out, but=()):
             for name in {**here, **there}
             if name not in moved and there.get(name) != here.get(name)
         ]
-        if earlier["data"]["digest"] != config["data"]["digest"]:
+        data_there, data_here = earlier["data"], config["data"]
+        if made_by_other_kernels(data_there, data_here):
+            made = f"{data_there['kernels']}, now {data_here['kernels']}"
+            differing.append(f"data (the same set, made by another processor's kernels: {made})")
+        elif data_there["digest"] != data_here["digest"]:
             differing.append("data")
         command = earlier["command"]
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -14,7 +14,7 @@ import numpy as np
 
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
-from saliency_keras.data.manifest import Manifest
+from saliency_keras.data.manifest import Manifest, made_by_other_kernels
 from saliency_keras.data.shown import Shown
 from saliency_keras.experiments.experiment import flat_settings
 from saliency_keras.runs.folder import read_history, read_json
@@ -116,13 +116,20 @@ class Run:
         """The `Manifest` of the compact set that it was trained on, its map included.
 
         Raises:
-            UserError: If the set is not there any more, or is another one by now.
+            UserError: If the set is not there any more, is another one by now, or was made again on a processor with
+                other kernels, which gave other bytes.
         """
         folder = Path(str(self.config["data"]["folder"]))
         if not folder.is_dir():
             raise UserError(f"the data set {folder} is not there any more.")
         manifest = Manifest.load(folder)
-        if manifest.digest(Shown.parse(self.maps or "own").map) != self.config["data"]["digest"]:
+        there, here = self.config["data"], manifest.described(Shown.parse(self.maps or "own").map)
+        if made_by_other_kernels(there, here):
+            raise UserError(
+                f"the data set {folder} was made again by another processor's kernels ({here['kernels']}; the run was "
+                f"trained on maps of {there['kernels']}), so that its maps may differ by grey levels."
+            )
+        if here["digest"] != there["digest"]:
             raise UserError(f"the data set {folder} is no longer the one that the run was trained on.")
         return manifest
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
+from saliency_keras.saliency.per_picture import pictures_at_once
 
-BATCH = 8
 UNTRAINED = "-untrained"
 
 
@@ -53,8 +53,9 @@ class NetworkMaps:
         height, width = images.shape[1:3]
         side = [given or own for given, own in zip(self._network.input_shape[1:3], (height, width), strict=True)]
         maps = []
-        for first in range(0, len(images), BATCH):
-            pixels = keras.ops.cast(seen(images[first : first + BATCH], *side), self._network.inputs[0].dtype)
+        at_once = pictures_at_once()
+        for first in range(0, len(images), at_once):
+            pixels = keras.ops.cast(seen(images[first : first + at_once], *side), self._network.inputs[0].dtype)
             # As one graph: layer by layer, a deep network's intermediate maps would all stay in memory.
             outputs = self._network.predict_on_batch(pixels)
             if self._centres:

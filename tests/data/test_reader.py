@@ -1,5 +1,6 @@
 """Batches against the arrays that were written, for every codec."""
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -234,6 +235,22 @@ def test_manifest_that_does_not_fit_its_folder_is_refused(tmp_path):
     (tmp_path / "manifest.json").unlink()
     with pytest.raises(UserError, match="has no manifest"):
         Manifest.load(tmp_path)
+
+
+def test_manifests_of_one_set_have_one_digest_whichever_kernels_made_its_bytes(sets):
+    """That of the manifest's text before it named kernels, so that runs of then and of now can be compared."""
+    manifest, _ = sets["raw"]
+    text = json.loads((manifest.folder / "manifest.json").read_text())
+    assert "kernels" not in text["maps"][0]
+    text["maps"] = text["maps"][:1]
+    digest = hashlib.sha256((json.dumps(text, indent=1, ensure_ascii=False) + "\n").encode()).hexdigest()
+    assert manifest.digest() == digest
+    first, other = manifest.maps
+    known = dataclasses.replace(manifest, maps=(dataclasses.replace(first, kernels="some"), other))
+    assert known.digest() == digest
+    assert known.described()["recipe"] == manifest.described()["recipe"]
+    assert known.described()["kernels"] == "some"
+    assert known.described("other")["recipe"] != known.described()["recipe"]
 
 
 def test_npy_shard_is_an_array_that_numpy_loads(sets):

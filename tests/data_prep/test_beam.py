@@ -18,6 +18,7 @@ from PIL import Image
 
 from data_prep import beam, compaction, shards
 from data_prep.sources.source import FolderSource
+from saliency_keras import blas
 from saliency_keras.console import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -197,6 +198,16 @@ def test_worker_with_other_libraries_is_refused(tree, tmp_path, monkeypatch):
     versions = {**compaction.versions(), "pillow": "1.0"}
     monkeypatch.setattr(compaction, "versions", lambda: versions)
     with pytest.raises(UserError, match=r"has pillow 1\.0, the machine"):
+        beam.check_mark(tmp_path / "set", mark)
+
+
+def test_worker_with_a_processor_of_other_kernels_is_refused(tree, tmp_path, monkeypatch):
+    plan = compaction.make_plan(FolderSource(tree), ("center",))
+    mark = json.dumps({**json.loads(unfinished(tmp_path / "set", plan)), "kernels": blas.kernels()})
+    (tmp_path / "set" / compaction.PLAN).write_text(mark)
+    beam.check_mark(tmp_path / "set", mark)
+    monkeypatch.setattr(blas, "kernels", lambda: "OpenBLAS Colossus, numpy valves")
+    with pytest.raises(UserError, match=r"other kernels \(OpenBLAS Colossus, numpy valves\)"):
         beam.check_mark(tmp_path / "set", mark)
 
 

@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -316,6 +317,43 @@ def test_resuming_with_other_settings_is_refused(data, finished):
 
     with pytest.raises(UserError, match=r"another epochs \(3, now 4\)"):
         train("fanin2", "--data", data, "--out", finished, "--epochs", 4, *SMALL, "--resume")
+
+
+def test_a_set_made_by_another_processors_kernels_is_told_from_another_set(data, tmp_path):
+    """By `--resume`, and by what reads the run's data set later (`evaluate` shows pictures of it)."""
+    from saliency_keras.console import UserError
+    from saliency_keras.data.manifest import Manifest
+    from saliency_keras.runs.run import Run
+
+    def made_by(kernels, sha256=None, **changed):
+        """The set, as if such kernels had made its maps, and other bytes where a checksum is given."""
+        manifest = Manifest.load(data)
+        maps = tuple(dataclasses.replace(one, kernels=kernels) for one in manifest.maps)
+        val = manifest.splits["val"]
+        shards = tuple(dataclasses.replace(one, sha256=sha256 or one.sha256) for one in val.shards)
+        splits = {**manifest.splits, "val": dataclasses.replace(val, shards=shards)}
+        dataclasses.replace(manifest, maps=maps, splits=splits, **changed).save(folder)
+
+    folder = tmp_path / "set"
+    shutil.copytree(data, folder)
+    made_by("kernel A")
+    words = ["fanin3", "--data", folder, "--out", tmp_path / "run", "--epochs", 1, *SMALL]
+    train(*words)
+    run = Run.load(tmp_path / "run")
+    assert run.data_set().maps[0].kernels == run.config["data"]["kernels"] == "kernel A"
+    made_by("kernel B")
+    run.data_set()  # the same bytes: the same data
+    made_by("kernel B", "b" * 64)
+    made = r"the same set, made by another processor's kernels: kernel A, now kernel B"
+    with pytest.raises(UserError, match=made):
+        train(*words, "--resume")
+    with pytest.raises(UserError, match=r"kernels \(kernel B; the run was trained on maps of kernel A"):
+        run.data_set()
+    made_by("kernel B", "b" * 64, seed=9)
+    with pytest.raises(UserError, match="started with another data;"):
+        train(*words, "--resume")
+    with pytest.raises(UserError, match="no longer the one that the run was trained on"):
+        run.data_set()
 
 
 def test_a_network_that_sees_no_map_says_so_and_runs_that_said_own_can_be_resumed(data, tmp_path):
