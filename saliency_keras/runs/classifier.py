@@ -1,7 +1,8 @@
 """A finished run applied to photographs: labels, the map its network is shown, and what its choice rests on.
 
-A photograph is prepared as compaction and the validation reader prepare a picture: square of 256, map, stored side,
-centre crop. A set of codec `jpeg` loses a little on the way, which a photograph is spared. Drawing is `figures`'.
+A photograph is prepared as compaction and the validation reader prepare a picture: square, map and stored side by the
+framing of the run's data set, then the centre crop. A photograph has no box: all of it is used. A set of codec `jpeg`
+loses a little on the way, which a photograph is spared. Drawing is `figures`'.
 """
 
 import dataclasses
@@ -62,7 +63,7 @@ class Classifier:
     def __init__(self, folder, maker=None, layer=None):
         run = Run.load(folder)
         self.classes = run.predictions.classes
-        self.stored, self.side = run.config["data"]["side"], run.config["experiment"]["side"]
+        self._framing, self.side = _framing_of(run.config["data"]), run.config["experiment"]["side"]
         self._folder, self._network = Path(folder), load_run_model(folder)
         self._predict, self._on_stored, self._control, self._unmade = None, False, None, ""
         if "saliency" in self._network.input:
@@ -133,20 +134,20 @@ class Classifier:
         """
         if self._unmade:
             raise UserError(self._unmade)
-        square = geometry.square(pixels)
-        stored = geometry.shrink(square, self.stored)
+        square = geometry.square(pixels, self._framing)
+        stored = geometry.shrink(square, self._framing.stored)
         saliency = self._control
         if self._predict is not None:
             seen = stored if self._on_stored else square
-            saliency = geometry.stored_map(self._predict(np.ascontiguousarray(seen)[None])[0], self.stored)
-        start = (self.stored - self.side) // 2
+            saliency = geometry.stored_map(self._predict(np.ascontiguousarray(seen)[None])[0], self._framing.stored)
+        start = (self._framing.stored - self.side) // 2
         crop = np.s_[start : start + self.side, start : start + self.side]
         return np.ascontiguousarray(stored[crop]), None if saliency is None else np.ascontiguousarray(saliency[crop])
 
     def _choose_map(self, run, maker):
         name, swap = map_and_swap(run.maps)
         if swap in CONTROLS and not maker:
-            self._control = control_map(swap, self.stored)
+            self._control = control_map(swap, self._framing.stored)
             self.map_source = f"{swap}, the same for every picture, as in training"
             return
         name = swap if swap in CONTROLS else name or run.config["data"]["maps"][0]
@@ -177,6 +178,11 @@ class Classifier:
         part = keras.Model(self._network.input, self._network.get_layer(enlarged).output)
         values = keras.ops.convert_to_numpy(keras.ops.cast(part(inputs, training=False), "float32"))[..., 0]
         return laid_out(values, receptive_centres(self._network, "modulation"), (self.side, self.side))[0]
+
+
+def _framing_of(data):
+    """The framing of a run's data set, from its `config.json`; runs of earlier versions knew the stored side alone."""
+    return geometry.Framing(**data["framing"]) if "framing" in data else geometry.Framing(stored=data["side"])
 
 
 def _predictor_of(run, name):

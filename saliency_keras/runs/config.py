@@ -82,6 +82,7 @@ def _described(source, maps):
             "folder": str(source.folder),
             "digest": source.digest(map_and_swap(maps)[0]),
             "side": source.side,
+            "framing": dataclasses.asdict(source.framing),
             "codec": source.codec,
             "maps": list(source.map_names),
             "classes": len(source.classes),
