@@ -73,7 +73,7 @@ class Framing:
     @property
     def of_version_1(self):
         """Whether it is the framing of all sets of manifest version 1, which knew the stored side alone."""
-        return self == Framing(stored=self.stored)
+        return (self.shorter, self.square, self.boxes) == (Framing.shorter, Framing.square, None)
 
     def __str__(self):
         """In words: `144 px`, or `299 px, of a square of 299 px, shorter side 340 px`."""
