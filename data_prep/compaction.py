@@ -30,7 +30,8 @@ from saliency_keras.saliency.run import NetworkMaps
 
 PLAN = ".plan.json"
 LIBRARIES = ("numpy", "pillow", "tensorflow", "keras")
-BEFORE = {"shorter": 256, "square": 256, "boxes": "none"}  # what plans of earlier versions did without saying so
+# What plans of earlier versions did without saying so.
+BEFORE = {"shorter": Framing.shorter, "square": Framing.square, "boxes": "none"}
 TABLES = ("skipped.csv", "boxes.csv")  # beside the manifest; boxes where the source has some
 
 
