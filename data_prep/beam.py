@@ -276,16 +276,17 @@ def check_mark(out, mark):
 @contextlib.contextmanager
 def _sentences():
     """Turns what a runner raises into one sentence: the last line of what the worker said."""
-    from data_prep.sources.source import UnusableMap
+    from data_prep.sources.source import UnusableBox, UnusableMap
 
+    told = {one.__name__: one for one in (UserError, UnusableBox, UnusableMap)}
     try:
         yield
     except UserError:
         raise
     except Exception as error:
         kind, reason = last_words(str(error), type(error).__name__)
-        if kind in ("UserError", "UnusableMap"):
-            raise (UserError if kind == "UserError" else UnusableMap)(reason) from None
+        if kind in told:
+            raise told[kind](reason) from None
         raise UserError(
             f"the pipeline failed ({kind}: {reason.rstrip('.')}); finished shards are kept: run the same command again "
             "to go on, with --default_sdk_harness_log_level ERROR to see all that the workers say."
@@ -303,7 +304,7 @@ def last_words(text, kind):
         The name of the worker's exception and its message, in one line.
     """
     text = re.sub(r"\s*\[while running '[^']*'\]", "", text)
-    named = re.findall(r"^(?:[\w.]*\.)?(\w+(?:Error|Map|Exception|Interrupt)): (.+)$", text, re.MULTILINE)
+    named = re.findall(r"^(?:[\w.]*\.)?(\w+(?:Error|Map|Box|Exception|Interrupt)): (.+)$", text, re.MULTILINE)
     if named:
         return named[-1]
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -53,6 +53,7 @@ def main(arguments=None):
         size = sum(path.stat().st_size for path in manifest.shard_files(name)) / 1e6
         print(f"{name}: {split.records:,} pictures of {sum(n > 0 for n in split.per_class)} classes, ", end="")
         print(f"{len(split.shards)} shards, {size:,.1f} MB")
+    print(f"pictures: {manifest.framing}")
     first, *further = manifest.map_names
     print(f"maps: {first} (interleaved)" + "".join(f", {name} (side shards)" for name in further))
     print_kernels(manifest)

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.sources.source import Picture, Source
-from saliency_keras.data.geometry import SQUARE
 from saliency_keras.data.manifest import SPLITS, Manifest
 
 # Counts up when the drawing changes, so that a set in somebody's cache folder is made anew.
 VERSION = 1
 COUNTS = {"train": 2000, "val": 500}
+SQUARE = 256  # pixels: pictures are drawn at this size, whatever framing they are stored in
 SUPERSAMPLING = 4
 
 

@@ -12,7 +12,7 @@ import functools
 import numpy as np
 
 from saliency_keras.data.manifest import Manifest
-from saliency_keras.data.order import WINDOW, epoch_plan
+from saliency_keras.data.order import CROPS, WINDOW, epoch_plan
 from saliency_keras.data.shown import OWN, Shown, swapped_maps
 from saliency_keras.data.stored import WORD, Records
 from saliency_keras.data.stream import Stream
@@ -37,6 +37,8 @@ class Reader:
             others are not touched, unless their maps are shown: any `shown` but the interleaved ones are read whole.
         augment: `"host"` for batches of crops, or `"device"` for whole pictures and where to crop them:
             `{"words": int32 (B, S, S), "box": int32 (B, 3)}`, the box being first row, first column, and 1 for a flip.
+        crops: `"random"` for training crops anywhere in the stored picture, or `"five"` for one of its four corners or
+            its centre, drawn for each picture and epoch. Both are flipped at random. Validation crops the centre.
     """
 
     manifest: Manifest
@@ -48,10 +50,13 @@ class Reader:
     window: int = WINDOW
     subset: np.ndarray | None = None
     augment: str = "host"
+    crops: str = "random"
 
     def __post_init__(self):
         if self.augment not in AUGMENT:
             raise ValueError(f"augment is one of {', '.join(AUGMENT)}. Received: {self.augment}")
+        if self.crops not in CROPS:
+            raise ValueError(f"crops is one of {', '.join(CROPS)}. Received: {self.crops}")
         self.manifest.check_side(self.side)
         swap = swapped_maps(self.manifest, self.split, self.shown, self.seed) if self.shown else None
         object.__setattr__(self, "swap", swap)
@@ -85,7 +90,7 @@ class Reader:
         return self.manifest.maps[0].mean if self.swap is None else float(self.swap.stored.mean()) / 255
 
     def training(self, first_epoch, last_epoch):
-        """The batches of several epochs: shuffled, cropped at random, flipped at random.
+        """The batches of several epochs: shuffled, cropped as `crops` says, flipped at random.
 
         Args:
             first_epoch: The first epoch to read; epochs count from 1.
@@ -106,7 +111,8 @@ class Reader:
 
     def _plan(self, epoch):
         counts = np.diff(np.searchsorted(self.places, self.stored.first))
-        plan = epoch_plan(counts, self.seed, epoch, self.manifest.side - self.side, self.window)
+        margin = self.manifest.side - self.side
+        plan = epoch_plan(counts, self.seed, epoch, margin, self.window, self.crops)
         return dataclasses.replace(plan, index=self.places[plan.index])
 
     def _training_batch(self, step):

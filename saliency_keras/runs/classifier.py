@@ -1,7 +1,8 @@
 """A finished run applied to photographs: labels, the map its network is shown, and what its choice rests on.
 
-A photograph is prepared as compaction and the validation reader prepare a picture: square of 256, map, stored side,
-centre crop. A set of codec `jpeg` loses a little on the way, which a photograph is spared. Drawing is `figures`'.
+A photograph is prepared as compaction and the validation reader prepare a picture: square, map and stored side by the
+framing of the run's data set, then the centre crop. A photograph has no box: all of it is used. A set of codec `jpeg`
+loses a little on the way, which a photograph is spared. Drawing is `figures`'.
 """
 
 import dataclasses
@@ -59,7 +60,7 @@ class Classifier:
     def __init__(self, folder, maker=None, layer=None):
         run = Run.load(folder)
         self.classes = run.predictions.classes
-        self.stored, self.side = run.config["data"]["side"], run.settings["side"]
+        self._framing, self.side = _framing_of(run.config["data"]), run.settings["side"]
         self._folder, self._network = Path(folder), run.network()
         self._predict, self._on_stored, self._control, self._unmade = None, False, None, ""
         if self._network.shows_map:
@@ -131,13 +132,13 @@ class Classifier:
         """
         if self._unmade:
             raise UserError(self._unmade)
-        square = geometry.square(pixels)
-        stored = geometry.shrink(square, self.stored)
+        square = geometry.square(pixels, self._framing)
+        stored = geometry.shrink(square, self._framing.stored)
         saliency = self._control
         if self._predict is not None:
             seen = stored if self._on_stored else square
-            saliency = geometry.stored_map(self._predict(np.ascontiguousarray(seen)[None])[0], self.stored)
-        start = (self.stored - self.side) // 2
+            saliency = geometry.stored_map(self._predict(np.ascontiguousarray(seen)[None])[0], self._framing.stored)
+        start = (self._framing.stored - self.side) // 2
         crop = np.s_[start : start + self.side, start : start + self.side]
         return np.ascontiguousarray(stored[crop]), None if saliency is None else np.ascontiguousarray(saliency[crop])
 
@@ -145,7 +146,7 @@ class Classifier:
         shown = Shown.parse(run.maps)
         name, swap = shown.map, shown.swap
         if swap in CONTROLS and not maker:
-            self._control = control_map(swap, self.stored)
+            self._control = control_map(swap, self._framing.stored)
             self.map_source = f"{swap}, the same for every picture, as in training"
             return
         name = swap if swap in CONTROLS else name or run.config["data"]["maps"][0]
@@ -165,6 +166,11 @@ class Classifier:
             self.map_source += f", version {self._predict.version} (trained with {made_of['name']}, version {version})"
         if swap in SHUFFLES:
             self.map_source += ", the picture's own (trained with those of other pictures)"
+
+
+def _framing_of(data):
+    """The framing of a run's data set, from its `config.json`; runs of earlier versions knew the stored side alone."""
+    return geometry.Framing(**data["framing"]) if "framing" in data else geometry.Framing(stored=data["side"])
 
 
 def _predictor_of(run, name):

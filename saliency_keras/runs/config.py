@@ -82,6 +82,7 @@ def _described(source, shown):
             "folder": str(source.folder),
             **source.described(shown.map),
             "side": source.side,
+            "framing": dataclasses.asdict(source.framing),
             "codec": source.codec,
             "maps": list(source.map_names),
             "classes": len(source.classes),

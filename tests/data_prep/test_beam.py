@@ -50,11 +50,11 @@ def unfinished(folder, plan):
 
 @needs_beam
 @pytest.mark.slow
-@pytest.mark.parametrize("codec", ["raw", "npy"])
-def test_pipeline_writes_the_bytes_of_the_local_command(make_tree, tmp_path, codec):
+@pytest.mark.parametrize(("codec", "sides"), [("raw", ["--side", 64]), ("npy", ["--shorter", 340, "--side", 299])])
+def test_pipeline_writes_the_bytes_of_the_local_command(make_tree, tmp_path, codec, sides):
     tree = make_tree(tmp_path / "pictures", train=20, val=4)
     (tree / "train" / "eel" / "broken.png").write_bytes(b"no picture")
-    words = [*MAPS, "--shards", 4, "--codec", codec, "--side", 64, "--seed", 3]
+    words = [*MAPS, "--shards", 4, "--codec", codec, *sides, "--seed", 3]
     local = run("compact", tree, tmp_path / "local", *words, "--workers", 2)
     piped = run("beam", os.path.relpath(tree, ROOT), tmp_path / "piped", *words)
     assert piped.returncode == 0, piped.stderr

@@ -53,7 +53,7 @@ def test_records_are_the_pictures_in_keyed_order_with_their_maps(tree, tmp_path,
         assert len(set(ids)) == count
         for record in records:
             name = record["id"].decode()
-            pixels = geometry.square(read_picture(tree / split / name))
+            pixels = geometry.square(read_picture(tree / split / name), geometry.Framing())
             rgbs = np.frombuffer(record["rgbs"], "uint8").reshape(100, 100, 4)
             np.testing.assert_array_equal(rgbs[..., :3], geometry.shrink(pixels, 100))
             saliency = predictor("center")(pixels[None])[0]
@@ -243,6 +243,8 @@ def test_a_run_killed_while_clearing_up_is_cleared_up(tree, tmp_path):
         ({"limit": 3}, r"(other pictures .* another --limit, .*|another --limit \(none, now 3\))"),
         ({"shards": 2}, r"another --shards \(1, now 2\)"),
         ({"side": 64, "seed": 1}, r"another --side \(144, now 64\) and another --seed \(0, now 1\)"),
+        ({"square": 200}, r"another --square \(256, now 200\);"),
+        ({"shorter": 340}, r"another --shorter \(256, now 340\);"),
     ],
 )
 def test_a_folder_of_another_plan_is_refused_finished_or_not(tree, tmp_path, monkeypatch, options, differing):
@@ -375,8 +377,11 @@ def test_two_pictures_of_one_id_are_refused_and_both_are_named(tree, tmp_path, m
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"side": 257}, "16 to 256"),
-        ({"side": 15}, "16 to 256"),
+        ({"side": 1025}, "the side must be 16 to 1024 pixels; received 1025"),
+        ({"side": 15}, "the side must be 16 to 1024 pixels; received 15"),
+        ({"square": 2000}, "the square must be 16 to 1024 pixels; received 2000"),
+        ({"side": 300, "square": 299}, r"received --side 300, --square 299, --shorter 299"),
+        ({"square": 299, "shorter": 256}, r"received --side 144, --square 299, --shorter 256"),
         ({"codec": "png"}, "raw, jpeg or npy"),
         ({"saliency": ("look",)}, "no saliency predictor 'look'"),
         ({"saliency": ("center", "center")}, "once only"),

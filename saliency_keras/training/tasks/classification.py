@@ -77,7 +77,16 @@ class Classification:
     def _reader(self, split, places, augment="host"):
         pictures, schedule = self._experiment.pictures, self._experiment.schedule
         size = pictures.side, schedule.batch
-        return Reader(self._manifest, split, *size, self._shown, self._seed, subset=places, augment=augment)
+        return Reader(
+            self._manifest,
+            split,
+            *size,
+            self._shown,
+            self._seed,
+            subset=places,
+            augment=augment,
+            crops=pictures.crops,
+        )
 
     def measure(self):
         """No further columns."""
