@@ -26,13 +26,13 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
 
     from saliency_keras.figures import curves, style
-    from saliency_keras.figures.gains import gains_figure
+    from saliency_keras.figures.intervals import gain_panels, intervals_figure
     from saliency_keras.runs.run import Run
 
     style.check_path(options.out)
     runs = [Run.load(folder) for folder in options.runs]
     if options.gains:
-        figure = gains_figure(runs)
+        figure = intervals_figure(gain_panels(runs))
     elif len(runs) == 1:
         figure = curves.run_figure(runs[0].config, runs[0].history)
     else:

@@ -16,10 +16,12 @@ import pytest
 from data_prep.convert import convert
 from saliency_keras.console import UserError
 from saliency_keras.experiments import EXPERIMENTS
-from saliency_keras.experiments.tables import MOST_IMPROVED, STRATEGIES, TABLES
-from saliency_keras.reproduce import _words, main
-from saliency_keras.tables.paper_tables import _changed
-from saliency_keras.tables.plan import Choices, plan
+from saliency_keras.experiments.published import MOST_IMPROVED
+from saliency_keras.experiments.tables import STRATEGIES, TABLES
+from saliency_keras.reproduce import main
+from saliency_keras.tables.few_shot import FewShot
+from saliency_keras.tables.plan import Choices, plan, words
+from saliency_keras.tables.results import changed_settings
 from tests.runs_fixture import write_run
 from tests.small_sets import write_small_set
 
@@ -39,6 +41,10 @@ def reproduced(data, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
     main(["thesis-4.1", "--data", str(data), "--out", str(out), "--only", "fanin2", *TINY])
     return out
+
+
+def few_shot_plan(*shots, choices):
+    return FewShot(shots).plan(TABLES["hallucination-1"], choices)
 
 
 def rows_of(path):
@@ -185,7 +191,7 @@ def test_a_run_that_was_begun_otherwise_is_told_before_the_first_is_trained(data
 
 def test_settings_of_the_table_are_not_told_as_other_than_the_paper_s():
     def told(*settings):
-        return _changed(plan(TABLES["thesis-227"], Choices(Path("data"), Path("out"), settings=settings)))
+        return changed_settings(plan(TABLES["thesis-227"], Choices(Path("data"), Path("out"), settings=settings)))
 
     assert told() == []
     assert "rgb-side227" in told("batch=7")[0]
@@ -193,7 +199,7 @@ def test_settings_of_the_table_are_not_told_as_other_than_the_paper_s():
 
 
 def test_what_is_named_twice_is_there_once():
-    assert _words("5,1,,5") == ("5", "1")
+    assert words("5,1,,5") == ("5", "1")
 
 
 def test_repeats_are_seeds_and_their_interval_is_over_seeds_from_three_on():
@@ -224,15 +230,15 @@ def test_a_strategy_of_the_controls_brings_its_twins():
 
 def test_setting_may_be_for_one_experiment_alone():
     settings = ("learning_rate=0.5", "pretrain_alexnet:learning_rate=0.25")
-    choices = Choices(Path("data"), Path("out"), Path("large"), shots=("1",), repeats=1, settings=settings)
-    rates = {run.row.experiment: run.experiment.learning_rate for run in plan(TABLES["hallucination-1"], choices)}
+    choices = Choices(Path("data"), Path("out"), Path("large"), repeats=1, settings=settings)
+    rates = {run.row.experiment: run.experiment.learning_rate for run in few_shot_plan("1", choices=choices)}
     assert rates["pretrain_alexnet"] == 0.25
     assert rates["approach_a_alexnet"] == 0.5
 
 
 def test_few_shot_plan_is_methods_times_shots_times_repeats_after_two_preparations():
-    choices = Choices(Path("data"), Path("out"), Path("large"), repeats=2, shots=("1", "K"))
-    runs = plan(TABLES["hallucination-1"], choices)
+    choices = Choices(Path("data"), Path("out"), Path("large"), repeats=2)
+    runs = few_shot_plan("1", "K", choices=choices)
     assert len(runs) == 2 + 5 * 2 * 2
     assert [run.row.experiment for run in runs[:2]] == ["pretrain_alexnet", "hallucination_step1_alexnet"]
     assert all(run.data == Path("large" if run.row.preparation else "data") for run in runs)
@@ -242,19 +248,19 @@ def test_few_shot_plan_is_methods_times_shots_times_repeats_after_two_preparatio
 
 
 def test_a_finished_preparation_may_have_started_from_another_run(tmp_path):
-    choices = Choices(Path("data"), tmp_path, Path("large"), shots=("1",), repeats=1)
+    choices = Choices(Path("data"), tmp_path, Path("large"), repeats=1)
     made = write_run(tmp_path / "runs" / "pretrain_alexnet", "pretrain_alexnet")
-    assert plan(TABLES["hallucination-1"], choices)[0].init is None
+    assert few_shot_plan("1", choices=choices)[0].init is None
     config = json.loads((made / "config.json").read_text())
     (made / "config.json").write_text(json.dumps({**config, "init": "runs/smaller", "started_from": {"init": "a"}}))
-    first, second, *_ = plan(TABLES["hallucination-1"], choices)
+    first, second, *_ = few_shot_plan("1", choices=choices)
     assert (first.init, second.init) == (None, made)
 
 
 def test_a_part_of_the_table_takes_the_words_of_the_whole():
     of_another = ("approach_b_alexnet:learning_rate=0.1", "smic_alexnet:learning_rate=0.2")
     choices = Choices(Path("data"), Path("out"), Path("large"), only=("smic_alexnet",), settings=of_another)
-    rates = {run.row.experiment: run.experiment.learning_rate for run in plan(TABLES["hallucination-1"], choices)}
+    rates = {run.row.experiment: run.experiment.learning_rate for run in few_shot_plan("1", choices=choices)}
     assert rates == {"pretrain_alexnet": 0.01, "baseline_rgb_alexnet": 1e-4, "smic_alexnet": 0.2}
 
 
@@ -270,6 +276,8 @@ def test_a_part_of_the_table_takes_the_words_of_the_whole():
         (["hallucination-1", "--data", "x"], "--large DIR"),
         (["hallucination-1", "--data", "x", "--large", "y", "--shots", "4"], "Received: 4"),
         (["hallucination-3", "--data", "x"], "--fixations DIR"),
+        (["thesis-4.1", "--data", "x", "--maps", "readout"], "thesis-4.1 does not take --maps"),
+        (["accuracy-vs-saliency", "--data", "x", "--shots", "1"], "accuracy-vs-saliency does not take --shots"),
         (["hallucination-1", "--data", "x", "--large", "y", "--only", "pretrain_alexnet"], "leaves no row"),
     ],
 )
@@ -335,8 +343,8 @@ def test_table_i_has_every_method_with_the_paper_s_figure_and_a_plot(hallucinate
 @pytest.mark.slow
 def test_a_finished_preparation_is_taken_as_long_as_it_is_but_not_with_other_settings(data, hallucinated):
     large, out = hallucinated
-    choices = Choices(data, out, large, epochs=35, shots=("1",), repeats=1)
-    lengths = {run.row.name: run.experiment.epochs for run in plan(TABLES["hallucination-1"], choices)}
+    choices = Choices(data, out, large, epochs=35, repeats=1)
+    lengths = {run.row.name: run.experiment.epochs for run in few_shot_plan("1", choices=choices)}
     assert lengths["pretrain_alexnet"] == lengths["hallucination_step1_alexnet"] == 1
     assert lengths["approach_a_alexnet"] == 35
     words = ["--data", str(data), "--large", str(large), "--out", str(out), *HALLUCINATION]

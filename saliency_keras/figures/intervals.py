@@ -1,5 +1,8 @@
 """Accuracies and differences with their 95 % intervals, and the picture that shows several at a glance.
 
+The picture has panels of lines, one line a difference; what the panels of a table hold is its kind's business
+(`tables`), and those of any runs are made here.
+
 Intervals are over seeds (Student's t) from three repeats on, which leaves out what all repeats share, such as a
 preparation; below that over pictures, Wilson's for an accuracy and the paired bootstrap's for a difference, each
 picture drawn with its results in all repeats.
@@ -9,9 +12,12 @@ import dataclasses
 
 import numpy as np
 
+from saliency_keras.console import UserError
+from saliency_keras.experiments.tables import baseline_of
 from saliency_keras.figures import style
 from saliency_keras.figures.table import percent
 from saliency_keras.metrics.statistics import bootstrap_interval, seeds_interval, wilson_interval
+from saliency_keras.runs.labels import labels_of
 
 OURS = "measured here"
 PUBLISHED_MARK = {
@@ -120,6 +126,42 @@ def _mean_of(values, ids):
         _, place = np.unique(np.concatenate(ids), return_inverse=True)
         interval = bootstrap_interval(np.bincount(place, np.concatenate(values)), weights=np.bincount(place))
     return Estimate(float(np.mean(means)), *interval, values[0].size)
+
+
+def published_gain(run, baseline):
+    """The published gain at Top-1 of one run over another, 0 to 1, or `None` where one of the two was not published."""
+    own, before = (one.published.get("top1") for one in (run, baseline))
+    return round(own - before, 6) if own and before else None
+
+
+def gain_panels(runs):
+    """What each of some runs gained over the run of its baseline that has the same seed: one panel a baseline.
+
+    Args:
+        runs: `runs.run.Run`s of classifiers; each is compared with what the papers' tables compare it with, if
+            that is among them.
+
+    Returns:
+        Panels for `intervals_figure`.
+
+    Raises:
+        UserError: If no run has its baseline among them or one has several, or a pair was not tested on the same
+            pictures.
+    """
+    labels, panels = labels_of(runs), {}
+    for run, label in zip(runs, labels, strict=True):
+        wanted = baseline_of(run.name), run.seed
+        found = {name: one for name, one in zip(labels, runs, strict=True) if (one.name, one.seed) == wanted}
+        if len(found) > 1:
+            raise UserError(f"{label} has more than one baseline among them: {'; '.join(found)}. Give one of them.")
+        for name, baseline in found.items():
+            line = label, difference([run.predictions], [baseline.predictions]), published_gain(run, baseline)
+            panels.setdefault(f"against {name}", []).append(line)
+    if not panels:
+        wanted = " or ".join(sorted({baseline_of(run.name) for run in runs} - {""}))
+        missing = f"; give {wanted} of the same seed too" if wanted else ""
+        raise UserError(f"no run has its baseline among them{missing}.")
+    return panels
 
 
 def intervals_figure(panels, parts=False):

@@ -1,11 +1,8 @@
-"""Classifiers as backbones: what each is worth for classification and, with the same read-out on it, for saliency.
+"""Classifiers as backbones: what a user names, networks before any training, and what each is worth as a classifier.
 
-The claim of the notes (Oyama & Yamanaka 2018; FACTS §5.2) is that the two go together. Both sides are measured here in
-one way for all backbones: accuracy as the Top-1 of a linear classifier on the backbone's last features, averaged over
-positions, fitted to a compact set's train split and tested on its val split; saliency by a run of `readout_bi` over
-the frozen backbone, scored on the pictures held out of a fixation set. Backbones are the table's own runs, an untrained
-network, finished runs of a user's, and networks of `keras.applications`. Table and figure are
-`tables/correlation.py`.
+The worth is measured in one way for all backbones, finished classifiers or not: the Top-1 of a linear classifier on the
+backbone's last features, averaged over positions, fitted to a compact set's train split and tested on its val split.
+What the same backbones are worth for saliency, and the table of both, is `tables.correlation`.
 """
 
 import dataclasses
@@ -16,8 +13,7 @@ from saliency_keras.console import UserError
 from saliency_keras.experiments import experiment
 from saliency_keras.experiments.tables import Row
 from saliency_keras.files import whole_file
-from saliency_keras.runs.config import started_from
-from saliency_keras.tables.plan import PlannedRun, carry_out, with_choices
+from saliency_keras.tables.plan import PlannedRun, with_choices
 
 OURS = "ours"
 UNTRAINED = "untrained"
@@ -32,7 +28,7 @@ class Backbone:
 
     Attributes:
         name: What it is called in the table and in run folders.
-        source: A name in `models.readouts.BACKBONES`, or a folder with `model.keras`.
+        source: A name in `models.backbones.BACKBONES`, or a folder with `model.keras`.
         weights: Of a named one: `"imagenet"`, the path of a file, or `""` for random ones.
     """
 
@@ -42,27 +38,66 @@ class Backbone:
 
 
 @dataclasses.dataclass(frozen=True)
-class Measured:
-    """A backbone with both its worths.
-
-    Attributes:
-        name: What it is called.
-        right: Pictures of the compact set's val split that the linear classifier has right.
-        pictures: Of so many.
-        parameters: Of the backbone.
-        run: The finished `runs.run.Run` of its read-out; `run.summary["held_out"]` has the scores.
-    """
-
-    name: str
-    right: int
-    pictures: int
-    parameters: int
-    run: object
+class UntrainedNetwork(PlannedRun):
+    """A run's network with its initial weights, saved as a run's is."""
 
     @property
-    def top1(self):
-        """Top-1 of the linear classifier, 0 to 1."""
-        return self.right / self.pictures
+    def finished(self):
+        """Whether the network is there."""
+        return (self.folder / "model.keras").is_file()
+
+    def train(self):
+        """Draws the weights by seed and saves the network."""
+        import keras
+
+        from saliency_keras.data.manifest import Manifest
+        from saliency_keras.models.registry import build
+        from saliency_keras.training.loop import save_model
+
+        one, classes = self.experiment, Manifest.load(self.data).classes
+        self.folder.mkdir(parents=True, exist_ok=True)
+        keras.utils.set_random_seed(self.seed)
+        save_model(build(one.network, one.arguments, one.side, len(classes)), self.folder / "model.keras")
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadoutRun(PlannedRun):
+    """The run of a read-out over a backbone.
+
+    Attributes:
+        backbone: The `Backbone`.
+    """
+
+    backbone: Backbone | None = None
+
+
+def readout_over(backbone, row, choices, fixations, reads=None):
+    """The planned run of a read-out over a backbone.
+
+    Args:
+        backbone: The `Backbone`.
+        row: The `Row` of the read-out.
+        choices: The `tables.plan.Choices`.
+        fixations: Folder of the fixation set it learns from.
+        reads: Folder of the run that makes the backbone in the same plan, or `None`.
+
+    Returns:
+        A `ReadoutRun`.
+    """
+    row = Row(row.experiment, settings=row.settings, called=f"readout-{backbone.name}")
+    chosen = with_choices(experiment(row.experiment), row, choices)
+    chosen = chosen.replace(arguments={**chosen.arguments, "backbone": backbone.source}, weights=backbone.weights)
+    folder = choices.out / "runs" / row.name
+    return ReadoutRun(
+        row, chosen, fixations, folder, 0, precision=choices.precision, reads=reads, backbone=backbone
+    )  # fmt: skip
+
+
+def untrained(run):
+    """The planned network that a planned run starts with."""
+    name = f"{run.experiment.name}-{UNTRAINED}"
+    row = dataclasses.replace(run.row, init="", called=name)
+    return UntrainedNetwork(row, run.experiment, run.data, run.folder.with_name(name), run.seed)
 
 
 def named_backbones(words):
@@ -105,72 +140,21 @@ def named_backbones(words):
     return found
 
 
-def measure(table, choices, runs, named, fixations, limit=PICTURES):
-    """Trains and measures whatever is not yet measured.
+def linear_worth(run, manifest, limit):
+    """What a backbone is worth as a classifier, kept in a file beside its read-out.
 
     Args:
-        table: The `PaperTable`, with its `readout` row.
-        choices: The `tables.plan.Choices`.
-        runs: The table's own `PlannedRun`s; empty where they are not asked for.
-        named: Further `Backbone`s.
-        fixations: Folder of the fixation set.
-        limit: Pictures of each split that linear classifiers see at most.
+        run: The `ReadoutRun` over it.
+        manifest: The compact set's `Manifest`.
+        limit: Pictures of each split that the linear classifier sees at most.
 
     Returns:
-        A list of `Measured`, in the order of the table, then of `named`, and what is missing, as `carry_out` says it.
-
-    Raises:
-        UserError: If something cannot be trained or loaded.
+        `(right, pictures, parameters)`: val pictures that the linear classifier has right, of how many, and the
+        backbone's parameters.
     """
-    from saliency_keras.data.manifest import Manifest
-    from saliency_keras.runs.run import Run
+    from saliency_keras.runs.config import started_from
 
-    manifest = Manifest.load(choices.data)
-    missing = carry_out(runs)
-    runs = [run for run in runs if run.finished]
-    backbones = [Backbone(run.row.name, str(run.folder)) for run in runs]
-    if runs:
-        backbones.insert(0, _untrained(runs[0], manifest, choices.out / "runs"))
-    taken = [one.name for one in backbones]
-    backbones += [one if one.name not in taken else dataclasses.replace(one, name=f"{one.name}-given") for one in named]
-    readouts = [_readout(table.readout, choices, one, fixations) for one in backbones]
-    missing += carry_out(readouts)
-    measured = [
-        Measured(one.name, *_probe(one, manifest, limit, run), Run.load(run.folder))
-        for one, run in zip(backbones, readouts, strict=True)
-        if run.finished
-    ]
-    return measured, missing
-
-
-def _readout(row, choices, backbone, fixations):
-    """The planned run of a read-out over a backbone."""
-    row = Row(row.experiment, settings=row.settings, called=f"readout-{backbone.name}")
-    chosen = with_choices(experiment(row.experiment), row, choices)
-    chosen = chosen.replace(arguments={**chosen.arguments, "backbone": backbone.source}, weights=backbone.weights)
-    folder = choices.out / "runs" / row.name
-    return PlannedRun(row, chosen, fixations, folder, 0, precision=choices.precision)
-
-
-def _untrained(run, manifest, folder):
-    """The first run's network with its initial weights, saved as a run's is."""
-    import keras
-
-    from saliency_keras.models.registry import build
-    from saliency_keras.training.loop import save_model
-
-    name = f"{run.experiment.name}-{UNTRAINED}"
-    path = folder / name / "model.keras"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        keras.utils.set_random_seed(run.seed)
-        one = run.experiment
-        save_model(build(one.network, one.arguments, one.side, len(manifest.classes)), path)
-    return Backbone(name, str(path.parent))
-
-
-def _probe(backbone, manifest, limit, run):
-    """`(right, pictures, parameters)` of a linear classifier on the backbone, kept in a file beside its read-out."""
+    backbone = run.backbone
     path = run.folder / "probe.json"
     given = {"data": manifest.digest(), "limit": limit, "backbone": started_from(run.experiment)}
     if path.is_file():

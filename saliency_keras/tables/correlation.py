@@ -1,25 +1,130 @@
 """Accuracy of backbones against the saliency read out of them: table, correlations, scatter plots.
 
-What the notes claim (Oyama & Yamanaka 2018), on whatever backbones were measured (`tables.backbones`). Intervals are
-at 95 %: Wilson's over pictures for an accuracy, Fisher's over backbones for a correlation; scores have standard errors
-over pictures.
+What the notes claim (Oyama & Yamanaka 2018; FACTS §5.2). Accuracy is that of a linear classifier (`tables.backbones`);
+saliency is that of a run of `readout_bi` over the frozen backbone, scored on the pictures held out of a fixation set.
+Backbones are the table's own runs, an untrained network, finished runs of a user's, and networks of
+`keras.applications`. Intervals are at 95 %: Wilson's over pictures for an accuracy, Fisher's over backbones for a
+correlation; scores have standard errors over pictures.
 """
 
+import dataclasses
 import math
+from pathlib import Path
 
+from saliency_keras.console import UserError
+from saliency_keras.data.manifest import Manifest
 from saliency_keras.figures import style
 from saliency_keras.figures.table import markdown_table, percent, plus_minus, write_csv
 from saliency_keras.files import whole_file
 from saliency_keras.metrics.statistics import correlation, correlation_interval, wilson_interval
+from saliency_keras.runs.run import Run
+from saliency_keras.tables.backbones import (
+    OURS,
+    PICTURES,
+    Backbone,
+    ReadoutRun,
+    linear_worth,
+    named_backbones,
+    readout_over,
+    untrained,
+)
+from saliency_keras.tables.fixations import check_fixations, fixations_option
+from saliency_keras.tables.plan import check_settings, plan
 
 METRICS = ("NSS", "CC", "AUC-Judd")
+
+
+@dataclasses.dataclass(frozen=True)
+class Correlation:
+    """Backbones as classifiers and as the ground of saliency.
+
+    Attributes:
+        fixations: Folder of the fixation set.
+        backbones: What to compare: `"ours"`, and words as `tables.backbones.named_backbones` takes them.
+        limit: Pictures of each split that linear classifiers see at most.
+    """
+
+    fixations: Path | None = None
+    backbones: str = OURS
+    limit: int = PICTURES
+    keep_models = True
+
+    @staticmethod
+    def options(add):
+        """`--fixations`, `--backbones`, `--limit`."""
+        fixations_option(add)
+        add("--backbones", metavar="NAMES", default=OURS, help="accuracy-vs-saliency: what to compare (default: ours)")
+        limit = "accuracy-vs-saliency: pictures of a split that linear classifiers see at most (default: %(default)s)"
+        add("--limit", metavar="N", type=int, default=PICTURES, help=limit)
+
+    def plan(self, table, choices):
+        """As `TableKind.plan`: the table's own backbones, then a read-out over every backbone."""
+        check_fixations(self.fixations)
+        if choices.epochs or choices.repeats:
+            raise UserError("--epochs and --repeats do not apply to this table; change a length by --set.")
+        if self.limit < 1:
+            raise UserError(f"--limit must be at least 1. Received: {self.limit}")
+        named_by_user = [word for word in self.backbones.split(",") if word]
+        named = named_backbones(named_by_user)
+        runs = plan(table, choices) if OURS in named_by_user else []
+        check_settings([*(run.row for run in runs), table.readout], choices.settings)
+        if not (named or runs):
+            known = f"{OURS}, networks of keras.applications, runs"
+            raise UserError(f"say which backbones to compare: --backbones {known}.")
+        own = [untrained(runs[0]), *runs] if runs else []
+        backbones = [Backbone(run.row.name, str(run.folder)) for run in own]
+        taken = [one.name for one in backbones]
+        for one in named:
+            name = one.name if one.name not in taken else f"{one.name}-given"
+            backbones.append(dataclasses.replace(one, name=name))
+        planned = {one.name: run.folder for one, run in zip(backbones, own, strict=False)}
+        readouts = [
+            readout_over(one, table.readout, choices, self.fixations, planned.get(one.name)) for one in backbones
+        ]
+        return [*own, *readouts]
+
+    def write(self, results, folder):
+        """As `TableKind.write`; fits the linear classifiers that an earlier attempt has not left."""
+        manifest = Manifest.load(results.data)
+        measured = [
+            Measured(one.backbone.name, *linear_worth(one, manifest, self.limit), Run.load(one.folder))
+            for one in results.planned
+            if isinstance(one, ReadoutRun) and one.finished
+        ]
+        if not measured:
+            raise UserError("no backbone is measured, so there is nothing to write.")
+        return write(results.table, measured, results.data, folder)
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """A backbone with both its worths.
+
+    Attributes:
+        name: What it is called.
+        right: Pictures of the compact set's val split that the linear classifier has right.
+        pictures: Of so many.
+        parameters: Of the backbone.
+        run: The finished `runs.run.Run` of its read-out; `run.summary["held_out"]` has the scores.
+    """
+
+    name: str
+    right: int
+    pictures: int
+    parameters: int
+    run: object
+
+    @property
+    def top1(self):
+        """Top-1 of the linear classifier, 0 to 1."""
+        return self.right / self.pictures
 
 
 def correlations(measured):
     """Pearson's and Spearman's correlation of Top-1 with each metric.
 
     Args:
-        measured: `tables.backbones.Measured`s.
+        measured: `Measured`s.
 
     Returns:
         A list of `(metric, kind, coefficient, low, high)`; none with fewer than three backbones.
@@ -89,7 +194,7 @@ def write(table, measured, data, folder):
 
     Args:
         table: The `PaperTable`.
-        measured: `tables.backbones.Measured`s, one or more.
+        measured: `Measured`s, one or more.
         data: Folder of the compact set that accuracies are of.
         folder: Where to; made if absent.
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from saliency_keras.experiments.tables import TABLES
-from saliency_keras.tables.backbones import Measured
-from saliency_keras.tables.correlation import correlation_figure, correlation_table, correlations, write
+from saliency_keras.tables.correlation import Measured, correlation_figure, correlation_table, correlations, write
 
 CENTER = {"NSS": 0.8, "CC": 0.29, "AUC-Judd": 0.72}
 

@@ -5,10 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from saliency_keras.experiments.hallucination import METHODS, TABLE_I, TABLE_III
-from saliency_keras.figures.intervals import difference
+from saliency_keras.experiments.hallucination import METHODS
+from saliency_keras.experiments.published import TABLE_I, TABLE_III
+from saliency_keras.figures.intervals import difference, intervals_figure
 from saliency_keras.runs.run import Run
 from saliency_keras.tables import few_shot
+from saliency_keras.tables.fixations import fixations_table
+from saliency_keras.tables.standard import standard_table
 from tests.runs_fixture import write_run
 
 
@@ -125,7 +128,7 @@ def test_figure_has_a_line_a_method_and_axes_with_units(runs, like):
 
 
 def test_gains_stand_beside_the_published_ones_of_the_same_k(runs):
-    figure = few_shot.gains_figure(runs, "Flowers")
+    figure = intervals_figure(few_shot.gain_panels(runs, "Flowers"))
     assert [ax.get_title("left") for ax in figure.axes] == [
         "1 training picture per class, against Baseline-RGB", "K training pictures per class, against Baseline-RGB",
         "mean of 1, K training pictures per class, against Baseline-RGB",
@@ -134,12 +137,12 @@ def test_gains_stand_beside_the_published_ones_of_the_same_k(runs):
     drawn = [line.get_xdata() for line in figure.axes[0].lines]
     assert [100 * difference(*tested).value] in [list(xs) for xs in drawn]
     assert any(np.allclose(xs, 36.9 - 31.8) for xs in drawn)  # Table I
-    assert few_shot.gains_figure({("baseline_rgb", "1"): runs["baseline_rgb", "1"]}, None) is None
+    assert few_shot.gain_panels({("baseline_rgb", "1"): runs["baseline_rgb", "1"]}, None) == {}
 
 
 def test_standard_split_has_the_other_systems_published_rows_after_ours(runs):
     alone = {method: repeats[:1] for (method, shots), repeats in runs.items() if shots == "K"}
-    header, rows, names, csv_rows = few_shot.standard_rows(alone, "Birds")
+    header, rows, names, csv_rows = standard_table(alone, "Birds")
     assert header[-1] == "published, Birds"
     by_name = {row[0]: row for row in rows}
     assert by_name[METHODS["approach_a"]][-1] == 84.8
@@ -147,7 +150,7 @@ def test_standard_split_has_the_other_systems_published_rows_after_ours(runs):
     assert by_name["MA-CNN"][-1] == 86.5
     assert "Ge-Yu" not in by_name  # no figure for birds
     assert len(csv_rows) == len(rows)
-    *_, elsewhere = few_shot.standard_rows(alone, "Birds", of_paper=False)  # AlexNet's, in ResNet's table
+    *_, elsewhere = standard_table(alone, "Birds", of_paper=False)  # AlexNet's, in ResNet's table
     elsewhere = {row[0]: row[-1] for row in elsewhere}
     assert elsewhere["approach_a"] is None
     assert elsewhere["Approach A, the paper's"] == pytest.approx(0.848)
@@ -162,7 +165,7 @@ def test_table_iii_pairs_our_predictors_with_the_paper_s():
 
     values = np.arange(16, dtype=float).reshape(2, 8)
     scores = Scores("osie", ("a", "b"), {"step1": values, "gbvs": values + 1, "human": values}, Protocol(), ())
-    header, rows, _, _ = few_shot.fixations_table(scores, "step1")
+    header, rows, _, _ = fixations_table(scores, "step1")
     by_name = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
     assert by_name["step1"]["AUC-Judd"] == f"{values[:, METRICS.index('AUC-Judd')].mean():.3f}"
     assert by_name["step1"]["AUC, Toronto"] == f"{TABLE_III['Toronto']['Our Approach (Step I)'][0]:.3f}"

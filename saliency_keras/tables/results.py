@@ -1,0 +1,154 @@
+"""The finished runs of a table, and what every kind of table does with them: rows, sentences, files."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from saliency_keras.console import UserError
+from saliency_keras.experiments import EXPERIMENTS, experiment
+from saliency_keras.figures import style
+from saliency_keras.figures.curves import comparison_figure, run_figure
+from saliency_keras.figures.intervals import difference
+from saliency_keras.figures.table import markdown_table, write_csv
+from saliency_keras.files import whole_file
+from saliency_keras.runs.run import Run
+
+INTERVALS = (
+    "Intervals: 95 %, over seeds from three repeats on (what all repeats share left out), below that over pictures. "
+    "Published: that paper's pictures."
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Results:
+    """The finished runs of a table.
+
+    Attributes:
+        table: The `PaperTable`.
+        runs: From a row's name to its `runs.run.Run`s, one a repeat; of a few-shot table, from the row's name and the
+            number of pictures per class, `(name, shots)`.
+        planned: The `tables.plan.PlannedRun`s, finished or not.
+        data: Folder of the compact set.
+    """
+
+    table: object
+    runs: dict
+    planned: tuple = ()
+    data: Path | None = None
+
+    @classmethod
+    def load(cls, table, planned, data=None):
+        """Loads what is finished.
+
+        Args:
+            table: The `PaperTable`.
+            planned: Its `tables.plan.PlannedRun`s. A row that lacks a run is left out.
+            data: Folder of the compact set.
+
+        Returns:
+            `Results`.
+        """
+        repeats = {}
+        for one in planned:
+            if not one.row.preparation:
+                repeats.setdefault((one.row.name, one.shots) if one.shots else one.row.name, []).append(one)
+        whole = {name: of_row for name, of_row in repeats.items() if all(one.finished for one in of_row)}
+        runs = {name: [Run.load(one.folder) for one in of_row] for name, of_row in whole.items()}
+        return cls(table, runs, tuple(planned), data)
+
+    def rows(self):
+        """The rows that are measured and there, in the order of the experiments, baselines first."""
+        order = list(EXPERIMENTS)
+        there = [row for row in self.table.rows if not row.preparation and row.name in self.runs]
+        return sorted(there, key=lambda row: order.index(row.experiment))
+
+    @property
+    def first(self):
+        """Any of the runs.
+
+        Raises:
+            UserError: If there is none.
+        """
+        if not self.runs:
+            raise UserError("no row of the table is whole, so there is nothing to write.")
+        return next(iter(self.runs.values()))[0]
+
+    def tested(self, name):
+        """The `Predictions` of a row's runs, one a repeat."""
+        return [run.predictions for run in self.runs[name]]
+
+    def difference(self, name, other):
+        """The `Estimate` of a row less another at Top-1, or `None` where one is not there."""
+        if name not in self.runs or other not in self.runs:
+            return None
+        return difference(self.tested(name), self.tested(other))
+
+    def head(self):
+        """Sentences that say what was run: data set, machine, settings other than the papers'."""
+        return [what_was_run(self.first), *changed_settings(self.planned)]
+
+    def curves(self):
+        """The figures that the table names and whose rows are all there: from a file name to a figure."""
+        figures = {}
+        for name, wanted in self.table.figures.items():
+            if all(one in self.runs for one in wanted):
+                first = [self.runs[one][0] for one in wanted]
+                alone = len(first) == 1
+                figures[name] = (
+                    run_figure(first[0].config, first[0].history) if alone else comparison_figure(first, wanted)
+                )
+        return figures
+
+
+def write_files(folder, table, notes, shown, numbers, figures):
+    """Writes `table.md`, `table.csv` and the figures of a table.
+
+    Args:
+        folder: Where to; made if absent.
+        table: The `PaperTable`, for its title and its note.
+        notes: Sentences under the table.
+        shown: `(header, rows)` as people read them.
+        numbers: `(header, rows)` for `table.csv`.
+        figures: From a file name to a figure.
+
+    Returns:
+        The text of `table.md`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paragraphs = [f"{note}\n" for note in (*notes, table.note) if note]
+    text = "\n".join([f"# {table.title}\n", markdown_table(*shown), *paragraphs])
+    with whole_file(folder / "table.md", "w", encoding="utf-8") as file:
+        file.write(text)
+    write_csv(folder / "table.csv", *numbers)
+    for name, figure in figures.items():
+        style.save(figure, folder / name)
+    return text
+
+
+def changed_settings(planned):
+    """A sentence that says which settings the runs have beside what their experiments say: a list of one, or none."""
+    changed = {}
+    for one in planned:
+        default = experiment(one.row.experiment).with_settings(one.row.settings)
+        given = one.experiment.arguments
+        differing = [f"{name}={json.dumps(given[name])}" for name in given if given[name] != default.arguments[name]]
+        differing += [
+            f"{field.name}={json.dumps(value)}"
+            for field in dataclasses.fields(default)
+            if field.name not in ("arguments", "few_shot", "drops")
+            and (value := getattr(one.experiment, field.name)) != getattr(default, field.name)
+        ]
+        changed.setdefault(", ".join(differing), {})[one.row.name] = None
+    told = [f"{', '.join(names)}: {settings}" for settings, names in changed.items() if settings]
+    return [f"Other than the papers' settings: {'; '.join(told)}."] if told else []
+
+
+def what_was_run(run):
+    """A sentence about the data, the machine and the versions behind a table."""
+    config, data = run.config, run.config["data"]
+    versions = ", ".join(f"{name} {version}" for name, version in config["versions"].items() if version)
+    return (
+        f"Data set {data['folder']} ({data['digest'][:12]}, {data['classes']} classes), {config['experiment']['side']} "
+        f"px, {config['experiment']['epochs']} epochs, batches of {config['experiment']['batch']}, "
+        f"{config['precision']}; {versions}; {config['device']['cores']} cores of {config['device']['machine']}."
+    )
