@@ -77,7 +77,7 @@ def _parse(arguments):
 
 def _parser(kinds):
     """The command's parser, with the options of some kinds of tables."""
-    from saliency_keras.tables.plan import words
+    from saliency_keras.tables.plan import words_of
 
     what = "Every row of a paper's table, theirs beside ours."
     name = "python -m saliency_keras.reproduce"
@@ -91,7 +91,7 @@ def _parser(kinds):
     repeats = "runs of each row, seeds 0, 1, … (default: the table's own)"
     add("--repeats", "--seeds", metavar="R", type=int, help=repeats)
     only = "confine it to these experiments and what they are compared with"
-    add("--only", metavar="NAMES", type=words, default=(), help=only)
+    add("--only", metavar="NAMES", type=words_of, default=(), help=only)
     setting = "change a field of all experiments that have it, or of one: EXPERIMENT:KEY=VALUE; repeatable"
     add("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
     add("--large", metavar="DIR", type=Path, help="compact set that hallucination tables begin on")

@@ -20,7 +20,7 @@ from saliency_keras.experiments.published import MOST_IMPROVED
 from saliency_keras.experiments.tables import STRATEGIES, TABLES
 from saliency_keras.reproduce import main
 from saliency_keras.tables.few_shot import FewShot
-from saliency_keras.tables.plan import Choices, plan, words
+from saliency_keras.tables.plan import Choices, plan, words_of
 from saliency_keras.tables.results import changed_settings
 from tests.runs_fixture import write_run
 from tests.small_sets import write_small_set
@@ -199,7 +199,7 @@ def test_settings_of_the_table_are_not_told_as_other_than_the_paper_s():
 
 
 def test_what_is_named_twice_is_there_once():
-    assert words("5,1,,5") == ("5", "1")
+    assert words_of("5,1,,5") == ("5", "1")
 
 
 def test_repeats_are_seeds_and_their_interval_is_over_seeds_from_three_on():

@@ -12,7 +12,7 @@ from saliency_keras.data.shown import SHUFFLES
 from saliency_keras.experiments.tables import CONTROL_MAPS, STRATEGIES, Row, with_further_maps
 from saliency_keras.figures.intervals import intervals_figure
 from saliency_keras.figures.table import points
-from saliency_keras.tables.plan import plan, words
+from saliency_keras.tables.plan import plan, words_of
 from saliency_keras.tables.results import INTERVALS, write_files
 
 PARTS = (
@@ -38,7 +38,7 @@ class Attribution:
     def options(add):
         """`--maps`."""
         further = "controls: names of further maps of the set to be taken apart beside the interleaved one"
-        add("--maps", metavar="NAMES", type=words, default=(), help=further)
+        add("--maps", metavar="NAMES", type=words_of, default=(), help=further)
 
     def plan(self, table, choices):
         """As `TableKind.plan`; refuses names that are not of further maps of the set."""

@@ -19,7 +19,7 @@ from saliency_keras.experiments.published import SUSPECT, TABLE_I
 from saliency_keras.figures import style
 from saliency_keras.figures.intervals import Together, accuracy, difference, intervals_figure, share_right
 from saliency_keras.figures.table import points
-from saliency_keras.tables.plan import plan, words
+from saliency_keras.tables.plan import plan, words_of
 from saliency_keras.tables.results import INTERVALS, write_files
 from saliency_keras.training.start import check_kind
 
@@ -44,7 +44,7 @@ class FewShot:
     def options(add):
         """`--shots`."""
         shots = f"few-shot: training pictures per class (default: of {','.join(SHOTS)} those that every class has)"
-        add("--shots", metavar="K,…", type=words, default=(), help=shots)
+        add("--shots", metavar="K,…", type=words_of, default=(), help=shots)
 
     def plan(self, table, choices):
         """As `TableKind.plan`; says which numbers of pictures it leaves out."""

@@ -107,7 +107,7 @@ class PlannedRun:
         return f"{self.row.called or self.row.experiment}{maps}{shots}, seed {self.seed}, {epochs}"
 
 
-def words(text):
+def words_of(text):
     """The words between the commas of an option, each once: a tuple of strings."""
     return tuple(dict.fromkeys(filter(None, text.split(","))))
 
