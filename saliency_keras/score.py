@@ -28,11 +28,13 @@ def main(arguments=None):
     from saliency_keras.metrics.fixation_metrics import METRICS
     from saliency_keras.scoring.examples import examples_figure, scores_table
     from saliency_keras.scoring.fixation_scores import Protocol, score_set
+    from saliency_keras.scoring.sources import sources_of
 
     protocol = Protocol(options.convention, options.sigma, options.other_images, options.baseline, options.seed)
     fixation_set = read_fixation_set(options.fixations)
     images = _images(options, fixation_set)
-    sources = _sources(options, fixation_set, images)
+    names = [name.strip() for name in options.predictors.split(",") if name.strip()]
+    sources = sources_of(names, options.maps, fixation_set, images, options.sigma)
     out = options.out or Path("scores") / fixation_set.folder.resolve().name
     files.check_folder(out)
     if fixation_set.outside:
@@ -80,19 +82,6 @@ def _images(options, fixation_set):
         if not images:
             raise console.UserError(f"none of the pictures of {options.fixations} is one that training holds out.")
     return images if options.limit is None else fixation_set.sample(options.limit, images)
-
-
-def _sources(options, fixation_set, images):
-    from saliency_keras.data.map_folder import MapFolder
-    from saliency_keras.saliency import predictor
-    from saliency_keras.saliency.fixations import Fixations
-
-    names = [name.strip() for name in options.predictors.split(",") if name.strip()]
-    sizes = {image: fixation_set.size(image) for image in images if len(fixation_set.points(image))}
-    return [
-        *(Fixations(fixation_set, options.sigma) if name == "fixations" else predictor(name) for name in names),
-        *(MapFolder(folder, sizes) for folder in options.maps),
-    ]
 
 
 if __name__ == "__main__":

@@ -15,6 +15,31 @@ MOST_IMPROVED = {
     "fanin1-side227": (("Ox", 25), ("Head cabbage", 23), ("Red-backed sandpiper", 21)),
 }
 
+# The class folders of ImageNet that these are. "Crane" is a bird and a machine; the thesis does not say which.
+IMAGENET_IDS = {
+    "Black-and-tan coonhound": ("n02089078",),
+    "Can opener": ("n02951585",),
+    "Chain": ("n02999410",),
+    "Chiffonier, commode": ("n03016953",),
+    "Cradle": ("n03125729",),
+    "Crane": ("n02012849", "n03126707"),
+    "French bulldog": ("n02108915",),
+    "Gar, garfish": ("n02641379",),
+    "Hair spray": ("n03476991",),
+    "Head cabbage": ("n07714571",),
+    "Ox": ("n02403003",),
+    "Red-backed sandpiper": ("n02027492",),
+    "Shield, buckler": ("n04192698",),
+    "Space shuttle": ("n04266014",),
+    "Spatula": ("n04270147",),
+    "Streetcar": ("n04335435",),
+    "Thimble": ("n04423845",),
+}
+
+# Classes of the data that a paper's figures are of: ImageNet's thousand, and the sets of the hallucination paper.
+CLASSES = {"thesis": 1000}
+CLASSES_OF_SET = {"Flowers": 102, "Cars": 196, "Birds": 200}
+
 # Hallucination, Table I, Top-1 in percent by k as in `data.few_shot.SHOTS`; AlexNet, mean of several runs.
 TABLE_I = {
     "Flowers": {

@@ -91,11 +91,15 @@ def accuracy(tested, k=1):
 
 
 def share_right(correct, ids):
-    """Accuracy from one array `(pictures,)` a repeat, bool or shares, and the pictures' ids; an `Estimate`."""
+    """Accuracy from one array `(pictures,)` a repeat, bool or shares, and the pictures' ids; an `Estimate`.
+
+    Its interval ends at 0 and at 1: Student's t knows no bounds, an accuracy has them.
+    """
     if len(correct) == 1 and correct[0].dtype == bool:
         interval = wilson_interval(int(correct[0].sum()), correct[0].size)
         return Estimate(float(correct[0].mean()), *interval, correct[0].size)
-    return _mean_of(correct, ids)
+    found = _mean_of(correct, ids)
+    return dataclasses.replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
 def difference(tested, before, k=1):
@@ -128,9 +132,12 @@ def _mean_of(values, ids):
     return Estimate(float(np.mean(means)), *interval, values[0].size)
 
 
-def published_gain(run, baseline):
-    """The published gain at Top-1 of one run over another, 0 to 1, or `None` where one of the two was not published."""
-    own, before = (one.published.get("top1") for one in (run, baseline))
+def printed_gain(run, baseline, metric="top1"):
+    """What the paper prints that one strategy gains over another, 0 to 1, or `None` where one of the two is not there.
+
+    Accuracies of other pictures do not compare; their differences do, in sign and size.
+    """
+    own, before = (one.of_strategy.get(metric) for one in (run, baseline))
     return round(own - before, 6) if own and before else None
 
 
@@ -155,7 +162,7 @@ def gain_panels(runs):
         if len(found) > 1:
             raise UserError(f"{label} has more than one baseline among them: {'; '.join(found)}. Give one of them.")
         for name, baseline in found.items():
-            line = label, difference([run.predictions], [baseline.predictions]), published_gain(run, baseline)
+            line = label, difference([run.predictions], [baseline.predictions]), printed_gain(run, baseline)
             panels.setdefault(f"against {name}", []).append(line)
     if not panels:
         wanted = " or ".join(sorted({baseline_of(run.name) for run in runs} - {""}))

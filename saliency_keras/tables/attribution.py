@@ -10,6 +10,7 @@ from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.shown import SHUFFLES
 from saliency_keras.experiments.tables import CONTROL_MAPS, STRATEGIES, Row, with_further_maps
+from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import intervals_figure
 from saliency_keras.figures.table import points
 from saliency_keras.tables.plan import plan, words_of
@@ -56,7 +57,7 @@ class Attribution:
         header, rows, csv_header, csv_rows = attribution_table(results)
         if drawn := attribution_figure(results):
             figures["attribution.png"] = drawn
-        return write_files(folder, results.table, notes, (header, rows), (csv_header, csv_rows), figures)
+        return write_files(folder, results.table, notes, [Table(header, rows, keys=2)], (csv_header, csv_rows), figures)
 
 
 def attribution(results):

@@ -2,12 +2,10 @@
 
 Of a few-shot run two accuracies are told: on the protocol's five test pictures of each class, and on all pictures of
 the val split that it neither trained nor validated on, which are the same for all methods of a repeat. Published
-figures are of the paper's sets; the one that ours resembles is chosen by the name of its folder.
+figures are of the paper's sets; the one that ours is, is told by its number of classes and by settings as the paper's.
 """
 
 import dataclasses
-import re
-from pathlib import Path
 
 import numpy as np
 
@@ -15,15 +13,16 @@ from saliency_keras.console import UserError
 from saliency_keras.data.few_shot import SHOTS, shots_within
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments.hallucination import METHODS
-from saliency_keras.experiments.published import SUSPECT, TABLE_I
+from saliency_keras.experiments.published import CLASSES_OF_SET, SUSPECT, TABLE_I
 from saliency_keras.figures import style
+from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import Together, accuracy, difference, intervals_figure, share_right
 from saliency_keras.figures.table import points
+from saliency_keras.runs.labels import as_published
 from saliency_keras.tables.plan import plan, words_of
 from saliency_keras.tables.results import INTERVALS, write_files
 from saliency_keras.training.start import check_kind
 
-LIKE = {"Flowers": r"flower", "Cars": r"(?<![a-z])cars?(?![a-z])", "Birds": r"bird|(?<![a-z])cub(?![a-z])"}
 BASE = "alexnet"  # the base network of Table I
 AVERAGE = "mean"  # stands for the pictures per class of a row that averages over them, the paper's "AVG"
 MAP_FACTS = ("all_zero", "mean", "variance", "variance_of_pattern")  # of `training.tasks.classification.describe_maps`
@@ -35,14 +34,17 @@ class FewShot:
 
     Attributes:
         shots: Training pictures per class, numbers as strings or `"K"`; empty for those that every class has.
+        like: The paper's set whose figures stand beside ours though ours is another one, or `None`.
     """
 
     shots: tuple[str, ...] = ()
+    like: str | None = None
     keep_models = False
 
     @staticmethod
     def options(add):
-        """`--shots`."""
+        """`--shots` and `--like`."""
+        like_option(add)
         shots = f"few-shot: training pictures per class (default: of {','.join(SHOTS)} those that every class has)"
         add("--shots", metavar="K,…", type=words_of, default=(), help=shots)
 
@@ -58,8 +60,9 @@ class FewShot:
         """As `TableKind.write`."""
         notes = [*results.head(), INTERVALS]
         methods, base = by_method(results)
-        like = published_set(results.first.config["data"]["folder"]) if base == BASE else None
-        *shown, numbers, csv_rows = few_shot_table(methods, like)
+        like = (self.like or published_set(results)) if base == BASE else None
+        header, rows, numbers, csv_rows = few_shot_table(methods, like)
+        shown = [Table(header, rows, keys=2)]
         figures = {"accuracy.png": few_shot_figure(methods, like)}
         if panels := gain_panels(methods, like):
             figures["gains.png"] = intervals_figure(panels)
@@ -96,9 +99,26 @@ def _with_enough_pictures(runs, data):
     return [run for run in runs if run.shots not in left]
 
 
-def published_set(folder):
-    """The paper's set that a data set's folder is named like: `"Flowers"`, `"Cars"`, `"Birds"` or `None`."""
-    return next((name for name, words in LIKE.items() if re.search(words, Path(folder).name.lower())), None)
+def like_option(add):
+    """Adds `--like` to a parser by its `add_argument`."""
+    like = "hallucination tables: show the paper's figures of this set though yours has not its classes or settings"
+    add("--like", choices=list(CLASSES_OF_SET), help=like)
+
+
+def published_set(results):
+    """The paper's set that some runs repeat: `"Flowers"`, `"Cars"`, `"Birds"`, or `None`.
+
+    A data set is told by its number of classes; and every run has the settings of its experiment, pictures per class
+    aside.
+
+    Args:
+        results: `tables.results.Results`.
+    """
+    runs = [run for repeats in results.runs.values() for run in repeats]
+    names = {count: name for name, count in CLASSES_OF_SET.items()}
+    of_set = {names.get(run.config["data"].get("classes")) for run in runs}
+    same = all(as_published(run.config, but=("few_shot",)) for run in runs)
+    return of_set.pop() if len(of_set) == 1 and same else None
 
 
 def published(name, method, shots):
@@ -158,9 +178,9 @@ def few_shot_table(runs, like):
         `(header, rows, csv header, csv rows)`.
     """
     header = [
-        *("pictures per class", "method", "Top-1 %", "95 % interval", f"published{f' ({like})' if like else ''}"),
-        *("all untouched pictures", "95 % interval", "gain, points", "95 % interval", "maps all zero %", "mean"),
-        *("variance", "of it by pattern", "repeats"),
+        *("pictures per class", "method", "Top-1 %", "Top-1 interval", f"paper's Top-1 %{f', {like}' if like else ''}"),
+        *("Top-1 % of all untouched", "its interval", "gain, points", "gain interval", "maps all zero %", "maps' mean"),
+        *("maps' variance", "of it by pattern", "repeats"),
     ]
     numbers = [
         *("shots", "method", "top1", "low", "high", "published", "untouched_top1", "untouched_low", "untouched_high"),

@@ -5,17 +5,19 @@ import json
 from pathlib import Path
 
 from saliency_keras.console import UserError
+from saliency_keras.data.shown import CONTROLS, map_and_swap
 from saliency_keras.experiments import EXPERIMENTS, experiment
 from saliency_keras.figures import style
 from saliency_keras.figures.curves import comparison_figure, run_figure
+from saliency_keras.figures.document import Heading, markdown, terminal
 from saliency_keras.figures.intervals import difference
-from saliency_keras.figures.table import markdown_table, write_csv
+from saliency_keras.figures.table import write_csv
 from saliency_keras.files import whole_file
 from saliency_keras.runs.run import Run
 
 INTERVALS = (
     "Intervals: 95 %, over seeds from three repeats on (what all repeats share left out), below that over pictures. "
-    "Published: that paper's pictures."
+    "The paper's figures are of its own pictures."
 )
 
 
@@ -77,26 +79,34 @@ class Results:
         """The `Predictions` of a row's runs, one a repeat."""
         return [run.predictions for run in self.runs[name]]
 
-    def difference(self, name, other):
-        """The `Estimate` of a row less another at Top-1, or `None` where one is not there."""
+    def difference(self, name, other, k=1):
+        """The `Estimate` of a row less another at Top-`k`, or `None` where one is not there."""
         if name not in self.runs or other not in self.runs:
             return None
-        return difference(self.tested(name), self.tested(other))
+        return difference(self.tested(name), self.tested(other), k)
 
     def head(self):
-        """Sentences that say what was run: data set, machine, settings other than the papers'."""
-        return [what_was_run(self.first), *changed_settings(self.planned)]
+        """Sentences that say what was run: data set, machine, maps, settings other than the papers'."""
+        runs = [run for repeats in self.runs.values() for run in repeats]
+        return [what_was_run(self.first), *maps_shown(runs), *changed_settings(self.planned)]
 
-    def curves(self):
-        """The figures that the table names and whose rows are all there: from a file name to a figure."""
+    def curves(self, published=False):
+        """The figures that the table names and whose rows are all there.
+
+        Args:
+            published: Whether to draw what the paper prints though a run differs from the paper's in its pictures.
+
+        Returns:
+            From a file name to a figure.
+        """
         figures = {}
         for name, wanted in self.table.figures.items():
             if all(one in self.runs for one in wanted):
                 first = [self.runs[one][0] for one in wanted]
-                alone = len(first) == 1
-                figures[name] = (
-                    run_figure(first[0].config, first[0].history) if alone else comparison_figure(first, wanted)
-                )
+                if len(first) == 1:
+                    figures[name] = run_figure(first[0].config, first[0].history, published)
+                else:
+                    figures[name] = comparison_figure(first, wanted, published)
         return figures
 
 
@@ -107,22 +117,50 @@ def write_files(folder, table, notes, shown, numbers, figures):
         folder: Where to; made if absent.
         table: The `PaperTable`, for its title and its note.
         notes: Sentences under the table.
-        shown: `(header, rows)` as people read them.
+        shown: `figures.document` blocks: the table, or several.
         numbers: `(header, rows)` for `table.csv`.
         figures: From a file name to a figure.
 
     Returns:
-        The text of `table.md`.
+        What `table.md` says, for a terminal.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paragraphs = [f"{note}\n" for note in (*notes, table.note) if note]
-    text = "\n".join([f"# {table.title}\n", markdown_table(*shown), *paragraphs])
+    blocks = [Heading(table.title, level=1), *shown, *(note for note in (*notes, table.note) if note)]
     with whole_file(folder / "table.md", "w", encoding="utf-8") as file:
-        file.write(text)
+        file.write(markdown(blocks))
     write_csv(folder / "table.csv", *numbers)
     for name, figure in figures.items():
         style.save(figure, folder / name)
-    return text
+    return terminal(blocks)
+
+
+def maps_shown(runs):
+    """A sentence that names what made the saliency maps that runs were shown, with its version: a list of one, or none.
+
+    Maps that are the same for all pictures are left out.
+    """
+    made_of, found = {}, {}
+    for run in runs:
+        name, swap = map_and_swap(run.maps) if run.maps else ("", "none")
+        if swap == "none" or swap in CONTROLS:
+            continue
+        name = name or run.config["data"]["maps"][0]
+        key = run.config["data"]["digest"], name
+        if key not in made_of:
+            made_of[key] = _predictor_of(run, name)
+        found[made_of[key]] = None
+    return [f"Saliency maps: {'; '.join(found)}."] if found else []
+
+
+def _predictor_of(run, name):
+    """What made a map, and its version, in words."""
+    try:
+        predictor = run.data_set().map_named(name).predictor
+    except UserError:
+        return f"{name} (the data set is not here any more, so the version is not known)"
+    called = predictor.get("name", name)
+    of_map = "" if called == name else f"{name}: "
+    return f"{of_map}{called}, version {predictor['version']}" if "version" in predictor else f"{of_map}{called}"
 
 
 def changed_settings(planned):

@@ -4,8 +4,9 @@ import dataclasses
 
 from saliency_keras.experiments.hallucination import METHODS
 from saliency_keras.experiments.published import TABLE_I, TABLE_II
+from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import accuracy
-from saliency_keras.tables.few_shot import MethodRow, by_method, fraction, gain_over, published_set
+from saliency_keras.tables.few_shot import MethodRow, by_method, fraction, gain_over, like_option, published_set
 from saliency_keras.tables.plan import plan
 from saliency_keras.tables.results import INTERVALS, write_files
 
@@ -14,13 +15,19 @@ BASE = "resnet"  # the base network of Table II
 
 @dataclasses.dataclass(frozen=True)
 class Standard:
-    """Methods on standard splits."""
+    """Methods on standard splits.
 
+    Attributes:
+        like: The paper's set whose figures stand beside ours though ours is another one, or `None`.
+    """
+
+    like: str | None = None
     keep_models = True
 
     @staticmethod
     def options(add):
-        """None of its own."""
+        """`--like`."""
+        like_option(add)
 
     def plan(self, table, choices):
         """As `TableKind.plan`."""
@@ -30,9 +37,9 @@ class Standard:
         """As `TableKind.write`."""
         notes = [*results.head(), INTERVALS]
         methods, base = by_method(results)
-        like = published_set(results.first.config["data"]["folder"])
-        *shown, numbers, csv_rows = standard_table(methods, like, of_paper=base == BASE)
-        return write_files(folder, results.table, notes, shown, (numbers, csv_rows), {})
+        like = self.like or published_set(results)
+        header, rows, numbers, csv_rows = standard_table(methods, like, of_paper=base == BASE)
+        return write_files(folder, results.table, notes, [Table(header, rows)], (numbers, csv_rows), {})
 
 
 def standard_table(runs, like, of_paper=True):
@@ -40,21 +47,16 @@ def standard_table(runs, like, of_paper=True):
 
     Args:
         runs: From a method to its `Run`s.
-        like: The paper's set to show beside, or `None`.
+        like: The paper's set to show beside, or `None`: then all three, beside none of our rows.
         of_paper: Whether our methods are on the paper's base network, so that its figures stand beside them.
 
     Returns:
         `(header, rows, csv header, csv rows)`.
     """
     columns = list(TABLE_I) if like is None else [like]
-    header = [
-        "method",
-        "Top-1 %",
-        "95 % interval",
-        "gain, points",
-        "95 % interval",
-        *(f"published, {c}" for c in columns),
-    ]
+    of_paper = of_paper and like is not None
+    header = ["method", "Top-1 %", "Top-1 interval", "gain, points", "gain interval"]
+    header += [f"paper's %, {column}" for column in columns]
     numbers = ["method", "top1", "low", "high", "gain", "gain_low", "gain_high", *(f"published_{c}" for c in columns)]
     rows, csv_rows = [], []
     alone = {method: MethodRow(method, ("K",), [(run,) for run in repeats]) for method, repeats in runs.items()}
