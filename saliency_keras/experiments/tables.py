@@ -63,7 +63,8 @@ class PaperTable:
         beside: Further published rows: from a name to `{column: percent}`.
         repeats: Runs of each row unless told otherwise.
         note: A sentence under the table.
-        readout: Of a correlation, the row of the read-out that is trained over each row's network.
+        readouts: Of a correlation, the rows of the read-outs that are trained over each row's frozen network.
+        whole: Of a correlation, the row of a read-out that is trained with its whole network, from two beginnings.
         further_maps: Of an attribution, names of maps that are controlled besides the interleaved one.
     """
 
@@ -74,7 +75,8 @@ class PaperTable:
     beside: dict = dataclasses.field(default_factory=dict)
     repeats: int = 1
     note: str = ""
-    readout: Row | None = None
+    readouts: tuple[Row, ...] = ()
+    whole: Row | None = None
     further_maps: tuple[str, ...] = ()
 
     def row(self, name):
@@ -159,7 +161,7 @@ BACKBONES = (
     Row("rgb_half", settings=("epochs=4",), called="rgb_half"),
     Row("rgb_quarter", settings=("epochs=4",), called="rgb_quarter"),
 )
-# Equal for all backbones. Normalised features make one learning rate fit all.
+# Equal for all backbones and read-outs. Normalised features make one learning rate fit all.
 READOUT = ("frozen=true", "normalised=true", "loss=divergence", "learning_rate=0.001", "batch=8", "epochs=10")
 
 ALIKE = (
@@ -268,7 +270,8 @@ TABLES = {
         "Notes on accuracy and saliency: what a classifier's accuracy says of the saliency read out of it",
         "correlation",
         BACKBONES,
-        readout=Row("readout_bi", settings=READOUT),
+        readouts=tuple(Row(name, settings=READOUT) for name in ("readout_bi", "readout_spc", "readout_dc")),
+        whole=Row("readout_bi", settings=("frozen=false",)),
         note="Stages of `rgb` go on from each other: 1, 2, 4 and 8 epochs in all, unless `--set` says otherwise. Such "
         "stages, and networks trained on the same pictures, are not independent; the intervals take them for it and "
         "are too narrow.",

@@ -1,8 +1,8 @@
 """Classifiers as backbones: what a user names, networks before any training, and what each is worth as a classifier.
 
-The worth is measured in one way for all backbones, finished classifiers or not: the Top-1 of a linear classifier on the
-backbone's last features, averaged over positions, fitted to a compact set's train split and tested on its val split.
-What the same backbones are worth for saliency, and the table of both, is `tables.correlation`.
+A finished classifier is worth its own Top-1. What is measured in one way for all backbones is the Top-1 of a linear
+classifier on the backbone's last features, averaged over positions, fitted to a compact set's train split and tested on
+its val split. What the same backbones are worth for saliency, and the table of both, is `tables.correlation`.
 """
 
 import dataclasses
@@ -13,13 +13,14 @@ from saliency_keras.console import UserError
 from saliency_keras.experiments import experiment
 from saliency_keras.experiments.tables import Row
 from saliency_keras.files import whole_file
-from saliency_keras.tables.plan import PlannedRun, with_choices
+from saliency_keras.tables.plan import PlannedRun, Unfit, with_choices
 
 OURS = "ours"
 UNTRAINED = "untrained"
 PICTURES = 10_000  # of a split that a linear classifier sees at most: the first, which are in random order on disk
 STEPS = 300
 PENALTY = 1e-4
+SUB_PIXELS = 64  # channels that three times depth to space makes one of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,12 +67,27 @@ class ReadoutRun(PlannedRun):
 
     Attributes:
         backbone: The `Backbone`.
+        whole: Whether the backbone is trained too.
     """
 
     backbone: Backbone | None = None
+    whole: bool = False
+
+    def train(self):
+        """As `PlannedRun.train`; refuses a read-out by sub-pixel convolution of channels that it cannot spread out."""
+        if self.experiment.name == "readout_spc":
+            from saliency_keras.models.backbones import feature_extractor
+
+            one, arguments = self.backbone, self.experiment.arguments
+            size = arguments["height"], arguments["width"]
+            channels = feature_extractor(one.source, (), one.weights or None, size).output_shape[-1]
+            if channels % SUB_PIXELS:
+                of = f"{one.name} has {channels} channels"
+                raise Unfit(f"sub-pixel convolution wants a multiple of {SUB_PIXELS} channels, and {of}")
+        super().train()
 
 
-def readout_over(backbone, row, choices, fixations, reads=None):
+def readout_over(backbone, row, choices, fixations, reads=None, whole=False):
     """The planned run of a read-out over a backbone.
 
     Args:
@@ -80,23 +96,24 @@ def readout_over(backbone, row, choices, fixations, reads=None):
         choices: The `tables.plan.Choices`.
         fixations: Folder of the fixation set it learns from.
         reads: Folder of the run that makes the backbone in the same plan, or `None`.
+        whole: Whether the backbone is trained too.
 
     Returns:
         A `ReadoutRun`.
     """
-    row = Row(row.experiment, settings=row.settings, called=f"readout-{backbone.name}")
+    of_what = f"{row.experiment}-whole" if whole else row.experiment
+    row = Row(row.experiment, settings=row.settings, called=f"{of_what}-{backbone.name}")
     chosen = with_choices(experiment(row.experiment), row, choices)
     chosen = chosen.replace(arguments={**chosen.arguments, "backbone": backbone.source}, weights=backbone.weights)
     folder = choices.out / "runs" / row.name
-    return ReadoutRun(
-        row, chosen, fixations, folder, 0, precision=choices.precision, reads=reads, backbone=backbone
-    )  # fmt: skip
+    precision = choices.precision
+    return ReadoutRun(row, chosen, fixations, folder, 0, None, "", precision, reads, backbone, whole)
 
 
 def untrained(run):
     """The planned network that a planned run starts with."""
     name = f"{run.experiment.name}-{UNTRAINED}"
-    row = dataclasses.replace(run.row, init="", called=name)
+    row = dataclasses.replace(run.row, init="", preparation=True, called=name)
     return UntrainedNetwork(row, run.experiment, run.data, run.folder.with_name(name), run.seed)
 
 
@@ -138,6 +155,30 @@ def named_backbones(words):
         if names.count(name) > 1:
             raise UserError(f"two backbones would be called {name!r}; give them apart.")
     return found
+
+
+def own_worth(backbone, manifest):
+    """What a backbone's own classifier has right of a compact set.
+
+    Args:
+        backbone: The `Backbone`.
+        manifest: The compact set's `Manifest`.
+
+    Returns:
+        `(right, pictures)`, or `None` where it is no finished classifier that was tested on the set's val split.
+    """
+    from saliency_keras.data.stored import Records
+    from saliency_keras.runs.run import Run
+
+    if not (Path(backbone.source) / "predictions.h5").is_file():
+        return None
+    tested = Run.load(backbone.source).predictions
+    if tested.classes != tuple(manifest.classes):
+        return None
+    stored = Records(manifest, "val")
+    if set(stored.ids(range(len(stored)))) != set(tested.ids):
+        return None
+    return int(tested.correct().sum()), tested.ids.size
 
 
 def linear_worth(run, manifest, limit):

@@ -19,6 +19,10 @@ from saliency_keras.runs.run import Run
 from saliency_keras.training.start import check_kind
 
 
+class Unfit(UserError):
+    """A run of a table cannot be trained, which leaves the others as they are."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Choices:
     """What the user chooses about a reproduction.
@@ -132,7 +136,7 @@ def plan(table, choices, shots=("",)):
         raise UserError(f"--only {','.join(choices.only)} leaves no row of the table but what prepares for it.")
     if choices.large is None and any(row.large for row in rows):
         raise UserError("this table begins on a large set of pictures; give one: --large DIR.")
-    check_settings([*table.rows, *([table.readout] if table.readout else [])], choices.settings)
+    check_settings([*table.rows, *table.readouts], choices.settings)
     repeats = choices.repeats or table.repeats
     runs = [_run(table, row, 0, "", choices).as_long_as_it_was() for row in rows if row.preparation]
     measured = [row for row in rows if not row.preparation]
@@ -186,7 +190,7 @@ def carry_out(runs, keep_models=True):
             print(f"[{number}/{len(runs)}] {run}; {left} runs left after it", flush=True)
             try:
                 run.train()
-            except Diverged as error:
+            except (Diverged, Unfit) as error:
                 print(f"{run}: {error}", flush=True)
                 missing[run.folder] = run, str(error)
         else:

@@ -134,7 +134,7 @@ def test_gain_of_full_size_is_the_one_the_text_prints_not_the_difference_at_128_
     sides = dict.fromkeys(("rgb-side227", "rgb_mean-side227", "rgbs-side227"))
     assert gains == {**sides, "fanin1-side227": 0.0135}
     assert all(row[names.index("published_top1")] is None for row in rows)  # Table 4.1 is of 128 px
-    assert len(header) == 15
+    assert len(header) == len(set(header)) == 18  # no two columns are called alike
 
 
 def test_gains_are_a_row_less_its_own_baseline_ours_and_theirs(tmp_path):
@@ -151,6 +151,35 @@ def test_gains_are_a_row_less_its_own_baseline_ours_and_theirs(tmp_path):
     printed = {"rgbs": 0.0060, "rgb_1s2s": 0.0025, "fanin1": 0.0172, "fanin2": 0, "fanin3": 0.1239}
     assert {name: found[name]["published_gain"] for name in printed} == pytest.approx(printed)
     assert all(found[name]["gain"] is None for name in found.keys() - baselines.keys())
+    assert not any(found[name]["published_top1"] for name in found)  # of a thousand classes, ours are seven
+
+
+def test_the_paper_s_accuracies_stand_beside_another_set_on_request(tmp_path):
+    _, _, names, rows = accuracy_table(results_of(TABLES["thesis-4.1"], tmp_path), published=True)
+    found = {row[0]: dict(zip(names, row, strict=True)) for row in rows}
+    assert (found["fanin3"]["published_top1"], found["rgb_mean"]["published_top5"]) == (0.4899, 0.6021)
+
+
+def test_top_5_improvement_is_a_column_of_its_own_ours_and_theirs(tmp_path):
+    header, _, names, rows = accuracy_table(results_of(TABLES["thesis-4.1"], tmp_path))
+    assert "Top-5 improvement, points" in header
+    found = {row[0]: dict(zip(names, row, strict=True)) for row in rows}
+    # Table 4.1: RGBS 60.35 - 60.21, RGB-1S-2S 60.62 - 60.21; Fan-in 62.69, 61.40, 72.80, each less 60.91.
+    printed = {"rgbs": 0.0014, "rgb_1s2s": 0.0041, "fanin1": 0.0178, "fanin2": 0.0049, "fanin3": 0.1189}
+    assert {name: found[name]["published_top5_gain"] for name in printed} == pytest.approx(printed)
+    for name, baseline in {"rgbs": "rgb_mean", "fanin3": "rgb"}.items():
+        assert found[name]["top5_gain"] == pytest.approx(found[name]["top5"] - found[baseline]["top5"], abs=2e-6)
+        assert found[name]["top5_gain_low"] <= found[name]["top5_gain"] <= found[name]["top5_gain_high"]
+
+
+def test_intervals_of_accuracies_end_at_0_and_100():
+    """Three seeds with 1, 3 and 5 of 100 right: t(2 degrees) is 4.303, so 3 ± 4.303 * 2 / root 3 = -1.97 to 7.97."""
+    few = accuracy([predictions(np.arange(100) < right) for right in (1, 3, 5)])
+    assert (few.value, few.low, few.high) == pytest.approx((0.03, 0, 0.03 + 0.04303 * 2 / 3**0.5), abs=1e-5)
+    many = accuracy([predictions(np.arange(100) < right) for right in (99, 97, 95)])
+    assert (many.low, many.high) == pytest.approx((0.97 - 0.04303 * 2 / 3**0.5, 1), abs=1e-5)
+    # A difference may be below 0.
+    assert difference([predictions(np.arange(100) < 1)], [predictions(np.arange(100) < 9)]).low < 0
 
 
 def test_epochs_to_the_baseline_count_from_1(tmp_path):
