@@ -24,9 +24,10 @@ def main(arguments=None):
 
     from saliency_keras.data.fixation_set import read_fixation_set
     from saliency_keras.figures import style
+    from saliency_keras.figures.document import markdown, terminal
     from saliency_keras.figures.table import write_csv
     from saliency_keras.metrics.fixation_metrics import METRICS
-    from saliency_keras.scoring.examples import examples_figure, scores_table
+    from saliency_keras.scoring.examples import examples_figure, scores_blocks
     from saliency_keras.scoring.fixation_scores import Protocol, score_set
     from saliency_keras.scoring.sources import sources_of
 
@@ -40,12 +41,12 @@ def main(arguments=None):
     if fixation_set.outside:
         print(f"{fixation_set.outside} fixations lie outside their picture and are left out")
     scores = score_set(fixation_set, sources, protocol, images)
-    table = scores_table(scores)
+    blocks = scores_blocks(scores)
     out.mkdir(parents=True, exist_ok=True)
     with files.whole_file(out / "table.md", "w", encoding="utf-8") as file:
-        file.write(table)
+        file.write(markdown(blocks))
     write_csv(out / "scores.csv", ["predictor", "image", *METRICS], scores.table_rows())
-    print(table, flush=True)
+    print(terminal(blocks), flush=True)
     style.save(examples_figure(fixation_set, sources, protocol, scores.images, scores), out / "figure.png")
     print(f"written: {out / 'table.md'}, {out / 'scores.csv'}, {out / 'figure.png'}")
 
