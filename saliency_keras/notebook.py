@@ -16,8 +16,8 @@ from saliency_keras.figures import style
 from saliency_keras.figures.document import markdown
 from saliency_keras.figures.table import percent
 from saliency_keras.runs.run import Run
-from saliency_keras.tables.accuracy import Results
 from saliency_keras.tables.plan import Choices, carry_out, check_missing, plan
+from saliency_keras.tables.results import Results
 
 RUNS = Path("../runs/notebooks")
 SETTINGS = ("dense_units=512", "batch=32", "epochs=4", "drops=[3]", "subtract_mean=false")
@@ -33,7 +33,7 @@ def small_runs(rows, data, settings=SETTINGS, folder=RUNS):
         folder: Where the runs are kept, in a folder for each data set.
 
     Returns:
-        `tables.accuracy.Results`; its `runs` hold a list of one run for each row's name.
+        `tables.results.Results`; its `runs` hold a list of one run for each row's name.
 
     Raises:
         UserError: As `training.train.train`.

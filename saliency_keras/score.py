@@ -24,26 +24,29 @@ def main(arguments=None):
 
     from saliency_keras.data.fixation_set import read_fixation_set
     from saliency_keras.figures import style
+    from saliency_keras.figures.document import markdown, terminal
     from saliency_keras.figures.table import write_csv
     from saliency_keras.metrics.fixation_metrics import METRICS
-    from saliency_keras.scoring.examples import examples_figure, scores_table
+    from saliency_keras.scoring.examples import examples_figure, scores_blocks
     from saliency_keras.scoring.fixation_scores import Protocol, score_set
+    from saliency_keras.scoring.sources import sources_of
 
     protocol = Protocol(options.convention, options.sigma, options.other_images, options.baseline, options.seed)
     fixation_set = read_fixation_set(options.fixations)
     images = _images(options, fixation_set)
-    sources = _sources(options, fixation_set, images)
+    names = [name.strip() for name in options.predictors.split(",") if name.strip()]
+    sources = sources_of(names, options.maps, fixation_set, images, options.sigma)
     out = options.out or Path("scores") / fixation_set.folder.resolve().name
     files.check_folder(out)
     if fixation_set.outside:
         print(f"{fixation_set.outside} fixations lie outside their picture and are left out")
     scores = score_set(fixation_set, sources, protocol, images)
-    table = scores_table(scores)
+    blocks = scores_blocks(scores)
     out.mkdir(parents=True, exist_ok=True)
     with files.whole_file(out / "table.md", "w", encoding="utf-8") as file:
-        file.write(table)
+        file.write(markdown(blocks))
     write_csv(out / "scores.csv", ["predictor", "image", *METRICS], scores.table_rows())
-    print(table, flush=True)
+    print(terminal(blocks), flush=True)
     style.save(examples_figure(fixation_set, sources, protocol, scores.images, scores), out / "figure.png")
     print(f"written: {out / 'table.md'}, {out / 'scores.csv'}, {out / 'figure.png'}")
 
@@ -80,19 +83,6 @@ def _images(options, fixation_set):
         if not images:
             raise console.UserError(f"none of the pictures of {options.fixations} is one that training holds out.")
     return images if options.limit is None else fixation_set.sample(options.limit, images)
-
-
-def _sources(options, fixation_set, images):
-    from saliency_keras.data.map_folder import MapFolder
-    from saliency_keras.saliency import predictor
-    from saliency_keras.saliency.fixations import Fixations
-
-    names = [name.strip() for name in options.predictors.split(",") if name.strip()]
-    sizes = {image: fixation_set.size(image) for image in images if len(fixation_set.points(image))}
-    return [
-        *(Fixations(fixation_set, options.sigma) if name == "fixations" else predictor(name) for name in names),
-        *(MapFolder(folder, sizes) for folder in options.maps),
-    ]
 
 
 if __name__ == "__main__":

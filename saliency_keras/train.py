@@ -105,9 +105,9 @@ def _figures(summary):
         verdict = "" if summary["beats_center"] else ", which it does not beat: it counts as untrained"
         return f"{run} on {summary['pictures']['validation']} held-out pictures (center: {center}{verdict})"
     return (
-        f"Top-1 {last['val_top1']:.2%}, Top-5 {last['val_top5']:.2%} after {summary['epochs']} epochs "
-        f"(best epoch {best['epoch']}: {best['val_top1']:.2%}), {count:,} parameters, "
-        f"{summary['images_per_second']:.0f} images/s"
+        f"Top-1 {_in_percent(last['val_top1'])}, Top-5 {_in_percent(last['val_top5'])} "
+        f"after {summary['epochs']} epochs (best epoch {best['epoch']}: {_in_percent(best['val_top1'])}), "
+        f"{count:,} parameters, {summary['images_per_second']:.0f} images/s"
     )
 
 
@@ -116,9 +116,13 @@ def default_out(name, maps, seed):
     return Path("runs") / (Row(name, maps).name + (f"-seed{seed}" if seed else ""))
 
 
+def _in_percent(fraction):
+    return f"{100 * fraction:.2f} %"
+
+
 def _print_experiments():
     for one in EXPERIMENTS.values():
-        published = ", ".join(f"{metric} {value:.2%}" for metric, value in one.published.items())
+        published = ", ".join(f"{metric} {_in_percent(value)}" for metric, value in one.published.items())
         told = published or "no single figure printed"
         print(f"{one.name:34}{one.paper}, {one.row}: {told}; {one.size}, {one.schedule.epochs} epochs")
 

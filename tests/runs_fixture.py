@@ -60,6 +60,7 @@ def write_run(
             "side": 40,
             "codec": "raw",
             "maps": ["gbvs"],
+            "classes": len(classes),
             "source": {},
         },
         "maps": maps,
@@ -67,6 +68,8 @@ def write_run(
         "epochs": epochs,
         "batch": 128,
         "precision": "float32",
+        "versions": {"saliency_keras": "0.1", "keras": "3.15.1"},
+        "device": {"machine": "x86_64", "cores": 2, "accelerators": []},
         **config,
     }
     summary = {

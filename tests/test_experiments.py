@@ -7,7 +7,7 @@ import pytest
 from saliency_keras.console import UserError
 from saliency_keras.data.few_shot import SHOTS
 from saliency_keras.experiments import EXPERIMENTS, experiment
-from saliency_keras.experiments.hallucination import TABLE_I, TABLE_II, TABLE_III, TABLE_III_METRICS
+from saliency_keras.experiments.published import TABLE_I, TABLE_II, TABLE_III, TABLE_III_METRICS
 
 
 def test_every_name_of_the_thesis_is_there():

@@ -8,7 +8,7 @@ from PIL import Image
 
 from saliency_keras import plot
 from saliency_keras.console import UserError
-from saliency_keras.figures import gains
+from saliency_keras.figures import intervals
 from saliency_keras.runs.run import Run
 from tests.runs_fixture import write_run
 
@@ -42,8 +42,8 @@ def test_one_run_is_drawn_with_its_training_curves(tmp_path, runs):
 def test_gains_are_over_the_baseline_of_the_same_seed_beside_the_published_ones(tmp_path, monkeypatch):
     """The line of `fanin3` is the paired difference, counted here; a run without its baseline is left out."""
     drawn = {}
-    draw = gains.intervals_figure
-    monkeypatch.setattr(gains, "intervals_figure", lambda panels: drawn.update(panels) or draw(panels))
+    draw = intervals.intervals_figure
+    monkeypatch.setattr(intervals, "intervals_figure", lambda panels: drawn.update(panels) or draw(panels))
     published = {"rgb": {"top1": 0.366}, "fanin3": {"top1": 0.4899}, "rgbs": {"top1": 0.366}}
     folders = [
         str(write_run(tmp_path / f"{name}{seed}", name, published=published[name], skill=skill, seed=seed))

@@ -16,10 +16,12 @@ import pytest
 from data_prep.convert import convert
 from saliency_keras.console import UserError
 from saliency_keras.experiments import EXPERIMENTS
-from saliency_keras.experiments.tables import MOST_IMPROVED, STRATEGIES, TABLES
-from saliency_keras.reproduce import _words, main
-from saliency_keras.tables.paper_tables import _changed
-from saliency_keras.tables.plan import Choices, plan
+from saliency_keras.experiments.published import MOST_IMPROVED
+from saliency_keras.experiments.tables import STRATEGIES, TABLES
+from saliency_keras.reproduce import main
+from saliency_keras.tables.few_shot import FewShot
+from saliency_keras.tables.plan import Choices, plan, words_of
+from saliency_keras.tables.results import changed_settings
 from tests.runs_fixture import write_run
 from tests.small_sets import write_small_set
 
@@ -39,6 +41,10 @@ def reproduced(data, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
     main(["thesis-4.1", "--data", str(data), "--out", str(out), "--only", "fanin2", *TINY])
     return out
+
+
+def few_shot_plan(*shots, choices):
+    return FewShot(shots).plan(TABLES["hallucination-1"], choices)
 
 
 def rows_of(path):
@@ -73,7 +79,8 @@ def test_published_classes_are_those_of_table_4_2():
 def test_table_has_theirs_beside_ours_with_the_gain_over_the_right_baseline(reproduced):
     rows = rows_of(reproduced / "thesis-4.1" / "table.csv")
     assert list(rows) == ["rgb", "fanin2"]
-    assert (rows["rgb"]["published_top1"], rows["fanin2"]["published_top1"]) == ("0.366", "0.366")
+    assert (rows["rgb"]["published_top1"], rows["fanin2"]["published_top1"]) == ("", "")  # of a thousand classes
+    assert float(rows["fanin2"]["published_top5_gain"]) == pytest.approx(0.0049)
     assert float(rows["fanin2"]["published_gain"]) == 0
     for name, row in rows.items():
         summary = json.loads((reproduced / "runs" / name / "summary.json").read_text())
@@ -83,8 +90,9 @@ def test_table_has_theirs_beside_ours_with_the_gain_over_the_right_baseline(repr
     gain = float(rows["fanin2"]["top1"]) - float(rows["rgb"]["top1"])
     assert float(rows["fanin2"]["gain"]) == pytest.approx(gain, abs=1e-5)
     text = (reproduced / "thesis-4.1" / "table.md").read_text()
-    assert " 36.60 |" in text
-    assert "95 % interval" in text
+    assert " 36.60 |" not in text
+    assert "Saliency maps: gbvs, version" in text
+    assert "Intervals: 95 %" in text
     assert (reproduced / "thesis-4.1" / "figure-4.9.png").stat().st_size > 5000
     assert not (reproduced / "thesis-4.1" / "figure-4.5.png").exists()
 
@@ -98,8 +106,11 @@ def test_second_attempt_trains_nothing_and_another_table_takes_the_runs_over(dat
     assert stamps == {path: path.stat().st_mtime_ns for path in reproduced.glob("runs/*/*")}
     with open(reproduced / "thesis-4.2" / "table.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["published class"] for row in rows][:2] == ["Can opener", "Hair spray"]
-    assert all(row["of"] in ("12", "11") for row in rows)
+    assert {row["whose"] for row in rows} <= {"ours"}  # none of the thesis's classes is here
+    absent = "Table 4.2 names classes that this set does not have: Can opener; Hair spray; Gar, garfish."
+    assert absent in printed.replace("\n", " ")
+    assert max(map(len, printed.splitlines())) <= 100 + len(str(reproduced))
+    assert all(row["of"] in ("12", "11") and int(row["right"]) > int(row["right before"]) for row in rows)
 
 
 def test_other_choices_for_the_same_folder_are_refused(data, reproduced):
@@ -185,7 +196,7 @@ def test_a_run_that_was_begun_otherwise_is_told_before_the_first_is_trained(data
 
 def test_settings_of_the_table_are_not_told_as_other_than_the_paper_s():
     def told(*settings):
-        return _changed(plan(TABLES["thesis-227"], Choices(Path("data"), Path("out"), settings=settings)))
+        return changed_settings(plan(TABLES["thesis-227"], Choices(Path("data"), Path("out"), settings=settings)))
 
     assert told() == []
     assert "rgb-side227" in told("batch=7")[0]
@@ -193,7 +204,7 @@ def test_settings_of_the_table_are_not_told_as_other_than_the_paper_s():
 
 
 def test_what_is_named_twice_is_there_once():
-    assert _words("5,1,,5") == ("5", "1")
+    assert words_of("5,1,,5") == ("5", "1")
 
 
 def test_repeats_are_seeds_and_their_interval_is_over_seeds_from_three_on():
@@ -225,16 +236,15 @@ def test_a_strategy_of_the_controls_brings_its_twins():
 
 def test_setting_may_be_for_one_experiment_alone():
     settings = ("learning_rate=0.5", "pretrain_alexnet:learning_rate=0.25")
-    choices = Choices(Path("data"), Path("out"), Path("large"), shots=("1",), repeats=1, settings=settings)
-    runs = plan(TABLES["hallucination-1"], choices)
-    rates = {run.row.experiment: run.experiment.schedule.learning_rate for run in runs}
+    choices = Choices(Path("data"), Path("out"), Path("large"), repeats=1, settings=settings)
+    rates = {run.row.experiment: run.experiment.schedule.learning_rate for run in few_shot_plan("1", choices=choices)}
     assert rates["pretrain_alexnet"] == 0.25
     assert rates["approach_a_alexnet"] == 0.5
 
 
 def test_few_shot_plan_is_methods_times_shots_times_repeats_after_two_preparations():
-    choices = Choices(Path("data"), Path("out"), Path("large"), repeats=2, shots=("1", "K"))
-    runs = plan(TABLES["hallucination-1"], choices)
+    choices = Choices(Path("data"), Path("out"), Path("large"), repeats=2)
+    runs = few_shot_plan("1", "K", choices=choices)
     assert len(runs) == 2 + 5 * 2 * 2
     assert [run.row.experiment for run in runs[:2]] == ["pretrain_alexnet", "hallucination_step1_alexnet"]
     assert all(run.data == Path("large" if run.row.preparation else "data") for run in runs)
@@ -244,20 +254,19 @@ def test_few_shot_plan_is_methods_times_shots_times_repeats_after_two_preparatio
 
 
 def test_a_finished_preparation_may_have_started_from_another_run(tmp_path):
-    choices = Choices(Path("data"), tmp_path, Path("large"), shots=("1",), repeats=1)
+    choices = Choices(Path("data"), tmp_path, Path("large"), repeats=1)
     made = write_run(tmp_path / "runs" / "pretrain_alexnet", "pretrain_alexnet")
-    assert plan(TABLES["hallucination-1"], choices)[0].init is None
+    assert few_shot_plan("1", choices=choices)[0].init is None
     config = json.loads((made / "config.json").read_text())
     (made / "config.json").write_text(json.dumps({**config, "init": "runs/smaller", "started_from": {"init": "a"}}))
-    first, second, *_ = plan(TABLES["hallucination-1"], choices)
+    first, second, *_ = few_shot_plan("1", choices=choices)
     assert (first.init, second.init) == (None, made)
 
 
 def test_a_part_of_the_table_takes_the_words_of_the_whole():
     of_another = ("approach_b_alexnet:learning_rate=0.1", "smic_alexnet:learning_rate=0.2")
     choices = Choices(Path("data"), Path("out"), Path("large"), only=("smic_alexnet",), settings=of_another)
-    runs = plan(TABLES["hallucination-1"], choices)
-    rates = {run.row.experiment: run.experiment.schedule.learning_rate for run in runs}
+    rates = {run.row.experiment: run.experiment.schedule.learning_rate for run in few_shot_plan("1", choices=choices)}
     assert rates == {"pretrain_alexnet": 0.01, "baseline_rgb_alexnet": 1e-4, "smic_alexnet": 0.2}
 
 
@@ -273,6 +282,9 @@ def test_a_part_of_the_table_takes_the_words_of_the_whole():
         (["hallucination-1", "--data", "x"], "--large DIR"),
         (["hallucination-1", "--data", "x", "--large", "y", "--shots", "4"], "Received: 4"),
         (["hallucination-3", "--data", "x"], "--fixations DIR"),
+        (["thesis-4.1", "--data", "x", "--like", "Birds"], "thesis-4.1 does not take --like"),
+        (["thesis-4.1", "--data", "x", "--maps", "readout"], "thesis-4.1 does not take --maps"),
+        (["accuracy-vs-saliency", "--data", "x", "--shots", "1"], "accuracy-vs-saliency does not take --shots"),
         (["hallucination-1", "--data", "x", "--large", "y", "--only", "pretrain_alexnet"], "leaves no row"),
     ],
 )
@@ -322,12 +334,16 @@ def hallucinated(data, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_table_i_has_every_method_with_the_paper_s_figure_and_a_plot(hallucinated):
-    _, out = hallucinated
+def test_table_i_has_every_method_with_the_paper_s_figure_on_request_and_a_plot(data, hallucinated):
+    large, out = hallucinated
+    words_of_it = ["--data", str(data), "--large", str(large), "--out", str(out), *HALLUCINATION]
     with open(out / "hallucination-1" / "table.csv", newline="") as file:
         rows = {row["method"]: row for row in csv.DictReader(file)}
     assert list(rows) == ["baseline_rgb", "scratch_sal", "smic", "approach_a", "approach_b"]
-    assert float(rows["smic"]["published"]) == 0.376  # the folder is named after flowers
+    assert rows["smic"]["published"] == ""  # the folder is named after flowers, but has two classes
+    main(["hallucination-1", *words_of_it, "--like", "Flowers"])
+    with open(out / "hallucination-1" / "table.csv", newline="") as file:
+        assert {row["method"]: row["published"] for row in csv.DictReader(file)}["smic"] == "0.376"
     assert rows["approach_a"]["maps_variance"]
     assert rows["baseline_rgb"]["maps_variance"] == rows["baseline_rgb"]["gain"] == ""
     assert (out / "hallucination-1" / "accuracy.png").exists()
@@ -338,8 +354,8 @@ def test_table_i_has_every_method_with_the_paper_s_figure_and_a_plot(hallucinate
 @pytest.mark.slow
 def test_a_finished_preparation_is_taken_as_long_as_it_is_but_not_with_other_settings(data, hallucinated):
     large, out = hallucinated
-    choices = Choices(data, out, large, epochs=35, shots=("1",), repeats=1)
-    lengths = {run.row.name: run.experiment.schedule.epochs for run in plan(TABLES["hallucination-1"], choices)}
+    choices = Choices(data, out, large, epochs=35, repeats=1)
+    lengths = {run.row.name: run.experiment.schedule.epochs for run in few_shot_plan("1", choices=choices)}
     assert lengths["pretrain_alexnet"] == lengths["hallucination_step1_alexnet"] == 1
     assert lengths["approach_a_alexnet"] == 35
     words = ["--data", str(data), "--large", str(large), "--out", str(out), *HALLUCINATION]
@@ -372,11 +388,22 @@ def test_table_iii_scores_the_map_of_step_1_of_the_same_folder(hallucinated, tmp
         Image.fromarray(draw.integers(0, 256, (72, 96, 3), np.uint8)).save(tmp_path / "images" / f"{index}.png")
         lines += [f"{index}.png,{who},{draw.integers(96)},{draw.integers(72)}" for who in "abcd"]
     (tmp_path / "fixations.csv").write_text("\n".join(lines) + "\n")
+    shutil.copytree(tmp_path / "images", tmp_path / "SalGAN")  # any grey pictures of the same stems do as maps
     words = ["--data", str(large), "--out", str(out), "--fixations", str(tmp_path), *HALLUCINATION[:-4]]
+    words += ["--predictors", "gbvs,center,fixations", "--maps", str(tmp_path / "SalGAN")]
     main(["hallucination-3", *words])
     with open(out / "hallucination-3" / "table.csv", newline="") as file:
         rows = {row["predictor"]: row for row in csv.DictReader(file)}
     assert 0 < float(rows["step 1"]["AUC-Judd"]) < 1
-    assert rows["step 1"]["sAUC, SID4VAM"] == "0.627"
-    assert rows["SalGAN"]["AUC-Judd"] == ""
+    assert rows["step 1"]["paper's sAUC, SID4VAM"] == "0.627"
+    assert 0 < float(rows["SalGAN"]["AUC-Judd"]) < 1
+    assert rows["SalGAN"]["paper's AUC, Toronto"] == "0.818"
+    assert rows["DeepGazeII"]["AUC-Judd"] == ""
+    # The density against itself, as the paper's ground truth: no KL, all of it shared.
+    assert float(rows["fixations"]["KL"]) == pytest.approx(0, abs=1e-6)
+    assert float(rows["fixations"]["SIM"]) == pytest.approx(1)
+    assert rows["fixations"]["paper's KL, Toronto"] == "0.0"
+    text = (out / "hallucination-3" / "table.md").read_text()
+    assert "Convention mit" in text
+    assert "gbvs, version" in text
     assert (out / "hallucination-3" / "maps.png").exists()

@@ -53,7 +53,9 @@ def test_every_predictor_has_a_row_for_every_picture_and_the_table_has_their_mea
     scores = scored(out)
     assert len(scores) == 4 * 4
     table = (out / "table.md").read_text()
-    assert table in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines()[:-1])) <= 100
+    assert {cell for cell in table.split() if cell != "|" and "-" * 3 not in cell} <= set(printed.split())
     values = np.array([scores["center", f"{index}.png"] for index in range(3)])
     mean, error = values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(3)
     cells = [cell.strip() for cell in next(line for line in table.splitlines() if "| center" in line).split("|")[2:-1]]

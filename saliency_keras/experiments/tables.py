@@ -1,8 +1,8 @@
 """The papers' tables and figures as data: which runs make one, what is compared with what, what was published.
 
-`tables/plan.py` trains the runs, `tables/accuracy.py` writes tables and draws figures. Published
-accuracies of single rows are those of the experiments; what a table prints beyond them is here. To add a table, add an
-entry to `TABLES`.
+`tables/plan.py` trains the runs, the kinds of `tables/kind.py` write tables and draw figures. The published accuracies
+of a row are those of its experiment; what a paper prints beyond them is in `published`. To add a table, add an entry to
+`TABLES`.
 """
 
 import dataclasses
@@ -56,16 +56,15 @@ class PaperTable:
 
     Attributes:
         title: What it is and where it is printed.
-        kind: How it is written: `"accuracy"`, `"classes"` (most improved classes), `"attribution"` (what a gain is
-            due to), `"few_shot"`, `"standard"` (methods on standard splits), `"fixations"` or `"correlation"` (of
-            accuracy and saliency).
+        kind: How it is planned and written, a name in `tables.kind.KINDS`.
         rows: Its `Row`s, in the order of training: an interrupted reproduction has the first ones.
         figures: From a figure's file name to the names of the rows whose curves it shows; of a single row, also in
             training.
         beside: Further published rows: from a name to `{column: percent}`.
         repeats: Runs of each row unless told otherwise.
         note: A sentence under the table.
-        readout: Of a correlation, the row of the read-out that is trained over each row's network.
+        readouts: Of a correlation, the rows of the read-outs that are trained over each row's frozen network.
+        whole: Of a correlation, the row of a read-out that is trained with its whole network, from two beginnings.
         further_maps: Of an attribution, names of maps that are controlled besides the interleaved one.
     """
 
@@ -76,7 +75,8 @@ class PaperTable:
     beside: dict = dataclasses.field(default_factory=dict)
     repeats: int = 1
     note: str = ""
-    readout: Row | None = None
+    readouts: tuple[Row, ...] = ()
+    whole: Row | None = None
     further_maps: tuple[str, ...] = ()
 
     def row(self, name):
@@ -98,17 +98,6 @@ FULL_SIZE_ROWS = (
 )
 PRETRAINED = ("rgb_1s2s", "rgbs", "rgbs_1s2s", "rgb_1xs2xs", "rgbxs", "rgbxs_1xs2xs")
 PRETRAINED_ROWS = tuple(f"{name}_pretrained" for name in PRETRAINED)
-
-# Table 4.2: the three classes that gained most, "accuracy improvement (%)" of an unstated kind.
-MOST_IMPROVED = {
-    "rgbs": (("French bulldog", 26), ("Spatula", 25), ("Crane", 23)),
-    "rgb_1s2s": (("Spatula", 100), ("Shield, buckler", 23), ("Crane", 21)),
-    "fanin1": (("Black-and-tan coonhound", 36), ("Spatula", 33), ("Streetcar", 25)),
-    "fanin2": (("Can opener", 30), ("Hair spray", 22), ("Gar, garfish", 22)),
-    "fanin3": (("Cradle", 46), ("French bulldog", 43), ("Space shuttle", 43)),
-    "rgbs-side227": (("Chiffonier, commode", 22), ("Chain", 20), ("Thimble", 19)),
-    "fanin1-side227": (("Ox", 25), ("Head cabbage", 23), ("Red-backed sandpiper", 21)),
-}
 
 # Of each strategy: its baseline, and the network of equal layers that sees no map.
 STRATEGIES = {
@@ -172,7 +161,7 @@ BACKBONES = (
     Row("rgb_half", settings=("epochs=4",), called="rgb_half"),
     Row("rgb_quarter", settings=("epochs=4",), called="rgb_quarter"),
 )
-# Equal for all backbones. Normalised features make one learning rate fit all.
+# Equal for all backbones and read-outs. Normalised features make one learning rate fit all.
 READOUT = ("frozen=backbone", "normalised=true", "loss=divergence", "learning_rate=0.001", "batch=8", "epochs=10")
 
 ALIKE = (
@@ -281,7 +270,8 @@ TABLES = {
         "Notes on accuracy and saliency: what a classifier's accuracy says of the saliency read out of it",
         "correlation",
         BACKBONES,
-        readout=Row("readout_bi", settings=READOUT),
+        readouts=tuple(Row(name, settings=READOUT) for name in ("readout_bi", "readout_spc", "readout_dc")),
+        whole=Row("readout_bi", settings=("frozen=false",)),
         note="Stages of `rgb` go on from each other: 1, 2, 4 and 8 epochs in all, unless `--set` says otherwise. Such "
         "stages, and networks trained on the same pictures, are not independent; the intervals take them for it and "
         "are too narrow.",
@@ -291,8 +281,6 @@ TABLES = {
 
 def with_further_maps(table, names):
     """The table with each strategy shown further maps of the data set as well: pictures' own, in-class, others'."""
-    if names and table.kind != "attribution":
-        raise UserError("--maps is for the table controls alone.")
     rows = [
         Row(strategy, name + swap, baseline)
         for name in names

@@ -10,7 +10,7 @@ import numpy as np
 
 from saliency_keras.console import UserError
 from saliency_keras.figures import style
-from saliency_keras.runs.labels import labels_of, published_of, title_of
+from saliency_keras.runs.labels import labels_of, of_strategy, published_of, title_of
 
 NOT_METRICS = ("epoch", "learning_rate", "seconds")
 LETTERS_IN_WIDTH = 130
@@ -55,18 +55,19 @@ QUANTITIES = {
 }
 
 
-def run_figure(config, history):
+def run_figure(config, history, published=False):
     """The curves of one run: each metric in training and validation, the loss and the learning rate.
 
     Args:
         config: The run's `config.json` as a dict.
         history: `{column: array (epochs,)}`, as `runs.run.read_history` gives it; the run may be unfinished.
+        published: Whether to draw what the paper prints though the run differs from the paper's in its pictures.
 
     Returns:
         A `matplotlib.figure.Figure`.
     """
     experiment = config["experiment"]
-    published = published_of(config)
+    published = of_strategy(config) if published else published_of(config)
     source = " ".join(str(experiment[key]) for key in ("paper", "row") if experiment.get(key)) or "published"
     metrics = [*_metrics(history), *(["learning_rate"] if "learning_rate" in history else [])]
     with style.look():
@@ -87,12 +88,13 @@ def run_figure(config, history):
     return figure
 
 
-def comparison_figure(runs, labels=None):
+def comparison_figure(runs, labels=None, published=False):
     """The validation curves of several runs in one picture, one line a run.
 
     Args:
         runs: `runs.run.Run`s, of any lengths.
-        labels: One label a run; by default what tells them apart, `runs.run.labels_of(runs)`.
+        labels: One label a run; by default what tells them apart, `runs.labels.labels_of(runs)`.
+        published: Whether to draw what the paper prints though the runs differ from the paper's in their pictures.
 
     Returns:
         A `matplotlib.figure.Figure` with a panel for each metric of validation: Top-1 and Top-5 for classifiers. The
@@ -103,7 +105,8 @@ def comparison_figure(runs, labels=None):
     metrics = [name for name in found if name != "loss"] or list(found)
     if not metrics:
         raise UserError("there is nothing to compare: no run has a metric of validation in its history.csv.")
-    named = [*labels, *([style.PUBLISHED_LABEL] if any(run.published for run in runs) else [])]
+    printed = [(run.name, run.of_strategy if published else run.published) for run in runs]
+    named = [*labels, *([style.PUBLISHED_LABEL] if any(figures for _, figures in printed) else [])]
     columns = max(1, min(len(named), LETTERS_IN_WIDTH // (max(map(len, named)) + 11)))
     with style.look():
         epochs = max(run.history["epoch"][-1] for run in runs)
@@ -112,7 +115,7 @@ def comparison_figure(runs, labels=None):
             for run, label, line in zip(runs, labels, style.line_styles(), strict=False):
                 _line(ax, run.history, f"val_{metric}", label=label, **line)
             ax.set_ylabel(f"validation {ax.get_ylabel()}")
-            _published_lines(ax, runs, metric)
+            _published_lines(ax, printed, metric)
         lines = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
         figure.legend(lines.values(), lines.keys(), loc="outside lower left", ncols=columns, handlelength=4)
     return figure
@@ -164,13 +167,12 @@ def _learning_rate(ax, history):
         ax.set_ylabel("learning rate (log scale)")
 
 
-def _published_lines(ax, runs, metric):
+def _published_lines(ax, printed, metric):
     """A dashed line for each published value, named in the right margin; names that would meet are pushed apart."""
     quantity, names_of_value = _quantity(metric), {}
-    for run in runs:
-        if run.published.get(metric) is not None:
-            names = names_of_value.setdefault(run.published[metric] * quantity.factor, {})
-            names[run.name] = None
+    for name, figures in printed:
+        if figures.get(metric) is not None:
+            names_of_value.setdefault(figures[metric] * quantity.factor, {})[name] = None
     for value in names_of_value:
         ax.axhline(value, label=style.PUBLISHED_LABEL, **style.PUBLISHED)
     low, high = ax.get_ylim()

@@ -8,9 +8,12 @@ import base64
 import dataclasses
 import html
 import io
+import textwrap
 
 from saliency_keras.figures import style
-from saliency_keras.figures.table import aligns_right, markdown_table, plain_cell
+from saliency_keras.figures.table import aligns_right, column_groups, markdown_table, plain_cell
+
+WIDTH = 100  # letters in a line of a terminal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,10 +26,17 @@ class Heading:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table: column names, and rows of cells as `table.markdown_table` takes them."""
+    """A table: column names, and rows of cells as `table.markdown_table` takes them.
+
+    Attributes:
+        header: Column names.
+        rows: Lists of cells.
+        keys: How many first columns name a row; a terminal repeats them where a table does not fit its width.
+    """
 
     header: list
     rows: list
+    keys: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +90,32 @@ def photograph(pixels, caption):
 def markdown(blocks):
     """Renders headings, paragraphs and tables as Markdown."""
     return "\n".join(_markdown(block) for block in blocks)
+
+
+def terminal(blocks, width=WIDTH):
+    """Renders headings, paragraphs and tables for a terminal.
+
+    Args:
+        blocks: The document.
+        width: Letters in a line.
+
+    Returns:
+        The text: as Markdown, but with paragraphs in lines and wide tables in parts, one below the other.
+    """
+    return "\n".join(_in_terminal(block, width) for block in blocks)
+
+
+def _in_terminal(block, width):
+    if isinstance(block, Table):
+        groups = column_groups(block.header, block.rows, width, block.keys)
+        parts = (
+            markdown_table([block.header[i] for i in group], [[row[i] for i in group] for row in block.rows])
+            for group in groups
+        )
+        return "\n".join(parts)
+    if isinstance(block, Heading):
+        return _markdown(block)
+    return textwrap.fill(str(block), width, break_long_words=False, break_on_hyphens=False) + "\n"
 
 
 def html_page(title, blocks):

@@ -5,12 +5,15 @@ are the thesis's Table 4.2, with counts and points beside the relative gain (who
 blocks returned are `document`'s, so that `evaluate` and `report` tell the same.
 """
 
+import dataclasses
+
 import numpy as np
 
 from saliency_keras.data.manifest import made_by_other_kernels
 from saliency_keras.figures.document import Heading, Table
 from saliency_keras.figures.table import percent, points
 from saliency_keras.metrics.statistics import (
+    benjamini_hochberg,
     bootstrap_interval,
     mcnemar_p,
     most_improved,
@@ -21,6 +24,12 @@ from saliency_keras.runs.labels import labels_of, title_of
 
 CLASSES_SHOWN = 40
 CLASSES_IN_EXTREMES = 5
+FALSE_DISCOVERIES = 0.05  # share of false ones among the classes that are called changed, on average
+Q_EXPLAINED = (
+    "q: McNemar's exact test of each class's pictures, adjusted for the number of classes by Benjamini & Hochberg. "
+    f"More than luck is a q of {FALSE_DISCOVERIES} or less: on average at most {100 * FALSE_DISCOVERIES:g} % of the "
+    "classes called so are not."
+)
 FIGURES = {"top1": ("Top-1", 1), "top5": ("Top-5", 5)}
 
 
@@ -73,7 +82,7 @@ def accuracies(run):
         rows.append([*row, *([f"{100 * published:.2f}" if published else None] if run.published else [])])
     tested = f"{pictures:,} pictures of {predictions.split}, {len(predictions.classes):,} classes"
     epochs = f"last epoch of {len(run.history['epoch'])}"
-    header = ["accuracy", "%", "95 % interval (Wilson)", "right", *(["published %"] if run.published else [])]
+    header = ["accuracy", "%", "95 % interval (Wilson)", "right", *(["paper's %"] if run.published else [])]
     blocks = [f"{tested}, data set {predictions.data[:12]}, {epochs}.", Table(header, rows)]
     if run.published:
         source = " ".join(str(run.config["experiment"].get(key, "")) for key in ("paper", "row")).strip()
@@ -170,7 +179,44 @@ def written_class_table(header, rows, label_against=""):
     return Table([titles.get(name, name) for name in header if titles.get(name, name)], cells)
 
 
-def class_gains(ours, theirs):
+@dataclasses.dataclass(frozen=True)
+class ClassChange:
+    """What became of a class from one run to another, over the same pictures.
+
+    Attributes:
+        index: Index of the class.
+        before: Pictures that the other run has right.
+        right: Pictures that the run has right.
+        pictures: Of so many.
+        q: Adjusted p-value: McNemar's exact test of the class's pictures, adjusted for the number of classes by
+            Benjamini & Hochberg. A class has its own pictures, so the tests are independent, as that asks for; it
+            bounds the share of false ones among the classes that are called changed, which is what a list of classes
+            is read for, and finds more among a thousand than a bound on any false one would.
+    """
+
+    index: int
+    before: int
+    right: int
+    pictures: int
+    q: float
+
+    @property
+    def gain(self):
+        """The difference of the two shares, -1 to 1."""
+        return (self.right - self.before) / self.pictures
+
+    @property
+    def beyond_luck(self):
+        """Whether the change is called more than luck."""
+        return self.q <= FALSE_DISCOVERIES
+
+    def cells(self):
+        """Both counts, the pictures, the gain in points and relative, and q: six cells of a table."""
+        relative = relative_gain(self.before, self.right)
+        return [self.before, self.right, self.pictures, points(self.gain, self.pictures), relative, f"{self.q:.2g}"]
+
+
+def class_changes(ours, theirs):
     """The classes that were tested, the one that gained most over another run's predictions first.
 
     Args:
@@ -178,13 +224,16 @@ def class_gains(ours, theirs):
         theirs: Those of the other run, `in_order_of(ours)`.
 
     Returns:
-        A list of `(index of the class, right before, right, pictures)`.
+        A list of `ClassChange`s.
     """
     pictures, right = right_per_class(ours.labels, ours.correct(), len(ours.classes))
     _, before = right_per_class(theirs.labels, theirs.correct(), len(theirs.classes))
+    _, both = right_per_class(ours.labels, ours.correct() & theirs.correct(), len(ours.classes))
+    order = most_improved(pictures, right, before)
+    tests = [mcnemar_p(right[index] - both[index], before[index] - both[index]) for index in order]
     return [
-        (index, int(before[index]), int(right[index]), int(pictures[index]))
-        for index in most_improved(pictures, right, before)
+        ClassChange(int(index), int(before[index]), int(right[index]), int(pictures[index]), float(q))
+        for index, q in zip(order, benjamini_hochberg(tests), strict=True)
     ]
 
 
@@ -194,21 +243,25 @@ def relative_gain(before, right):
 
 
 def _extremes(ours, theirs, label, label_against):
-    gains = class_gains(ours, theirs)
-    gained = [one for one in gains if one[2] > one[1]][:CLASSES_IN_EXTREMES]
-    lost = [one for one in gains[::-1] if one[2] < one[1]][:CLASSES_IN_EXTREMES]
+    changes = class_changes(ours, theirs)
+    gained = [one for one in changes if one.gain > 0][:CLASSES_IN_EXTREMES]
+    lost = [one for one in changes[::-1] if one.gain < 0][:CLASSES_IN_EXTREMES]
     blocks = []
     for title, chosen in (("gained", gained), ("lost", lost)):
         if not chosen:
             blocks += [f"No class {title} at Top-1."]
             continue
-        rows = [
-            [ours.classes[index], before, right, of, points((right - before) / of, of), relative_gain(before, right)]
-            for index, before, right, of in chosen
-        ]
-        header = ["class", f"{label_against} right", f"{label} right", "of", "points", "relative"]
+        rows = [[ours.classes[one.index], *one.cells()] for one in chosen]
+        header = ["class", f"{label_against} right", f"{label} right", "of", "points", "relative", "q"]
         blocks += [f"Classes that {title} most at Top-1:", Table(header, rows)]
-    return [*blocks, "The extremes were picked for being extreme: part of each is luck."]
+    told = f"More than luck: {count_beyond_luck(changes)}. {Q_EXPLAINED}"
+    return [*blocks, "The extremes were picked for being extreme: part of each is luck.", told]
+
+
+def count_beyond_luck(changes):
+    """How many classes gained and lost more than luck explains, in words: `"2 of 10 classes gained, 1 lost"`."""
+    gained, lost = (sum(one.beyond_luck and sign * one.gain > 0 for one in changes) for sign in (1, -1))
+    return f"{gained} of {len(changes):,} classes gained, {lost} lost"
 
 
 def _interval(interval, written, pictures):

@@ -1,5 +1,8 @@
 """Accuracies and differences with their 95 % intervals, and the picture that shows several at a glance.
 
+The picture has panels of lines, one line a difference; what the panels of a table hold is its kind's business
+(`tables`), and those of any runs are made here.
+
 Intervals are over seeds (Student's t) from three repeats on, which leaves out what all repeats share, such as a
 preparation; below that over pictures, Wilson's for an accuracy and the paired bootstrap's for a difference, each
 picture drawn with its results in all repeats.
@@ -9,9 +12,12 @@ import dataclasses
 
 import numpy as np
 
+from saliency_keras.console import UserError
+from saliency_keras.experiments.tables import baseline_of
 from saliency_keras.figures import style
 from saliency_keras.figures.table import percent
 from saliency_keras.metrics.statistics import bootstrap_interval, seeds_interval, wilson_interval
+from saliency_keras.runs.labels import labels_of
 
 OURS = "measured here"
 PUBLISHED_MARK = {
@@ -85,11 +91,15 @@ def accuracy(tested, k=1):
 
 
 def share_right(correct, ids):
-    """Accuracy from one array `(pictures,)` a repeat, bool or shares, and the pictures' ids; an `Estimate`."""
+    """Accuracy from one array `(pictures,)` a repeat, bool or shares, and the pictures' ids; an `Estimate`.
+
+    Its interval ends at 0 and at 1: Student's t knows no bounds, an accuracy has them.
+    """
     if len(correct) == 1 and correct[0].dtype == bool:
         interval = wilson_interval(int(correct[0].sum()), correct[0].size)
         return Estimate(float(correct[0].mean()), *interval, correct[0].size)
-    return _mean_of(correct, ids)
+    found = _mean_of(correct, ids)
+    return dataclasses.replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
 def difference(tested, before, k=1):
@@ -120,6 +130,45 @@ def _mean_of(values, ids):
         _, place = np.unique(np.concatenate(ids), return_inverse=True)
         interval = bootstrap_interval(np.bincount(place, np.concatenate(values)), weights=np.bincount(place))
     return Estimate(float(np.mean(means)), *interval, values[0].size)
+
+
+def printed_gain(run, baseline, metric="top1"):
+    """What the paper prints that one strategy gains over another, 0 to 1, or `None` where one of the two is not there.
+
+    Accuracies of other pictures do not compare; their differences do, in sign and size.
+    """
+    own, before = (one.of_strategy.get(metric) for one in (run, baseline))
+    return round(own - before, 6) if own and before else None
+
+
+def gain_panels(runs):
+    """What each of some runs gained over the run of its baseline that has the same seed: one panel a baseline.
+
+    Args:
+        runs: `runs.run.Run`s of classifiers; each is compared with what the papers' tables compare it with, if
+            that is among them.
+
+    Returns:
+        Panels for `intervals_figure`.
+
+    Raises:
+        UserError: If no run has its baseline among them or one has several, or a pair was not tested on the same
+            pictures.
+    """
+    labels, panels = labels_of(runs), {}
+    for run, label in zip(runs, labels, strict=True):
+        wanted = baseline_of(run.name), run.seed
+        found = {name: one for name, one in zip(labels, runs, strict=True) if (one.name, one.seed) == wanted}
+        if len(found) > 1:
+            raise UserError(f"{label} has more than one baseline among them: {'; '.join(found)}. Give one of them.")
+        for name, baseline in found.items():
+            line = label, difference([run.predictions], [baseline.predictions]), printed_gain(run, baseline)
+            panels.setdefault(f"against {name}", []).append(line)
+    if not panels:
+        wanted = " or ".join(sorted({baseline_of(run.name) for run in runs} - {""}))
+        missing = f"; give {wanted} of the same seed too" if wanted else ""
+        raise UserError(f"no run has its baseline among them{missing}.")
+    return panels
 
 
 def intervals_figure(panels, parts=False):

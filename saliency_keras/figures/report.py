@@ -42,7 +42,7 @@ def report(runs):
 def _overview(runs, labels):
     figures = figures_of(len(runs[0].predictions.classes)).values()
     titles = [f"{title} %" for title, _ in figures]
-    header = ["run", *titles, "published Top-1 %", "parameters", "epochs", "images/s", "hours"]
+    header = ["run", *titles, "paper's Top-1 %", "parameters", "epochs", "images/s", "hours"]
     rows = []
     for run, label in zip(runs, labels, strict=True):
         predictions, published = run.predictions, run.published.get("top1")

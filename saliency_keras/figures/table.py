@@ -34,6 +34,33 @@ def markdown_table(header, rows):
     return "".join(map(line, [header, rule, *rows]))
 
 
+def column_groups(header, rows, width, keys=1):
+    """Columns in groups, each of which fits a terminal as a Markdown table of its own.
+
+    Args:
+        header: Column names.
+        rows: Lists of cells.
+        width: Letters in a line of the terminal.
+        keys: How many first columns name a row, and so begin every group.
+
+    Returns:
+        Lists of column numbers, each beginning with those of the keys; a column that does not fit beside the keys has
+        a group of its own.
+    """
+    cells = [[_escaped(name) for name in header], *([_escaped(value) for value in row] for row in rows)]
+    widths = [max(3, *(len(row[index]) for row in cells)) + 3 for index in range(len(header))]
+    first = list(range(min(keys, len(header))))
+    groups, left = [], width - 1 - sum(widths[:keys])
+    room = 0
+    for index in range(len(first), len(header)):
+        if not groups or widths[index] > room:
+            groups.append(list(first))
+            room = left
+        groups[-1].append(index)
+        room -= widths[index]
+    return groups or [first]
+
+
 def write_csv(path, header, rows):
     """Writes a CSV file, whole or not at all: UTF-8, a line of names first; `None` and NaN become empty cells."""
     with whole_file(path, "w", newline="", encoding="utf-8") as file:

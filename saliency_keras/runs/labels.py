@@ -1,18 +1,63 @@
 """What runs are called in tables and figures, and the published figures that belong to them."""
 
+import dataclasses
+import json
 from pathlib import Path
 
 from saliency_keras.console import UserError
 from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.experiments.experiment import flat_settings
+from saliency_keras.experiments.published import CLASSES
 
 PICTURES = ("side", "subtract_mean")
 # Arguments that make another strategy than the one whose figures are published.
 STRATEGY = ("at_input", "at_convolutions", "keep_pool2", "conv2_padding", "pool5_to_one", "doubled")
+# Fields of an experiment that say what it is, not what it does.
+WORDS = ("name", "paper", "row", "published", "popout")
 
 
 def published_of(config):
-    """The paper's figures for a run, from its `config.json`: none for other maps, size, means or strategy than its."""
+    """The paper's figures for a run that repeats the paper's, from its `config.json`; else none.
+
+    They belong to the run if its data set has as many classes as the paper's, and the experiment is as the paper has it
+    in all its fields: side, schedule, means, maps, and every argument of the network.
+    """
+    of_paper = EXPERIMENTS.get(config["experiment"]["name"])
+    figures = of_strategy(config)
+    if not figures or config.get("data", {}).get("classes") != CLASSES.get(of_paper.paper):
+        return {}
+    return figures if as_published(config) else {}
+
+
+def as_published(config, but=()):
+    """Whether a run's experiment is in every field as it stands in `experiments`.
+
+    Args:
+        config: The run's `config.json` as a dict. A field that it does not name, as those of earlier versions, is taken
+            for the same.
+        but: Names of fields that may differ.
+
+    Returns:
+        A bool.
+    """
+    there = config["experiment"]
+    here = EXPERIMENTS.get(there["name"])
+    return here is not None and _agree(there, json.loads(json.dumps(dataclasses.asdict(here))), {*WORDS, *but})
+
+
+def _agree(there, here, but):
+    """Whether two nested dictionaries have the same values for all names that both have, some aside."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        return all(_agree(there[name], here[name], but) for name in (there.keys() & here.keys()) - but)
+    return there == here
+
+
+def of_strategy(config):
+    """What the paper prints for a run's strategy, whatever data set and schedule the run has, from its `config.json`.
+
+    None for other maps, size, means or strategy than the paper's. Differences of two such figures stand beside the
+    differences of two runs; the figures themselves are of the paper's pictures.
+    """
     given = flat_settings(config["experiment"])
     of_paper = EXPERIMENTS.get(given["name"])
     if not of_paper or config.get("maps", "own") not in ("own", None):

@@ -18,7 +18,7 @@ from saliency_keras.data.manifest import Manifest, made_by_other_kernels
 from saliency_keras.data.shown import Shown
 from saliency_keras.experiments.experiment import flat_settings
 from saliency_keras.runs.folder import read_history, read_json
-from saliency_keras.runs.labels import published_of
+from saliency_keras.runs.labels import of_strategy, published_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,8 +109,13 @@ class Run:
 
     @property
     def published(self):
-        """The paper's figures for this experiment by metric, `{"top1": 0.4899}`; empty where it has none."""
+        """The paper's figures by metric, `{"top1": 0.4899}`, if this run repeats the paper's; else empty."""
         return published_of(self.config)
+
+    @property
+    def of_strategy(self):
+        """What the paper prints for this strategy by metric, on its own pictures and schedule; empty for none."""
+        return of_strategy(self.config)
 
     def data_set(self):
         """The `Manifest` of the compact set that it was trained on, its map included.

@@ -9,7 +9,8 @@ import numpy as np
 
 from saliency_keras.data.pictures import read_picture
 from saliency_keras.figures import style
-from saliency_keras.figures.table import markdown_table, plus_minus
+from saliency_keras.figures.document import Table, markdown
+from saliency_keras.figures.table import plus_minus
 from saliency_keras.metrics.fixation_metrics import METRICS
 from saliency_keras.scoring.fixation_scores import HUMAN, human_density, make_maps
 
@@ -57,18 +58,23 @@ def map_figure(pictures, human, models, captions=None, scores=None):
     return figure
 
 
-def scores_table(scores):
-    """The means of all predictors and their standard errors as a Markdown table under its caption.
+def scores_blocks(scores):
+    """The means of all predictors and their standard errors as a table under its caption.
 
     Args:
         scores: `scoring.fixation_scores.Scores`.
 
     Returns:
-        The text; what people themselves reach is the last row.
+        Blocks of a `figures.document`; what people themselves reach is the last row.
     """
     names = sorted(scores.rows, key=lambda name: name == HUMAN)
     lines = [[name, *map(plus_minus, scores.mean(name), scores.standard_error(name))] for name in names]
-    return f"{scores.caption()}\n\n{markdown_table(['predictor', *METRICS], lines)}"
+    return [scores.caption(), Table(["predictor", *METRICS], lines)]
+
+
+def scores_table(scores):
+    """`scores_blocks` as Markdown."""
+    return markdown(scores_blocks(scores))
 
 
 def examples_figure(fixation_set, sources, protocol, images, scores=None):

@@ -1,11 +1,8 @@
-"""Classifiers as backbones: what each is worth for classification and, with the same read-out on it, for saliency.
+"""Classifiers as backbones: what a user names, networks before any training, and what each is worth as a classifier.
 
-The claim of the notes (Oyama & Yamanaka 2018; FACTS §5.2) is that the two go together. Both sides are measured here in
-one way for all backbones: accuracy as the Top-1 of a linear classifier on the backbone's last features, averaged over
-positions, fitted to a compact set's train split and tested on its val split; saliency by a run of `readout_bi` over
-the frozen backbone, scored on the pictures held out of a fixation set. Backbones are the table's own runs, an untrained
-network, finished runs of a user's, and networks of `keras.applications`. Table and figure are
-`tables/correlation.py`.
+A finished classifier is worth its own Top-1. What is measured in one way for all backbones is the Top-1 of a linear
+classifier on the backbone's last features, averaged over positions, fitted to a compact set's train split and tested on
+its val split. What the same backbones are worth for saliency, and the table of both, is `tables.correlation`.
 """
 
 import dataclasses
@@ -17,14 +14,14 @@ from saliency_keras.console import UserError
 from saliency_keras.experiments import experiment
 from saliency_keras.experiments.tables import Row
 from saliency_keras.files import whole_file
-from saliency_keras.runs.config import started_from
-from saliency_keras.tables.plan import PlannedRun, carry_out, with_choices
+from saliency_keras.tables.plan import PlannedRun, Unfit, with_choices
 
 OURS = "ours"
 UNTRAINED = "untrained"
 PICTURES = 10_000  # of a split that a linear classifier sees at most: the first, which are in random order on disk
 STEPS = 300
 PENALTY = 1e-4
+SUB_PIXELS = 64  # channels that three times depth to space makes one of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Backbone:
 
     Attributes:
         name: What it is called in the table and in run folders.
-        source: A name in `models.readouts.BACKBONES`, or a folder with `model.keras`.
+        source: A name in `models.backbones.BACKBONES`, or a folder with `model.keras`.
         weights: Of a named one: `"imagenet"`, the path of a file, or `""` for random ones.
     """
 
@@ -43,27 +40,83 @@ class Backbone:
 
 
 @dataclasses.dataclass(frozen=True)
-class Measured:
-    """A backbone with both its worths.
-
-    Attributes:
-        name: What it is called.
-        right: Pictures of the compact set's val split that the linear classifier has right.
-        pictures: Of so many.
-        parameters: Of the backbone.
-        run: The finished `runs.run.Run` of its read-out; `run.summary["held_out"]` has the scores.
-    """
-
-    name: str
-    right: int
-    pictures: int
-    parameters: int
-    run: object
+class UntrainedNetwork(PlannedRun):
+    """A run's network with its initial weights, saved as a run's is."""
 
     @property
-    def top1(self):
-        """Top-1 of the linear classifier, 0 to 1."""
-        return self.right / self.pictures
+    def finished(self):
+        """Whether the network is there."""
+        return run_folder.has_network(self.folder)
+
+    def train(self):
+        """Draws the weights by seed and saves the network."""
+        import keras
+
+        from saliency_keras.data.manifest import Manifest
+        from saliency_keras.models.registry import build
+        from saliency_keras.training.listeners import save_model
+
+        one, classes = self.experiment, Manifest.load(self.data).classes
+        self.folder.mkdir(parents=True, exist_ok=True)
+        keras.utils.set_random_seed(self.seed)
+        network = build(one.network, one.arguments, one.pictures.side, len(classes))
+        save_model(network.model, self.folder / run_folder.MODEL)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadoutRun(PlannedRun):
+    """The run of a read-out over a backbone.
+
+    Attributes:
+        backbone: The `Backbone`.
+        whole: Whether the backbone is trained too.
+    """
+
+    backbone: Backbone | None = None
+    whole: bool = False
+
+    def train(self):
+        """As `PlannedRun.train`; refuses a read-out by sub-pixel convolution of channels that it cannot spread out."""
+        if self.experiment.name == "readout_spc":
+            from saliency_keras.models.backbones import feature_extractor
+
+            one, arguments = self.backbone, self.experiment.arguments
+            size = arguments["height"], arguments["width"]
+            channels = feature_extractor(one.source, (), one.weights or None, size).output_shape[-1]
+            if channels % SUB_PIXELS:
+                of = f"{one.name} has {channels} channels"
+                raise Unfit(f"sub-pixel convolution wants a multiple of {SUB_PIXELS} channels, and {of}")
+        super().train()
+
+
+def readout_over(backbone, row, choices, fixations, reads=None, whole=False):
+    """The planned run of a read-out over a backbone.
+
+    Args:
+        backbone: The `Backbone`.
+        row: The `Row` of the read-out.
+        choices: The `tables.plan.Choices`.
+        fixations: Folder of the fixation set it learns from.
+        reads: Folder of the run that makes the backbone in the same plan, or `None`.
+        whole: Whether the backbone is trained too.
+
+    Returns:
+        A `ReadoutRun`.
+    """
+    of_what = f"{row.experiment}-whole" if whole else row.experiment
+    row = Row(row.experiment, settings=row.settings, called=f"{of_what}-{backbone.name}")
+    chosen = with_choices(experiment(row.experiment), row, choices)
+    chosen = chosen.replace(backbone=backbone.source, weights=backbone.weights)
+    folder = choices.out / "runs" / row.name
+    precision = choices.precision
+    return ReadoutRun(row, chosen, fixations, folder, 0, None, "", precision, reads, backbone, whole)
+
+
+def untrained(run):
+    """The planned network that a planned run starts with."""
+    name = f"{run.experiment.name}-{UNTRAINED}"
+    row = dataclasses.replace(run.row, init="", preparation=True, called=name)
+    return UntrainedNetwork(row, run.experiment, run.data, run.folder.with_name(name), run.seed)
 
 
 def named_backbones(words):
@@ -106,72 +159,45 @@ def named_backbones(words):
     return found
 
 
-def measure(table, choices, runs, named, fixations, limit=PICTURES):
-    """Trains and measures whatever is not yet measured.
+def own_worth(backbone, manifest):
+    """What a backbone's own classifier has right of a compact set.
 
     Args:
-        table: The `PaperTable`, with its `readout` row.
-        choices: The `tables.plan.Choices`.
-        runs: The table's own `PlannedRun`s; empty where they are not asked for.
-        named: Further `Backbone`s.
-        fixations: Folder of the fixation set.
-        limit: Pictures of each split that linear classifiers see at most.
+        backbone: The `Backbone`.
+        manifest: The compact set's `Manifest`.
 
     Returns:
-        A list of `Measured`, in the order of the table, then of `named`, and what is missing, as `carry_out` says it.
-
-    Raises:
-        UserError: If something cannot be trained or loaded.
+        `(right, pictures)`, or `None` where it is no finished classifier that was tested on the set's val split.
     """
-    from saliency_keras.data.manifest import Manifest
+    from saliency_keras.data.stored import Records
     from saliency_keras.runs.run import Run
 
-    manifest = Manifest.load(choices.data)
-    missing = carry_out(runs)
-    runs = [run for run in runs if run.finished]
-    backbones = [Backbone(run.row.name, str(run.folder)) for run in runs]
-    if runs:
-        backbones.insert(0, _untrained(runs[0], manifest, choices.out / "runs"))
-    taken = [one.name for one in backbones]
-    backbones += [one if one.name not in taken else dataclasses.replace(one, name=f"{one.name}-given") for one in named]
-    readouts = [_readout(table.readout, choices, one, fixations) for one in backbones]
-    missing += carry_out(readouts)
-    measured = [
-        Measured(one.name, *_probe(one, manifest, limit, run), Run.load(run.folder))
-        for one, run in zip(backbones, readouts, strict=True)
-        if run.finished
-    ]
-    return measured, missing
+    if not (Path(backbone.source) / run_folder.PREDICTIONS).is_file():
+        return None
+    tested = Run.load(backbone.source).predictions
+    if tested.classes != tuple(manifest.classes):
+        return None
+    stored = Records(manifest, "val")
+    if set(stored.ids(range(len(stored)))) != set(tested.ids):
+        return None
+    return int(tested.correct().sum()), tested.ids.size
 
 
-def _readout(row, choices, backbone, fixations):
-    """The planned run of a read-out over a backbone."""
-    row = Row(row.experiment, settings=row.settings, called=f"readout-{backbone.name}")
-    chosen = with_choices(experiment(row.experiment), row, choices)
-    chosen = chosen.replace(backbone=backbone.source, weights=backbone.weights)
-    folder = choices.out / "runs" / row.name
-    return PlannedRun(row, chosen, fixations, folder, 0, precision=choices.precision)
+def linear_worth(run, manifest, limit):
+    """What a backbone is worth as a classifier, kept in a file beside its read-out.
 
+    Args:
+        run: The `ReadoutRun` over it.
+        manifest: The compact set's `Manifest`.
+        limit: Pictures of each split that the linear classifier sees at most.
 
-def _untrained(run, manifest, folder):
-    """The first run's network with its initial weights, saved as a run's is."""
-    import keras
+    Returns:
+        `(right, pictures, parameters)`: val pictures that the linear classifier has right, of how many, and the
+        backbone's parameters.
+    """
+    from saliency_keras.runs.config import started_from
 
-    from saliency_keras.models.registry import build
-    from saliency_keras.training.listeners import save_model
-
-    name = f"{run.experiment.name}-{UNTRAINED}"
-    path = folder / name / run_folder.MODEL
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        keras.utils.set_random_seed(run.seed)
-        one = run.experiment
-        save_model(build(one.network, one.arguments, one.pictures.side, len(manifest.classes)).model, path)
-    return Backbone(name, str(path.parent))
-
-
-def _probe(backbone, manifest, limit, run):
-    """`(right, pictures, parameters)` of a linear classifier on the backbone, kept in a file beside its read-out."""
+    backbone = run.backbone
     path = run.folder / "probe.json"
     given = {"data": manifest.digest(), "limit": limit, "backbone": started_from(run.experiment, {})}
     if path.is_file():

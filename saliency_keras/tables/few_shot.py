@@ -1,34 +1,124 @@
-"""Figueroa-Flores et al. 2020: accuracy against pictures per class (Table I), and the map of step 1 (Table III).
+"""Figueroa-Flores et al. 2020, Table I: accuracy by training pictures per class.
 
 Of a few-shot run two accuracies are told: on the protocol's five test pictures of each class, and on all pictures of
 the val split that it neither trained nor validated on, which are the same for all methods of a repeat. Published
-figures are of the paper's sets; the one that ours resembles is chosen by the name of its folder.
+figures are of the paper's sets; the one that ours is, is told by its number of classes and by settings as the paper's.
 """
 
 import dataclasses
-import re
-from pathlib import Path
 
 import numpy as np
 
-from saliency_keras.data.few_shot import SHOTS
-from saliency_keras.experiments.hallucination import METHODS, SUSPECT, TABLE_I, TABLE_II, TABLE_III, TABLE_III_METRICS
+from saliency_keras.console import UserError
+from saliency_keras.data.few_shot import SHOTS, shots_within
+from saliency_keras.data.manifest import Manifest
+from saliency_keras.experiments.hallucination import METHODS
+from saliency_keras.experiments.published import CLASSES_OF_SET, SUSPECT, TABLE_I
 from saliency_keras.figures import style
+from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import Together, accuracy, difference, intervals_figure, share_right
 from saliency_keras.figures.table import points
+from saliency_keras.runs.labels import as_published
+from saliency_keras.tables.plan import plan, words_of
+from saliency_keras.tables.results import INTERVALS, write_files
+from saliency_keras.training.start import check_kind
 
-LIKE = {"Flowers": r"flower", "Cars": r"(?<![a-z])cars?(?![a-z])", "Birds": r"bird|(?<![a-z])cub(?![a-z])"}
-BASES = {"few_shot": "alexnet", "standard": "resnet"}  # the base networks of Tables I and II
-METRIC_OF_PAPER = {"AUC": "AUC-Judd", "InfoGain": "IG"}  # the paper does not say which AUC it is
-PREDICTOR_OF_PAPER = {"IKN": "itti", "AIM": "aim", "SDLF": "sdlf", "GBVS": "gbvs", "GroundTruth (Humans)": "human"}
-OURS = "Our Approach (Step I)"
+BASE = "alexnet"  # the base network of Table I
 AVERAGE = "mean"  # stands for the pictures per class of a row that averages over them, the paper's "AVG"
 MAP_FACTS = ("all_zero", "mean", "variance", "variance_of_pattern")  # of `training.tasks.classification.describe_maps`
 
 
-def published_set(folder):
-    """The paper's set that a data set's folder is named like: `"Flowers"`, `"Cars"`, `"Birds"` or `None`."""
-    return next((name for name, words in LIKE.items() if re.search(words, Path(folder).name.lower())), None)
+@dataclasses.dataclass(frozen=True)
+class FewShot:
+    """Methods by training pictures per class.
+
+    Attributes:
+        shots: Training pictures per class, numbers as strings or `"K"`; empty for those that every class has.
+        like: The paper's set whose figures stand beside ours though ours is another one, or `None`.
+    """
+
+    shots: tuple[str, ...] = ()
+    like: str | None = None
+    keep_models = False
+
+    @staticmethod
+    def options(add):
+        """`--shots` and `--like`."""
+        like_option(add)
+        shots = f"few-shot: training pictures per class (default: of {','.join(SHOTS)} those that every class has)"
+        add("--shots", metavar="K,…", type=words_of, default=(), help=shots)
+
+    def plan(self, table, choices):
+        """As `TableKind.plan`; says which numbers of pictures it leaves out."""
+        for one in self.shots:
+            if one not in SHOTS:
+                raise UserError(f"pictures per class are of {', '.join(SHOTS)}. Received: {one}")
+        runs = plan(table, choices, self.shots or SHOTS)
+        return runs if self.shots else _with_enough_pictures(runs, choices.data)
+
+    def write(self, results, folder):
+        """As `TableKind.write`."""
+        notes = [*results.head(), INTERVALS]
+        methods, base = by_method(results)
+        like = (self.like or published_set(results)) if base == BASE else None
+        header, rows, numbers, csv_rows = few_shot_table(methods, like)
+        shown = [Table(header, rows, keys=2)]
+        figures = {"accuracy.png": few_shot_figure(methods, like)}
+        if panels := gain_panels(methods, like):
+            figures["gains.png"] = intervals_figure(panels)
+        return write_files(folder, results.table, notes, shown, (numbers, csv_rows), figures)
+
+
+def by_method(results):
+    """The runs of a hallucination table by method, and its base network.
+
+    Args:
+        results: `tables.results.Results`, whose rows are called by method and base network.
+
+    Returns:
+        The runs, from a method, or `(method, shots)`, to its `Run`s; and `"alexnet"` or `"resnet"`.
+    """
+    methods = {}
+    for key, runs in results.runs.items():
+        name, shots = key if isinstance(key, tuple) else (key, "")
+        method, _, base = name.rpartition("_")
+        methods[(method, shots) if shots else method] = runs
+    return methods, base
+
+
+def _with_enough_pictures(runs, data):
+    """The runs that take no more training pictures of a class than the smallest one has; says which it leaves out."""
+    check_kind(runs[-1].experiment, data)
+    manifest = Manifest.load(data)
+    in_train = manifest.splits["train"].per_class
+    shots = shots_within(in_train)
+    if left := [one for one in SHOTS if one not in shots]:
+        smallest = in_train.index(min(in_train))
+        told = f"{manifest.classes[smallest]!r} has {in_train[smallest]} in train"
+        print(f"{', '.join(left)} pictures per class are left out: {told}")
+    return [run for run in runs if run.shots not in left]
+
+
+def like_option(add):
+    """Adds `--like` to a parser by its `add_argument`."""
+    like = "hallucination tables: show the paper's figures of this set though yours has not its classes or settings"
+    add("--like", choices=list(CLASSES_OF_SET), help=like)
+
+
+def published_set(results):
+    """The paper's set that some runs repeat: `"Flowers"`, `"Cars"`, `"Birds"`, or `None`.
+
+    A data set is told by its number of classes; and every run has the settings of its experiment, pictures per class
+    aside.
+
+    Args:
+        results: `tables.results.Results`.
+    """
+    runs = [run for repeats in results.runs.values() for run in repeats]
+    names = {count: name for name, count in CLASSES_OF_SET.items()}
+    of_set = {names.get(run.config["data"].get("classes")) for run in runs}
+    same = all(as_published(run.config, but=("few_shot",)) for run in runs)
+    return of_set.pop() if len(of_set) == 1 and same else None
 
 
 def published(name, method, shots):
@@ -40,7 +130,7 @@ def published(name, method, shots):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Row:
+class MethodRow:
     """A method with one number of pictures per class, or averaged over several: what each repeat consists of."""
 
     method: str
@@ -69,11 +159,11 @@ class _Row:
 def _rows(runs):
     """The table's rows; after those of each number, where there are several, each method averaged over them."""
     numbers = tuple(dict.fromkeys(shots for _, shots in runs))
-    rows = {(method, shots): _Row(method, (shots,), [(run,) for run in runs]) for (method, shots), runs in runs.items()}
+    rows = {key: MethodRow(key[0], (key[1],), [(run,) for run in repeats]) for key, repeats in runs.items()}
     for method in dict.fromkeys(method for method, _ in runs) if len(numbers) > 1 else ():
         if all((method, shots) in runs for shots in numbers):
             together = zip(*(runs[method, shots] for shots in numbers), strict=True)
-            rows[method, AVERAGE] = _Row(method, numbers, list(together))
+            rows[method, AVERAGE] = MethodRow(method, numbers, list(together))
     return rows
 
 
@@ -88,9 +178,9 @@ def few_shot_table(runs, like):
         `(header, rows, csv header, csv rows)`.
     """
     header = [
-        *("pictures per class", "method", "Top-1 %", "95 % interval", f"published{f' ({like})' if like else ''}"),
-        *("all untouched pictures", "95 % interval", "gain, points", "95 % interval", "maps all zero %", "mean"),
-        *("variance", "of it by pattern", "repeats"),
+        *("pictures per class", "method", "Top-1 %", "Top-1 interval", f"paper's Top-1 %{f', {like}' if like else ''}"),
+        *("Top-1 % of all untouched", "its interval", "gain, points", "gain interval", "maps all zero %", "maps' mean"),
+        *("maps' variance", "of it by pattern", "repeats"),
     ]
     numbers = [
         *("shots", "method", "top1", "low", "high", "published", "untouched_top1", "untouched_low", "untouched_high"),
@@ -99,12 +189,12 @@ def few_shot_table(runs, like):
     rows, csv_rows, by_name = [], [], _rows(runs)
     for (method, shots), row in by_name.items():
         every, (five_text, five_numbers) = accuracy(row.tested), _on_test(row)
-        gain_text, gain_numbers = _gain(row, by_name.get(("baseline_rgb", shots)))
+        gain_text, gain_numbers = gain_over(row, by_name.get(("baseline_rgb", shots)))
         zero, *described = map(row.map_fact, MAP_FACTS)
         paper, repeats = row.published(like), len(row.repeats)
         maps_text = [None if zero is None else f"{100 * zero:.0f}", *(_short(value) for value in described)]
         rows.append([shots, METHODS[method], *five_text, paper, *every.text(), *gain_text, *maps_text, repeats])
-        numbers_of_row = [shots, method, *five_numbers, _fraction(paper), *every.numbers(), *gain_numbers]
+        numbers_of_row = [shots, method, *five_numbers, fraction(paper), *every.numbers(), *gain_numbers]
         csv_rows.append([*numbers_of_row, zero, *described, repeats])
     return header, rows, numbers, csv_rows
 
@@ -139,7 +229,7 @@ def few_shot_figure(runs, like):
     return figure
 
 
-def gains_figure(runs, like):
+def gain_panels(runs, like):
     """Each method's paired gain over the baseline, on all untouched pictures, beside the paper's.
 
     One panel a number of pictures per class, and where there are several, a last one of the averages over them.
@@ -149,7 +239,7 @@ def gains_figure(runs, like):
         like: The paper's set to show beside, or `None`.
 
     Returns:
-        A `matplotlib.figure.Figure`, or `None` where no method has its baseline.
+        Panels for `intervals_figure`; none where no method has its baseline.
     """
     panels, rows = {}, _rows(runs)
     for (method, shots), row in rows.items():
@@ -161,75 +251,7 @@ def gains_figure(runs, like):
             title = f"{number} training picture{'s' * (shots != '1')} per class, against {METHODS['baseline_rgb']}"
             line = METHODS[method], difference(row.tested, baseline.tested), gain
             panels.setdefault(title, []).append(line)
-    return intervals_figure(panels) if panels else None
-
-
-def standard_rows(runs, like, of_paper=True):
-    """Table II: our methods, and after them the other systems as published.
-
-    Args:
-        runs: From a method to its `Run`s.
-        like: The paper's set to show beside, or `None`.
-        of_paper: Whether our methods are on the paper's base network, so that its figures stand beside them.
-
-    Returns:
-        `(header, rows, csv header, csv rows)`.
-    """
-    columns = list(TABLE_I) if like is None else [like]
-    header = [
-        "method",
-        "Top-1 %",
-        "95 % interval",
-        "gain, points",
-        "95 % interval",
-        *(f"published, {c}" for c in columns),
-    ]
-    numbers = ["method", "top1", "low", "high", "gain", "gain_low", "gain_high", *(f"published_{c}" for c in columns)]
-    rows, csv_rows = [], []
-    alone = {method: _Row(method, ("K",), [(run,) for run in repeats]) for method, repeats in runs.items()}
-    for method, row in alone.items():
-        figure = accuracy(row.tested)
-        gain_text, gain_numbers = _gain(row, alone.get("baseline_rgb"))
-        paper = [TABLE_II.get(METHODS[method], {}).get(column) if of_paper else None for column in columns]
-        rows.append([METHODS[method], *figure.text(), *gain_text, *paper])
-        csv_rows.append([method, *figure.numbers(), *gain_numbers, *map(_fraction, paper)])
-    for name, values in TABLE_II.items():
-        paper = [values.get(column) for column in columns]
-        ours = name in METHODS.values()
-        if any(paper) and not (ours and of_paper):
-            label = f"{name}, the paper's" if ours else name
-            rows.append([label, *[None] * 4, *paper])
-            csv_rows.append([label, *[None] * 6, *map(_fraction, paper)])
-    return header, rows, numbers, csv_rows
-
-
-def fixations_table(scores, run_name):
-    """Table III: our scores beside the paper's on Toronto and SID4VAM.
-
-    Args:
-        scores: `scoring.fixation_scores.Scores` of the predictors.
-        run_name: Name of the row of step 1's run.
-
-    Returns:
-        `(header, rows, csv header, csv rows)`; metrics as the paper orders them.
-    """
-    from saliency_keras.metrics.fixation_metrics import METRICS
-
-    ours = [METRIC_OF_PAPER.get(name, name) for name in TABLE_III_METRICS]
-    header = ["predictor", *ours, *(f"{name}, {paper_set}" for paper_set in TABLE_III for name in TABLE_III_METRICS)]
-    names_of_paper = {**{ours: paper for paper, ours in PREDICTOR_OF_PAPER.items()}, run_name: OURS}
-    rows = []
-    for name in scores.rows:
-        means = dict(zip(METRICS, scores.mean(name), strict=True))
-        rows.append([name, *(means[metric] for metric in ours), *_table_iii(names_of_paper.get(name))])
-    left = [name for name in next(iter(TABLE_III.values())) if name not in {names_of_paper.get(row[0]) for row in rows}]
-    rows += [[name, *[None] * len(ours), *_table_iii(name)] for name in left]
-    shown = [[row[0], *(value if value is None else f"{value:.3f}" for value in row[1:])] for row in rows]
-    return header, shown, header, rows
-
-
-def _table_iii(name):
-    return [value for of_set in TABLE_III.values() for value in of_set.get(name, [None] * len(TABLE_III_METRICS))]
+    return panels
 
 
 def _on_test(row):
@@ -245,7 +267,7 @@ def _on_test(row):
     return five.text(), five.numbers()
 
 
-def _gain(row, baseline):
+def gain_over(row, baseline):
     """The gain over the baseline as two cells and as three numbers, all `None` where there is none."""
     if row.method == "baseline_rgb" or not baseline:
         return [None] * 2, [None] * 3
@@ -253,7 +275,7 @@ def _gain(row, baseline):
     return gain.text(points), gain.numbers()
 
 
-def _fraction(value):
+def fraction(value):
     return None if value is None else round(value / 100, 6)
 
 

@@ -2,7 +2,8 @@
 
 A reproduction folder holds `runs/NAME`, shared by all tables that are made there: a run that another table has trained
 is not trained again. A finished run is passed over, an unfinished one resumed, so that a reproduction can be stopped
-and started at any moment. What a table consists of is `experiments/tables.py`; writing it is `tables/accuracy.py`.
+and started at any moment. What a table consists of is `experiments/tables.py`; each kind of table (`tables/kind.py`)
+plans its runs through `plan` here and writes what came out.
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
-from saliency_keras.data.few_shot import SHOTS, check_counts
+from saliency_keras.data.few_shot import check_counts
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.stored import Records
 from saliency_keras.experiments import experiment
@@ -18,6 +19,10 @@ from saliency_keras.experiments.experiment import WHOLE
 from saliency_keras.experiments.tables import Row
 from saliency_keras.runs.run import Run
 from saliency_keras.training.start import check_kind
+
+
+class Unfit(UserError):
+    """A run of a table cannot be trained, which leaves the others as they are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +35,6 @@ class Choices:
         large: Compact set of the rows that are trained on a large one, or `None`.
         epochs: Epochs of the last row, or `None` for the paper's; all others are shortened in proportion.
         repeats: Runs of each row, by seed 0, 1, …, or `None` for the table's own.
-        shots: Training pictures per class, for few-shot tables: numbers as strings, or `"K"`.
         only: Names of the experiments to confine the table to, with what they need; empty for all.
         settings: `KEY=VALUE` settings for every experiment that has the key, or `EXPERIMENT:KEY=VALUE` for one.
         precision: `"float32"` or `"bfloat16"`.
@@ -41,7 +45,6 @@ class Choices:
     large: Path | None = None
     epochs: int | None = None
     repeats: int | None = None
-    shots: tuple[str, ...] = SHOTS
     only: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     precision: str = "float32"
@@ -60,6 +63,7 @@ class PlannedRun:
         init: Folder of the run it starts from, or `None`.
         shots: Training pictures per class, or `""`.
         precision: `"float32"` or `"bfloat16"`.
+        reads: Folder of the run whose features it reads, where the same plan trains that run, or `None`.
     """
 
     row: Row
@@ -70,6 +74,7 @@ class PlannedRun:
     init: Path | None = None
     shots: str = ""
     precision: str = "float32"
+    reads: Path | None = None
 
     @property
     def parents(self):
@@ -80,6 +85,28 @@ class PlannedRun:
     def finished(self):
         """Whether the run folder says so."""
         return run_folder.is_finished(self.folder)
+
+    @property
+    def needs(self):
+        """Folders of the runs whose networks it starts from or reads."""
+        return tuple(folder for folder in (self.init, self.reads) if folder)
+
+    def train(self):
+        """Trains it, or goes on with what an earlier attempt left."""
+        from saliency_keras.training.train import forget_networks, train
+
+        try:
+            train(
+                self.experiment,
+                self.data,
+                self.folder,
+                seed=self.seed,
+                precision=self.precision,
+                parents=self.parents,
+                resume=run_folder.is_begun(self.folder),
+            )
+        finally:
+            forget_networks()
 
     def as_long_as_it_was(self):
         """This run, lasting as long as the finished one in its folder did, if there is one."""
@@ -97,12 +124,18 @@ class PlannedRun:
         return f"{self.row.called or self.row.experiment}{maps}{shots}, seed {self.seed}, {epochs}"
 
 
-def plan(table, choices):
+def words_of(text):
+    """The words between the commas of an option, each once: a tuple of strings."""
+    return tuple(dict.fromkeys(filter(None, text.split(","))))
+
+
+def plan(table, choices, shots=("",)):
     """Lists the runs of a table, in the order of training.
 
     Args:
         table: A `PaperTable`.
         choices: The `Choices`.
+        shots: Numbers of training pictures per class; every row is run with each of them.
 
     Returns:
         A list of `PlannedRun`s. A finished preparation is taken as long as it is.
@@ -116,16 +149,13 @@ def plan(table, choices):
         raise UserError(f"--only {','.join(choices.only)} leaves no row of the table but what prepares for it.")
     if choices.large is None and any(row.large for row in rows):
         raise UserError("this table begins on a large set of pictures; give one: --large DIR.")
-    check_settings([*table.rows, *([table.readout] if table.readout else [])], choices.settings)
-    for shots in choices.shots:
-        if shots not in SHOTS:
-            raise UserError(f"pictures per class are of {', '.join(SHOTS)}. Received: {shots}")
+    check_settings([*table.rows, *table.readouts], choices.settings)
     repeats = choices.repeats or table.repeats
     runs = [_run(table, row, 0, "", choices).as_long_as_it_was() for row in rows if row.preparation]
     measured = [row for row in rows if not row.preparation]
     for seed in range(repeats):
-        for shots in choices.shots if table.kind == "few_shot" else ("",):
-            runs += [_run(table, row, seed, shots, choices) for row in measured]
+        for number in shots:
+            runs += [_run(table, row, seed, number, choices) for row in measured]
     return runs
 
 
@@ -156,33 +186,26 @@ def carry_out(runs, keep_models=True):
     """
     from saliency_keras.training.loop import Diverged
     from saliency_keras.training.state import drop_state
-    from saliency_keras.training.train import forget_networks, train
 
     _check_data(runs)
     for run in runs:
-        _check_begun(run)
-    missing, needed = {}, {run.init for run in runs}
+        if run.reads is None or run_folder.has_network(run.reads):
+            _check_begun(run)
+    missing, needed = {}, {folder for run in runs for folder in run.needs}
     for number, run in enumerate(runs, 1):
-        if run.init in missing:
-            missing[run.folder] = run, f"{run.init} is missing"
+        if gone := [folder for folder in run.needs if folder in missing]:
+            missing[run.folder] = run, f"{gone[0]} is missing"
             continue
+        if run.reads:
+            _check_begun(run)
         if not run.finished:
             left = sum(not other.finished for other in runs[number:])
             print(f"[{number}/{len(runs)}] {run}; {left} runs left after it", flush=True)
             try:
-                train(
-                    run.experiment,
-                    run.data,
-                    run.folder,
-                    seed=run.seed,
-                    precision=run.precision,
-                    parents=run.parents,
-                    resume=run_folder.is_begun(run.folder),
-                )
-            except Diverged as error:
+                run.train()
+            except (Diverged, Unfit) as error:
                 print(f"{run}: {error}", flush=True)
                 missing[run.folder] = run, str(error)
-            forget_networks()
         else:
             drop_state(run.folder / run_folder.STATE)  # of a run that was killed before it had cleared up
         if not (keep_models or run.folder in needed):
@@ -192,7 +215,7 @@ def carry_out(runs, keep_models=True):
 
 
 def _check_begun(run):
-    """Refuses a run folder whose run was begun otherwise, or from a run that is gone and would be trained anew."""
+    """Refuses a run folder whose run was begun otherwise, or from a run that is gone and would be trained again."""
     from saliency_keras.training.train import check_begun
 
     if not run_folder.is_begun(run.folder):
@@ -209,7 +232,7 @@ def _check_begun(run):
         )
     elif not run_folder.is_finished(run.init):
         raise UserError(
-            f"{run.folder} started from {run.init}, which is gone and would be trained anew; bring it back, or delete "
+            f"{run.folder} started from {run.init}, which is gone and would be trained again; bring it back, or delete "
             f"{run.folder} too."
         )
 

@@ -47,12 +47,21 @@ def test_a_runs_curves_are_its_history_in_percent_over_epochs(make_run):
 
 def test_the_published_value_is_a_dashed_line_with_its_source(make_run):
     run = make_run("a", published={"top1": 0.4899})
-    figure = run_figure(run.config, run.history)
+    figure = run_figure(run.config, run.history, published=True)
     published = line(panel(figure, "Top-1"), "thesis Table 4.1")
     assert published.get_label() == "thesis Table 4.1: 48.99 (its pictures)"
     assert set(published.get_ydata()) == {48.99}
     assert published.get_linestyle() == "--"
     assert len(panel(figure, "Top-5").lines) == 2
+
+
+def test_published_values_are_not_drawn_over_another_set_unless_asked_for(make_run):
+    """Seven classes and a dozen epochs are not the thesis's thousand and ninety."""
+    runs = [make_run(name, name, published={"top1": 0.4899}) for name in ("fanin3", "noconv2")]
+    assert len(panel(run_figure(runs[0].config, runs[0].history), "Top-1").lines) == 2
+    figure = comparison_figure(runs)
+    assert not panel(figure, "Top-1").texts
+    assert len(figure.legends[0].get_texts()) == 2
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 90])
@@ -101,7 +110,8 @@ def test_comparison_has_one_validation_line_a_run_of_its_own_length(make_run):
 def test_comparison_names_each_published_value_once(make_run):
     published = {"rgb": {"top1": 0.366}, "fanin2": {"top1": 0.366}, "fanin3": {"top1": 0.4899}}
     runs = [make_run(name, name, published=values) for name, values in published.items()]
-    figure = comparison_figure([*runs, make_run("again", "fanin3", seed=1, published=published["fanin3"])])
+    again = make_run("again", "fanin3", seed=1, published=published["fanin3"])
+    figure = comparison_figure([*runs, again], published=True)
     texts = [text.get_text() for text in panel(figure, "Top-1").texts]
     assert texts == ["36.60 rgb, fanin2", "48.99 fanin3"]
     in_legend = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -113,7 +123,7 @@ def test_comparison_names_each_published_value_once(make_run):
 def test_names_of_published_values_that_lie_close_do_not_overlap(tmp_path, make_run):
     names = "rgb", "rgbs", "fanin1", "fanin2"
     runs = [make_run(name, name, published={"top1": 0.36 + 0.001 * index}) for index, name in enumerate(names)]
-    figure = comparison_figure(runs)
+    figure = comparison_figure(runs, published=True)
     style.save(figure, tmp_path / "comparison.png")
     renderer = figure.canvas.get_renderer()
     boxes = sorted((text.get_window_extent(renderer) for text in panel(figure, "Top-1").texts), key=lambda box: box.y0)

@@ -15,6 +15,7 @@ from saliency_keras.figures.document import (
     html_page,
     markdown,
     photograph,
+    terminal,
 )
 
 ODD = "<script>alert('1')</script> \"quoted\" & <b>bold</b>"
@@ -90,3 +91,24 @@ def test_numbers_are_aligned_right_in_both_renderings():
         "| cat   |   +1.5 |",
         "| dog   |      – |",
     ]
+
+
+def test_a_terminal_gets_wide_tables_in_parts_that_fit_and_paragraphs_in_lines():
+    """Each part begins with the columns that name a row, and all cells are there, in order."""
+    header = ["row", *(f"column {number}" for number in range(1, 12))]
+    rows = [[f"name{row}", *(f"{row}.{column}" for column in range(1, 12))] for row in range(2)]
+    text = terminal([Heading("Title", 1), Table(header, rows), "word " * 60, Table(["a"], [["b"]])], width=60)
+    assert max(map(len, text.splitlines())) <= 60
+    parts = [part.splitlines() for part in text.split("\n\n") if part.startswith("| row")]
+    cells = [[[cell.strip() for cell in line.strip("|").split("|")] for line in part] for part in parts]
+    assert [name for part in cells for name in part[0][1:]] == header[1:]
+    assert all(part[0][0] == "row" and part[2][0] == "name0" and part[3][0] == "name1" for part in cells)
+    assert [cell for part in cells for cell in part[3][1:]] == rows[1][1:]
+    assert " ".join(text.split()).count("word") == 60
+
+
+def test_a_column_wider_than_the_terminal_has_a_part_of_its_own_and_keys_are_as_many_as_are_told():
+    wide = "x" * 70
+    text = terminal([Table(["a", "b", "c", "d"], [["p", "q", wide, "s"]], keys=2)], width=60)
+    heads = [line for line in text.splitlines() if line.startswith("| a")]
+    assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in heads] == [["a", "b", "c"], ["a", "b", "d"]]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from saliency_keras.metrics.statistics import (
+    benjamini_hochberg,
     bootstrap_interval,
     correlation,
     correlation_interval,
@@ -140,6 +141,32 @@ def test_per_class_counts_are_those_of_a_loop():
     for index in range(7):
         assert pictures[index] == sum(label == index for label in labels)
         assert right[index] == sum(hit for label, hit in zip(labels, correct, strict=True) if label == index)
+
+
+def test_false_discovery_rate_is_the_step_up_procedure_worked_by_hand():
+    # Sorted: .005 * 4 / 1 = .02, .01 * 4 / 2 = .02, .03 * 4 / 3 = .04, .04 * 4 / 4 = .04.
+    np.testing.assert_allclose(benjamini_hochberg([0.04, 0.01, 0.03, 0.005]), [0.04, 0.02, 0.04, 0.02])
+    # .01 * 3 / 1 = .03, .02 * 3 / 2 = .03, .9; and no value is above 1.
+    np.testing.assert_allclose(benjamini_hochberg([0.01, 0.02, 0.9]), [0.03, 0.03, 0.9])
+    np.testing.assert_allclose(benjamini_hochberg([1.0, 0.8]), [1.0, 1.0])
+    assert benjamini_hochberg([]).shape == (0,)
+
+
+def test_false_discovery_rate_is_scipy_s():
+    stats = pytest.importorskip("scipy.stats")
+    p_values = np.random.default_rng(2).random(300) ** 4
+    np.testing.assert_allclose(benjamini_hochberg(p_values), stats.false_discovery_control(p_values))
+
+
+def test_of_classes_without_a_change_few_are_called_changed():
+    """A thousand classes of 50 pictures, in two networks that are equally good: by luck alone, none or one."""
+    draw = np.random.default_rng(3)
+    found = []
+    for _ in range(20):
+        gained, lost = draw.binomial(50, 0.1, (2, 1000))
+        tests = [mcnemar_p(int(one), int(other)) for one, other in zip(gained, lost, strict=True)]
+        found.append((benjamini_hochberg(tests) <= 0.05).sum())
+    assert sum(count > 0 for count in found) <= 4  # 5 % expected, and exact tests of few pictures are stricter
 
 
 def test_most_improved_ranks_by_share_gained_and_leaves_out_untested_classes():

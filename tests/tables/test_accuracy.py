@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from saliency_keras.console import UserError
 from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.experiments.tables import TABLES, PaperTable, Row, with_further_maps
 from saliency_keras.figures.intervals import accuracy, difference
 from saliency_keras.metrics.statistics import t_quantile, wilson_interval
 from saliency_keras.runs.run import Predictions, Run
-from saliency_keras.tables import accuracy as results_files
-from saliency_keras.tables.accuracy import Results
+from saliency_keras.tables.accuracy import accuracy_table
+from saliency_keras.tables.attribution import PARTS, Attribution, attribution, attribution_figure
+from saliency_keras.tables.results import Results
 from tests.runs_fixture import write_run
 
 
@@ -43,10 +43,10 @@ def results_of(table, folder):
 
 
 def test_parts_of_a_gain_add_up_to_the_whole(controls):
-    found = results_files.attribution(controls)
+    found = attribution(controls)
     for strategy in ("fanin3", "fanin1", "rgbs"):
         lines = {what: figure.value for one, what, _, _, figure in found if one == strategy}
-        parts = sum(lines[what] for what, _, _ in results_files.PARTS)
+        parts = sum(lines[what] for what, _, _ in PARTS)
         assert parts == pytest.approx(lines["the whole gain"], abs=1e-12)
         own, baseline = strategy, "rgb_mean" if strategy == "rgbs" else "rgb"
         tops = [controls.runs[name][0].predictions.correct().mean() for name in (own, baseline)]
@@ -61,12 +61,12 @@ def test_a_further_map_s_gain_is_taken_apart_beside_the_interleaved_one_s(tmp_pa
         "fanin2-readout", "fanin2-readout-shuffled", "fanin2-readout-shuffled_in_class"
     }  # fmt: skip
     results = results_of(table, tmp_path)
-    found = results_files.attribution(results)
+    found = attribution(results)
     for strategy in ("fanin3", "fanin1", "fanin2", "rgbs", "rgb_1s2s"):
         of = {panel: {line[1]: line for line in found if line[0] == panel} for panel, *_ in found}
         gbvs, readout = of[f"{strategy}, gbvs"], of[f"{strategy}, readout"]
         for lines in gbvs, readout:
-            parts = sum(lines[what][4].value for what, _, _ in results_files.PARTS)
+            parts = sum(lines[what][4].value for what, _, _ in PARTS)
             assert parts == pytest.approx(lines["the whole gain"][4].value, abs=1e-12)
         assert readout["class information in the map"][2:4] == (
             f"{strategy}-readout-shuffled_in_class", f"{strategy}-readout-shuffled"
@@ -74,23 +74,18 @@ def test_a_further_map_s_gain_is_taken_apart_beside_the_interleaved_one_s(tmp_pa
         assert readout["architecture, parameters"][2:4] == gbvs["architecture, parameters"][2:4]
         gains = [lines["the whole gain"][4].value for lines in (gbvs, readout)]
         assert readout["instead of the maps of gbvs"][4].value == pytest.approx(gains[1] - gains[0], abs=1e-12)
-    assert results_files.attribution_figure(results).axes
-
-
-def test_further_maps_are_for_the_controls_alone():
-    with pytest.raises(UserError, match="controls alone"):
-        with_further_maps(TABLES["thesis-4.1"], ("readout",))
+    assert attribution_figure(results).axes
 
 
 def test_fan_in_3_is_also_compared_with_its_twins_without_saliency(controls):
-    pairs = {(one, other) for strategy, _, one, other, _ in results_files.attribution(controls) if strategy == "fanin3"}
+    pairs = {(one, other) for strategy, _, one, other, _ in attribution(controls) if strategy == "fanin3"}
     assert {("noconv2", "rgb"), ("noconv2_pooled", "rgb"), ("fanin3", "noconv2"), ("fanin3", "fanin3_doubled")} <= pairs
 
 
 def test_attribution_is_written_with_a_figure(controls, tmp_path):
-    text = results_files.write(controls.table, controls, tmp_path, ["Data set made up."])
+    text = Attribution().write(controls, tmp_path)
     assert text.startswith("# What the gain of each strategy is due to\n")
-    assert "Data set made up." in text
+    assert "Data set compact/imagenette (d1d1d1d1d1d1, 7 classes), 128 px" in text
     assert {path.name for path in tmp_path.iterdir()} == {"table.md", "table.csv", "attribution.png", "curves.png"}
     assert (tmp_path / "attribution.png").read_bytes().startswith(b"\x89PNG")
 
@@ -134,17 +129,17 @@ def test_gain_of_full_size_is_the_one_the_text_prints_not_the_difference_at_128_
     for row in table.rows:
         published = {"top1": 0.4, "top5": 0.6}
         runs[row.name] = [Run.load(write_run(tmp_path / row.name, row.experiment, published=published, side=227))]
-    header, _, names, rows = results_files.accuracy_table(Results(table, runs))
+    header, _, names, rows = accuracy_table(Results(table, runs))
     gains = {row[0]: row[names.index("published_gain")] for row in rows}
     sides = dict.fromkeys(("rgb-side227", "rgb_mean-side227", "rgbs-side227"))
     assert gains == {**sides, "fanin1-side227": 0.0135}
     assert all(row[names.index("published_top1")] is None for row in rows)  # Table 4.1 is of 128 px
-    assert len(header) == 15
+    assert len(header) == len(set(header)) == 18  # no two columns are called alike
 
 
 def test_gains_are_a_row_less_its_own_baseline_ours_and_theirs(tmp_path):
     table = TABLES["thesis-4.1"]
-    _, _, names, rows = results_files.accuracy_table(results_of(table, tmp_path))
+    _, _, names, rows = accuracy_table(results_of(table, tmp_path))
     found = {row[0]: dict(zip(names, row, strict=True)) for row in rows}
     baselines = {row.name: row.baseline for row in table.rows if row.baseline}
     assert len(baselines) == 5
@@ -156,6 +151,35 @@ def test_gains_are_a_row_less_its_own_baseline_ours_and_theirs(tmp_path):
     printed = {"rgbs": 0.0060, "rgb_1s2s": 0.0025, "fanin1": 0.0172, "fanin2": 0, "fanin3": 0.1239}
     assert {name: found[name]["published_gain"] for name in printed} == pytest.approx(printed)
     assert all(found[name]["gain"] is None for name in found.keys() - baselines.keys())
+    assert not any(found[name]["published_top1"] for name in found)  # of a thousand classes, ours are seven
+
+
+def test_the_paper_s_accuracies_stand_beside_another_set_on_request(tmp_path):
+    _, _, names, rows = accuracy_table(results_of(TABLES["thesis-4.1"], tmp_path), published=True)
+    found = {row[0]: dict(zip(names, row, strict=True)) for row in rows}
+    assert (found["fanin3"]["published_top1"], found["rgb_mean"]["published_top5"]) == (0.4899, 0.6021)
+
+
+def test_top_5_improvement_is_a_column_of_its_own_ours_and_theirs(tmp_path):
+    header, _, names, rows = accuracy_table(results_of(TABLES["thesis-4.1"], tmp_path))
+    assert "Top-5 improvement, points" in header
+    found = {row[0]: dict(zip(names, row, strict=True)) for row in rows}
+    # Table 4.1: RGBS 60.35 - 60.21, RGB-1S-2S 60.62 - 60.21; Fan-in 62.69, 61.40, 72.80, each less 60.91.
+    printed = {"rgbs": 0.0014, "rgb_1s2s": 0.0041, "fanin1": 0.0178, "fanin2": 0.0049, "fanin3": 0.1189}
+    assert {name: found[name]["published_top5_gain"] for name in printed} == pytest.approx(printed)
+    for name, baseline in {"rgbs": "rgb_mean", "fanin3": "rgb"}.items():
+        assert found[name]["top5_gain"] == pytest.approx(found[name]["top5"] - found[baseline]["top5"], abs=2e-6)
+        assert found[name]["top5_gain_low"] <= found[name]["top5_gain"] <= found[name]["top5_gain_high"]
+
+
+def test_intervals_of_accuracies_end_at_0_and_100():
+    """Three seeds with 1, 3 and 5 of 100 right: t(2 degrees) is 4.303, so 3 ± 4.303 * 2 / root 3 = -1.97 to 7.97."""
+    few = accuracy([predictions(np.arange(100) < right) for right in (1, 3, 5)])
+    assert (few.value, few.low, few.high) == pytest.approx((0.03, 0, 0.03 + 0.04303 * 2 / 3**0.5), abs=1e-5)
+    many = accuracy([predictions(np.arange(100) < right) for right in (99, 97, 95)])
+    assert (many.low, many.high) == pytest.approx((0.97 - 0.04303 * 2 / 3**0.5, 1), abs=1e-5)
+    # A difference may be below 0.
+    assert difference([predictions(np.arange(100) < 1)], [predictions(np.arange(100) < 9)]).low < 0
 
 
 def test_epochs_to_the_baseline_count_from_1(tmp_path):
@@ -164,7 +188,7 @@ def test_epochs_to_the_baseline_count_from_1(tmp_path):
         "rgb": [Run.load(write_run(tmp_path / "rgb", "rgb", skill=0.5))],
         "fanin3": [Run.load(write_run(tmp_path / "fanin3", "fanin3", skill=3.0))],
     }
-    _, _, names, rows = results_files.accuracy_table(Results(table, runs))
+    _, _, names, rows = accuracy_table(Results(table, runs))
     reached = rows[1][names.index("epochs_to_baseline")]
     history = runs["fanin3"][0].history["val_top1"]
     target = runs["rgb"][0].history["val_top1"][-1]

@@ -1,14 +1,21 @@
 """Table I and II of the hallucination paper from run folders, with the paper's figures where they can be trusted."""
 
 import dataclasses
+import json
+import types
 
 import numpy as np
 import pytest
 
-from saliency_keras.experiments.hallucination import METHODS, TABLE_I, TABLE_III
-from saliency_keras.figures.intervals import difference
+from saliency_keras.experiments import EXPERIMENTS
+from saliency_keras.experiments.hallucination import METHODS
+from saliency_keras.experiments.published import TABLE_I, TABLE_III
+from saliency_keras.figures.intervals import difference, intervals_figure
 from saliency_keras.runs.run import Run
 from saliency_keras.tables import few_shot
+from saliency_keras.tables.fixations import fixations_table
+from saliency_keras.tables.results import Results
+from saliency_keras.tables.standard import standard_table
 from tests.runs_fixture import write_run
 
 
@@ -94,24 +101,29 @@ def test_averages_of_table_i_are_those_the_paper_prints_where_it_adds_up():
     assert np.mean(TABLE_I["Flowers"]["Baseline-RGB"]) == pytest.approx(68.49)  # printed 68.3
 
 
+def run_of(classes, **changed):
+    """A stand-in for a run of `smic_alexnet` on so many classes, in a folder that is called like another set."""
+    experiment = json.loads(json.dumps(dataclasses.asdict(EXPERIMENTS["smic_alexnet"])))
+    data = {"folder": "compact/my_flowers", "classes": classes}
+    return types.SimpleNamespace(config={"experiment": {**experiment, "few_shot": "5", **changed}, "data": data})
+
+
 @pytest.mark.parametrize(
-    ("folder", "expected"),
+    ("runs", "expected"),
     [
-        ("compact/flowers-17", "Flowers"),
-        ("CUB-10", "Birds"),
-        ("cars-196", "Cars"),
-        ("cars196", "Cars"),
-        ("stanford_cars", "Cars"),
-        ("compact/cubes", None),
-        ("caltech_birds2011", "Birds"),
-        ("cards", None),
-        ("popout", None),
-        ("of/cuba/dogs", None),
-        ("birdlab/dogs-120", None),
+        ([run_of(102)], "Flowers"),
+        ([run_of(196), run_of(196, few_shot="K")], "Cars"),
+        ([run_of(200)], "Birds"),
+        ([run_of(17)], None),
+        ([run_of(102), run_of(200)], None),
+        ([run_of(102, side=128)], None),
+        ([run_of(102, epochs=25)], None),
+        ([run_of(102), run_of(102, learning_rate=0.005)], None),
+        ([run_of(102, arguments={**EXPERIMENTS["smic_alexnet"].arguments, "skip": False})], None),
     ],
 )
-def test_published_set_is_told_by_the_folder_s_name(folder, expected):
-    assert few_shot.published_set(folder) == expected
+def test_published_set_is_told_by_classes_and_settings_not_by_the_folder_s_name(runs, expected):
+    assert few_shot.published_set(Results(None, {"smic_alexnet": runs})) == expected
 
 
 @pytest.mark.parametrize("like", ["Flowers", None])
@@ -125,7 +137,7 @@ def test_figure_has_a_line_a_method_and_axes_with_units(runs, like):
 
 
 def test_gains_stand_beside_the_published_ones_of_the_same_k(runs):
-    figure = few_shot.gains_figure(runs, "Flowers")
+    figure = intervals_figure(few_shot.gain_panels(runs, "Flowers"))
     assert [ax.get_title("left") for ax in figure.axes] == [
         "1 training picture per class, against Baseline-RGB", "K training pictures per class, against Baseline-RGB",
         "mean of 1, K training pictures per class, against Baseline-RGB",
@@ -134,20 +146,20 @@ def test_gains_stand_beside_the_published_ones_of_the_same_k(runs):
     drawn = [line.get_xdata() for line in figure.axes[0].lines]
     assert [100 * difference(*tested).value] in [list(xs) for xs in drawn]
     assert any(np.allclose(xs, 36.9 - 31.8) for xs in drawn)  # Table I
-    assert few_shot.gains_figure({("baseline_rgb", "1"): runs["baseline_rgb", "1"]}, None) is None
+    assert few_shot.gain_panels({("baseline_rgb", "1"): runs["baseline_rgb", "1"]}, None) == {}
 
 
 def test_standard_split_has_the_other_systems_published_rows_after_ours(runs):
     alone = {method: repeats[:1] for (method, shots), repeats in runs.items() if shots == "K"}
-    header, rows, names, csv_rows = few_shot.standard_rows(alone, "Birds")
-    assert header[-1] == "published, Birds"
+    header, rows, names, csv_rows = standard_table(alone, "Birds")
+    assert header[-1] == "paper's %, Birds"
     by_name = {row[0]: row for row in rows}
     assert by_name[METHODS["approach_a"]][-1] == 84.8
     assert by_name["MA-CNN"][1] is None
     assert by_name["MA-CNN"][-1] == 86.5
     assert "Ge-Yu" not in by_name  # no figure for birds
     assert len(csv_rows) == len(rows)
-    *_, elsewhere = few_shot.standard_rows(alone, "Birds", of_paper=False)  # AlexNet's, in ResNet's table
+    *_, elsewhere = standard_table(alone, "Birds", of_paper=False)  # AlexNet's, in ResNet's table
     elsewhere = {row[0]: row[-1] for row in elsewhere}
     assert elsewhere["approach_a"] is None
     assert elsewhere["Approach A, the paper's"] == pytest.approx(0.848)
@@ -161,10 +173,29 @@ def test_table_iii_pairs_our_predictors_with_the_paper_s():
     from saliency_keras.scoring.fixation_scores import Protocol, Scores
 
     values = np.arange(16, dtype=float).reshape(2, 8)
-    scores = Scores("osie", ("a", "b"), {"step1": values, "gbvs": values + 1, "human": values}, Protocol(), ())
-    header, rows, _, _ = few_shot.fixations_table(scores, "step1")
+    named = {"step1": values, "gbvs": values + 1, "fixations": values + 2, "SalGAN": values + 3, "human": values}
+    scores = Scores("osie", ("a", "b"), named, Protocol(), ())
+    header, rows, _, _ = fixations_table(scores, "step1")
     by_name = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
     assert by_name["step1"]["AUC-Judd"] == f"{values[:, METRICS.index('AUC-Judd')].mean():.3f}"
-    assert by_name["step1"]["AUC, Toronto"] == f"{TABLE_III['Toronto']['Our Approach (Step I)'][0]:.3f}"
-    assert by_name["gbvs"]["sAUC, SID4VAM"] == "0.628"
-    assert by_name["SalGAN"]["KL"] is None
+    assert by_name["step1"]["paper's AUC, Toronto"] == f"{TABLE_III['Toronto']['Our Approach (Step I)'][0]:.3f}"
+    assert by_name["gbvs"]["paper's sAUC, SID4VAM"] == "0.628"
+    # The paper's ground truth has KL 0 and SIM 1: the density against itself, not people predicted by each other.
+    assert (by_name["fixations"]["paper's KL, Toronto"], by_name["fixations"]["paper's SIM, Toronto"]) == (
+        "0.000",
+        "1.000",
+    )
+    assert by_name["human"]["paper's KL, Toronto"] is None
+    assert by_name["SalGAN"]["paper's AUC, Toronto"] == "0.818"  # a folder of maps of that name
+    assert by_name["SalGAN"]["KL"] is not None
+    assert by_name["DeepGazeII"]["KL"] is None
+    assert "GroundTruth (Humans)" not in by_name
+
+
+def test_without_a_set_of_the_paper_s_its_figures_stand_beside_none_of_our_rows(runs):
+    alone = {method: repeats[:1] for (method, shots), repeats in runs.items() if shots == "K"}
+    header, rows, _, _ = standard_table(alone, None)
+    assert header[-3:] == ["paper's %, Flowers", "paper's %, Cars", "paper's %, Birds"]
+    by_name = {row[0]: row for row in rows}
+    assert by_name["Approach A"][-3:] == [None] * 3
+    assert by_name["Approach A, the paper's"][-3:] == [97.3, 91.7, 84.8]

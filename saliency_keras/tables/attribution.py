@@ -1,0 +1,133 @@
+"""What the gain of each strategy is due to: architecture, centre, class information, place of the picture's own map.
+
+Controls show the same network other maps; each part of a gain is the difference of two of them, so that the parts add
+up to the whole.
+"""
+
+import dataclasses
+
+from saliency_keras.console import UserError
+from saliency_keras.data.manifest import Manifest
+from saliency_keras.data.shown import SHUFFLES
+from saliency_keras.experiments.tables import CONTROL_MAPS, STRATEGIES, Row, with_further_maps
+from saliency_keras.figures.document import Table
+from saliency_keras.figures.intervals import intervals_figure
+from saliency_keras.figures.table import points
+from saliency_keras.tables.plan import plan, words_of
+from saliency_keras.tables.results import INTERVALS, write_files
+
+PARTS = (
+    ("architecture, parameters", "uniform", None),
+    ("other pictures' maps: centre bias, or harm", "shuffled", "uniform"),
+    ("class information in the map", "shuffled_in_class", "shuffled"),
+    ("place: the picture's own map", "own", "shuffled_in_class"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Attribution:
+    """Strategies with their controls.
+
+    Attributes:
+        maps: Names of further maps of the set that are taken apart beside the interleaved one.
+    """
+
+    maps: tuple[str, ...] = ()
+    keep_models = True
+
+    @staticmethod
+    def options(add):
+        """`--maps`."""
+        further = "controls: names of further maps of the set to be taken apart beside the interleaved one"
+        add("--maps", metavar="NAMES", type=words_of, default=(), help=further)
+
+    def plan(self, table, choices):
+        """As `TableKind.plan`; refuses names that are not of further maps of the set."""
+        manifest = Manifest.load(choices.data) if self.maps else None
+        for name in self.maps:
+            if manifest.map_named(name) is manifest.maps[0]:
+                there = f"{name} is interleaved with the pictures of {choices.data}"
+                raise UserError(f"{there}: controls is about it already.")
+        return plan(with_further_maps(table, self.maps), choices)
+
+    def write(self, results, folder):
+        """As `TableKind.write`."""
+        results = dataclasses.replace(results, table=with_further_maps(results.table, self.maps))
+        notes, figures = [*results.head(), INTERVALS], results.curves()
+        header, rows, csv_header, csv_rows = attribution_table(results)
+        if drawn := attribution_figure(results):
+            figures["attribution.png"] = drawn
+        return write_files(folder, results.table, notes, [Table(header, rows, keys=2)], (csv_header, csv_rows), figures)
+
+
+def attribution(results):
+    """What the gain of each strategy is due to.
+
+    Args:
+        results: `Results` of the table `controls`.
+
+    Returns:
+        A list of `(strategy, what, row, other row, Estimate)`. Of each strategy the `PARTS` add up to the whole gain;
+        the lines after it compare further twins. With further maps, strategies are called `fanin3, gbvs` and so on.
+    """
+    found = []
+    for strategy, (baseline, twin) in STRATEGIES.items():
+        names = _row_names(strategy)
+        lines = _gain_and_parts(names, baseline)
+        lines += [("the own map instead of none", names["own"], names["uniform"])]
+        lines += [("a centred spot instead of none", names["center"], names["uniform"])]
+        if twin != baseline:
+            lines += [("the map instead of a second RGB branch", names["own"], twin)]
+        if strategy == "fanin3":
+            lines += [
+                ("no second convolution, no saliency", "noconv2", baseline),
+                ("the same with AlexNet's dense layers", "noconv2_pooled", baseline),
+                ("Fan-in3 with the second pooling kept", "fanin3_pool2", baseline),
+                ("saliency, beside the missing convolution", names["own"], "noconv2"),
+            ]
+        panels = {f"{strategy}, {_interleaved(results)}" if results.table.further_maps else strategy: lines}
+        for source in results.table.further_maps:
+            further = _row_names(strategy, source)
+            instead = (f"instead of the maps of {_interleaved(results)}", further["own"], names["own"])
+            panels[f"{strategy}, {source}"] = [*_gain_and_parts(further, baseline), instead]
+        for panel, lines in panels.items():
+            for what, name, other in lines:
+                figure = results.difference(name, other)
+                if figure is not None:
+                    found.append((panel, what, name, other, figure))
+    return found
+
+
+def _row_names(strategy, source=""):
+    """From each of `CONTROL_MAPS` to the row of a strategy that is shown it, with the maps of a further source."""
+    maps = {one: one for one in CONTROL_MAPS}
+    if source:
+        maps |= {"own": source, **{one: f"{source}:{one}" for one in SHUFFLES}}
+    return {one: Row(strategy, shown).name for one, shown in maps.items()}
+
+
+def _gain_and_parts(names, baseline):
+    parts = [(what, names[maps], names[other] if other else baseline) for what, maps, other in PARTS]
+    return [("the whole gain", names["own"], baseline), *parts]
+
+
+def attribution_table(results):
+    """`attribution` as a table."""
+    found = attribution(results)
+    header = ["strategy", "due to", "is", "less", "points at Top-1", "95 % interval"]
+    rows = [[*line[:4], *line[4].text(points)] for line in found]
+    numbers = ["strategy", "due_to", "row", "less", "difference", "low", "high"]
+    return header, rows, numbers, [[*line[:4], *line[4].numbers()] for line in found]
+
+
+def attribution_figure(results):
+    """The parts of each strategy's gain, with their intervals: one panel a strategy, the whole gain filled."""
+    panels = {}
+    for strategy, what, _, _, estimate in attribution(results):
+        panels.setdefault(strategy, []).append((what, estimate, None))
+    return intervals_figure(panels, parts=True) if panels else None
+
+
+def _interleaved(results):
+    """Name of the map that is interleaved with the pictures."""
+    return results.first.config["data"]["maps"][0]

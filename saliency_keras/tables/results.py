@@ -1,0 +1,189 @@
+"""The finished runs of a table, and what every kind of table does with them: rows, sentences, files."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from saliency_keras.console import UserError
+from saliency_keras.data.shown import CONTROLS, Shown
+from saliency_keras.experiments import EXPERIMENTS, experiment
+from saliency_keras.figures import style
+from saliency_keras.figures.curves import comparison_figure, run_figure
+from saliency_keras.figures.document import Heading, markdown, terminal
+from saliency_keras.figures.intervals import difference
+from saliency_keras.figures.table import write_csv
+from saliency_keras.files import whole_file
+from saliency_keras.runs.run import Run
+
+INTERVALS = (
+    "Intervals: 95 %, over seeds from three repeats on (what all repeats share left out), below that over pictures. "
+    "The paper's figures are of its own pictures."
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Results:
+    """The finished runs of a table.
+
+    Attributes:
+        table: The `PaperTable`.
+        runs: From a row's name to its `runs.run.Run`s, one a repeat; of a few-shot table, from the row's name and the
+            number of pictures per class, `(name, shots)`.
+        planned: The `tables.plan.PlannedRun`s, finished or not.
+        data: Folder of the compact set.
+    """
+
+    table: object
+    runs: dict
+    planned: tuple = ()
+    data: Path | None = None
+
+    @classmethod
+    def load(cls, table, planned, data=None):
+        """Loads what is finished.
+
+        Args:
+            table: The `PaperTable`.
+            planned: Its `tables.plan.PlannedRun`s. A row that lacks a run is left out.
+            data: Folder of the compact set.
+
+        Returns:
+            `Results`.
+        """
+        repeats = {}
+        for one in planned:
+            if not one.row.preparation:
+                repeats.setdefault((one.row.name, one.shots) if one.shots else one.row.name, []).append(one)
+        whole = {name: of_row for name, of_row in repeats.items() if all(one.finished for one in of_row)}
+        runs = {name: [Run.load(one.folder) for one in of_row] for name, of_row in whole.items()}
+        return cls(table, runs, tuple(planned), data)
+
+    def rows(self):
+        """The rows that are measured and there, in the order of the experiments, baselines first."""
+        order = list(EXPERIMENTS)
+        there = [row for row in self.table.rows if not row.preparation and row.name in self.runs]
+        return sorted(there, key=lambda row: order.index(row.experiment))
+
+    @property
+    def first(self):
+        """Any of the runs.
+
+        Raises:
+            UserError: If there is none.
+        """
+        if not self.runs:
+            raise UserError("no row of the table is whole, so there is nothing to write.")
+        return next(iter(self.runs.values()))[0]
+
+    def tested(self, name):
+        """The `Predictions` of a row's runs, one a repeat."""
+        return [run.predictions for run in self.runs[name]]
+
+    def difference(self, name, other, k=1):
+        """The `Estimate` of a row less another at Top-`k`, or `None` where one is not there."""
+        if name not in self.runs or other not in self.runs:
+            return None
+        return difference(self.tested(name), self.tested(other), k)
+
+    def head(self):
+        """Sentences that say what was run: data set, machine, maps, settings other than the papers'."""
+        runs = [run for repeats in self.runs.values() for run in repeats]
+        return [what_was_run(self.first), *maps_shown(runs), *changed_settings(self.planned)]
+
+    def curves(self, published=False):
+        """The figures that the table names and whose rows are all there.
+
+        Args:
+            published: Whether to draw what the paper prints though a run differs from the paper's in its pictures.
+
+        Returns:
+            From a file name to a figure.
+        """
+        figures = {}
+        for name, wanted in self.table.figures.items():
+            if all(one in self.runs for one in wanted):
+                first = [self.runs[one][0] for one in wanted]
+                if len(first) == 1:
+                    figures[name] = run_figure(first[0].config, first[0].history, published)
+                else:
+                    figures[name] = comparison_figure(first, wanted, published)
+        return figures
+
+
+def write_files(folder, table, notes, shown, numbers, figures):
+    """Writes `table.md`, `table.csv` and the figures of a table.
+
+    Args:
+        folder: Where to; made if absent.
+        table: The `PaperTable`, for its title and its note.
+        notes: Sentences under the table.
+        shown: `figures.document` blocks: the table, or several.
+        numbers: `(header, rows)` for `table.csv`.
+        figures: From a file name to a figure.
+
+    Returns:
+        What `table.md` says, for a terminal.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    blocks = [Heading(table.title, level=1), *shown, *(note for note in (*notes, table.note) if note)]
+    with whole_file(folder / "table.md", "w", encoding="utf-8") as file:
+        file.write(markdown(blocks))
+    write_csv(folder / "table.csv", *numbers)
+    for name, figure in figures.items():
+        style.save(figure, folder / name)
+    return terminal(blocks)
+
+
+def maps_shown(runs):
+    """A sentence that names what made the saliency maps that runs were shown, with its version: a list of one, or none.
+
+    Maps that are the same for all pictures are left out.
+    """
+    made_of, found = {}, {}
+    for run in runs:
+        shown = Shown.parse(run.maps) if run.maps else None
+        if shown is None or shown.swap in CONTROLS:
+            continue
+        name = shown.map or run.config["data"]["maps"][0]
+        key = run.config["data"]["digest"], name
+        if key not in made_of:
+            made_of[key] = _predictor_of(run, name)
+        found[made_of[key]] = None
+    return [f"Saliency maps: {'; '.join(found)}."] if found else []
+
+
+def _predictor_of(run, name):
+    """What made a map, and its version, in words."""
+    try:
+        predictor = run.data_set().map_named(name).predictor
+    except UserError:
+        return f"{name} (the data set is not here any more, so the version is not known)"
+    called = predictor.get("name", name)
+    of_map = "" if called == name else f"{name}: "
+    return f"{of_map}{called}, version {predictor['version']}" if "version" in predictor else f"{of_map}{called}"
+
+
+def changed_settings(planned):
+    """A sentence that says which settings the runs have beside what their experiments say: a list of one, or none."""
+    changed = {}
+    for one in planned:
+        default = experiment(one.row.experiment).with_settings(one.row.settings)
+        differing = [
+            f"{name}={json.dumps(value)}"
+            for name, value in one.experiment.settings.items()
+            if name not in ("few_shot", "drops") and value != default.settings[name]
+        ]
+        changed.setdefault(", ".join(differing), {})[one.row.name] = None
+    told = [f"{', '.join(names)}: {settings}" for settings, names in changed.items() if settings]
+    return [f"Other than the papers' settings: {'; '.join(told)}."] if told else []
+
+
+def what_was_run(run):
+    """A sentence about the data, the machine and the versions behind a table."""
+    config, data, settings = run.config, run.config["data"], run.settings
+    versions = ", ".join(f"{name} {version}" for name, version in config["versions"].items() if version)
+    return (
+        f"Data set {data['folder']} ({data['digest'][:12]}, {data['classes']} classes), {settings['side']} "
+        f"px, {settings['epochs']} epochs, batches of {settings['batch']}, "
+        f"{config['precision']}; {versions}; {config['device']['cores']} cores of {config['device']['machine']}."
+    )
