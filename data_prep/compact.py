@@ -1,12 +1,14 @@
-"""python -m data_prep.compact SOURCE OUT [--saliency PREDICTOR] [--maps NAME=DIR] [--side S] [--codec raw|jpeg|npy] ...
+"""Turns pictures into a compact data set with their saliency maps.
 
-Turns pictures into a compact data set: pictures and their saliency maps side by side in shards that
-`saliency_keras.data` reads. SOURCE is a folder with `train/CLASS/*` and `val/CLASS/*` (a `classes.csv` with the
-columns class,name beside them gives the classes human names); `tfds:NAME`, a set of TensorFlow Datasets;
-`imagenet:DIR`, DIR having ILSVRC2012 as tars or folders; or `popout` for the built-in pictures. Prints how many
-pictures, how many bytes and how much room there is before it starts, and what was written and skipped at the end.
-Stopped and run again, it goes on where it was. Where a set of TFDS has boxes of objects, `boxes.csv` has them
-(split,id,xmin,ymin,xmax,ymax) as shares of the stored pictures, cut off at their edges.
+    python -m data_prep.compact SOURCE OUT [--saliency PREDICTOR] [--maps NAME=DIR] [--side S]
+           [--codec raw|jpeg|npy] …
+
+Pictures and maps lie side by side in shards that `saliency_keras.data` reads. SOURCE is a folder with `train/CLASS/*`
+and `val/CLASS/*` (a `classes.csv` with the columns class,name beside them gives the classes human names); `tfds:NAME`,
+a set of TensorFlow Datasets; `imagenet:DIR`, DIR having ILSVRC2012 as tars or folders; or `popout` for the built-in
+pictures. Prints how many pictures, how many bytes and how much room there is before it starts, and what was written
+and skipped at the end. Stopped and run again, it goes on where it was. Where a set of TFDS has boxes of objects,
+`boxes.csv` has them (split,id,xmin,ymin,xmax,ymax) as shares of the stored pictures, cut off at their edges.
 
 Maps computed elsewhere come with --maps NAME=DIR: one grey picture for each picture of SOURCE, brighter where people
 look, of its relative stem (`photos/train/cat/7.jpg` has `DIR/train/cat/7.png`; other sources go by the picture's id)
@@ -99,15 +101,15 @@ def _convert(options):
 
 
 def _parse(arguments):
-    parser = options_parser("python -m data_prep.compact", "Turns pictures into a compact data set with their maps.")
+    parser = options_parser(__spec__.name, __doc__)
     parser.epilog = "SOURCE may be a finished compact data set: it is then written anew in another --codec."
     parser.add_argument("--workers", type=int, help="worker processes, 0 for none (default: one per core)")
     return parser.parse_args(arguments)
 
 
-def options_parser(prog, description):
+def options_parser(module, document):
     """The parser of what says which data set to make, whoever makes it; `settings` takes what it parsed."""
-    parser = argparse.ArgumentParser(prog=prog, description=description, allow_abbrev=False)
+    parser = console.parser(module, document, allow_abbrev=False)
     parser.add_argument("source", help="folder with train/CLASS/* and val/CLASS/*, tfds:NAME, imagenet:DIR or popout")
     parser.add_argument("out", help="folder to make")
     parser.add_argument(

@@ -7,7 +7,6 @@ same pictures with its paired bootstrap interval, McNemar's exact test and the c
 same text goes to `evaluation.md` and the classes to `per_class.csv` in the run folder or in DIR.
 """
 
-import argparse
 from pathlib import Path
 
 from saliency_keras import console, files
@@ -15,8 +14,7 @@ from saliency_keras import console, files
 
 def main(arguments=None):
     """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
-    what = "What a run got right, and whether it is better than another."
-    parser = argparse.ArgumentParser(prog="python -m saliency_keras.evaluate", description=what)
+    parser = console.parser(__spec__.name, __doc__)
     parser.add_argument("run", metavar="RUN", type=Path, help="folder of a finished run")
     parser.add_argument("--against", metavar="RUN", type=Path, help="another run, tested on the same pictures")
     parser.add_argument("--out", metavar="DIR", type=Path, help="where the tables go (default: the run folder)")

@@ -8,7 +8,6 @@ run is better at Top-1 than its baseline, which is to be among them: the paired 
 pictures, beside the published one. Prints the picture's name.
 """
 
-import argparse
 from pathlib import Path
 
 from saliency_keras import console
@@ -16,8 +15,7 @@ from saliency_keras import console
 
 def main(arguments=None):
     """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
-    what = "The curves of several runs in one picture, or what each gained over its baseline."
-    parser = argparse.ArgumentParser(prog="python -m saliency_keras.plot", description=what)
+    parser = console.parser(__spec__.name, __doc__)
     parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="folders of finished runs")
     gains = "draw gains over the baselines among the runs, with intervals, instead of curves"
     parser.add_argument("--gains", action="store_true", help=gains)

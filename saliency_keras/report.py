@@ -1,4 +1,4 @@
-"""One page about one or several runs.
+"""One page about one or several runs; the further ones are compared with the first.
 
     python -m saliency_keras.report RUN RUN … [--out report.html]
 
@@ -6,7 +6,6 @@ Writes one HTML file that needs nothing else: accuracies with intervals, curves,
 accuracy of each class, and each further run compared with the first over the same pictures. Prints the file's name.
 """
 
-import argparse
 from pathlib import Path
 
 from saliency_keras import console, files
@@ -14,8 +13,7 @@ from saliency_keras import console, files
 
 def main(arguments=None):
     """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
-    what = "One page about one or several runs; the further ones are compared with the first."
-    parser = argparse.ArgumentParser(prog="python -m saliency_keras.report", description=what)
+    parser = console.parser(__spec__.name, __doc__)
     parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="folders of finished runs of classifiers")
     where = "the page (default: %(default)s)"
     parser.add_argument("--out", metavar="FILE", type=Path, default=Path("report.html"), help=where)

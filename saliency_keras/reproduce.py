@@ -14,7 +14,6 @@ The hallucination tables begin on a large set: `--large`. `accuracy-vs-saliency`
 ImageNet's weights, a file of weights or `=none`, and run folders.
 """
 
-import argparse
 import textwrap
 from pathlib import Path
 
@@ -116,8 +115,7 @@ def _correlation(chosen, choices, options):
 
 
 def _parse(arguments):
-    what = "Every row of a paper's table, theirs beside ours."
-    parser = argparse.ArgumentParser(prog="python -m saliency_keras.reproduce", description=what)
+    parser = console.parser(__spec__.name, __doc__)
     add = parser.add_argument
     add("table", nargs="?", metavar="TABLE", help="name of a table; --list shows them")
     add("--list", action="store_true", help="print every table and figure that can be made")

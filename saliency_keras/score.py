@@ -12,7 +12,6 @@ is the human density itself. A network that was trained on FIXATIONS is to be ju
 took no part; the others only lend their fixations to sAUC and IG.
 """
 
-import argparse
 from pathlib import Path
 
 from saliency_keras import console, files
@@ -49,8 +48,7 @@ def main(arguments=None):
 
 
 def _parse(arguments):
-    what = "How well saliency maps predict where people looked."
-    parser = argparse.ArgumentParser(prog="python -m saliency_keras.score", description=what)
+    parser = console.parser(__spec__.name, __doc__)
     add = parser.add_argument
     add("fixations", metavar="FIXATIONS", type=Path, help="folder with images/ and fixations.csv (image,subject,x,y)")
     names = "predictors or run folders, separated by commas; `fixations` is the human density (default: %(default)s)"

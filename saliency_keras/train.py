@@ -6,10 +6,10 @@ python -m saliency_keras.train readout_bi --data DIR    a network that predicts 
 python -m saliency_keras.train --list                   what there is to train
 """
 
-import argparse
 from pathlib import Path
 
-from saliency_keras.console import UserError, check_seed, run
+from saliency_keras import console
+from saliency_keras.console import UserError, check_seed
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import EXPERIMENTS, experiment
 from saliency_keras.experiments.tables import Row
@@ -21,7 +21,7 @@ DATA = "compact data set, by default the built-in pictures `popout`; for a netwo
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m saliency_keras.train", description=__doc__.splitlines()[0])
+    parser = console.parser(__spec__.name, __doc__)
     parser.add_argument("experiment", nargs="?", help="name of an experiment; --list shows them")
     parser.add_argument("--list", action="store_true", help="print every experiment and what it reproduces")
     parser.add_argument("--data", metavar="DIR", help=DATA)
@@ -117,4 +117,4 @@ def _print_experiments():
 
 
 if __name__ == "__main__":
-    run(main)
+    console.run(main)

@@ -4,14 +4,13 @@ import dataclasses
 import json
 import os
 import platform
-import shlex
 import sys
 from pathlib import Path
 
 import keras
 
 import saliency_keras
-from saliency_keras.console import UserError
+from saliency_keras.console import UserError, command_line
 from saliency_keras.data.arrays import digest
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.shown import map_and_swap
@@ -57,7 +56,7 @@ def config_of(experiment, source, maps, seed, precision, init, augment, devices)
             **{name: getattr(sys.modules.get(name), "__version__", None) for name in libraries},
         },
         "device": {"machine": platform.machine(), "cores": os.cpu_count(), "accelerators": _accelerators()},
-        "command": _command(),
+        "command": command_line(),
     }
 
 
@@ -88,14 +87,6 @@ def _described(source, maps):
             "source": source.source,
         }
     return {"folder": str(source.folder), "digest": digest(source), "pictures": len(source.images)}
-
-
-def _command():
-    """The command line that this process was started by; of a notebook or a script, its program alone."""
-    main = getattr(sys.modules["__main__"], "__spec__", None)
-    if main and main.name.partition(".")[0] == __package__.partition(".")[0]:
-        return shlex.join(["python", "-m", main.name, *sys.argv[1:]])
-    return Path(sys.argv[0]).name
 
 
 def _sees_maps(experiment):

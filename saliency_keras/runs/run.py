@@ -18,6 +18,9 @@ from saliency_keras.data.shown import map_and_swap
 from saliency_keras.runs.folder import read_history
 from saliency_keras.runs.labels import published_of
 
+# How the command line of a training begins; that of a table goes on without a further word.
+TRAINS = ("python -m saliency_keras.train ", "python -m saliency_keras train ", "saliency-keras train ")
+
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
@@ -173,7 +176,7 @@ class Run:
             raise UserError(f"{folder / 'config.json'} is not that of a run: it names no experiment.")
         if not (folder / "summary.json").is_file():
             command = str(config.get("command", "its command")).removesuffix(" --resume")
-            command += " --resume" * command.startswith("python -m saliency_keras.train ")
+            command += " --resume" * command.startswith(TRAINS)
             raise UserError(f"the run {folder} is not finished (no summary.json); go on by `{command}`.")
         return cls(folder, config, read_history(folder / "history.csv"), _read_json(folder / "summary.json"))
 
