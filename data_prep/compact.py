@@ -36,17 +36,47 @@ def main(arguments=None):
     Raises:
         UserError: For whatever a user can mend.
     """
-    options = _parse(arguments)
-    if (Path(options.source) / "manifest.json").is_file():
-        _convert(options)
-        return
+    options = _parser().parse_args(arguments)
+    manifest = _compact(options)
+    if _is_compact(options.source):
+        size = sum(path.stat().st_size for path in manifest.folder.iterdir())
+        records = sum(split.records for split in manifest.splits.values())
+        print(f"{records:,} records in codec {manifest.codec}, {size:,} bytes, are in {manifest.folder}")
+    else:
+        print_set(manifest)
+
+
+def _compact(options):
+    """Turns pictures into a compact data set, as the command `compact` does.
+
+    All arguments but the first two are the command's options, by keyword: `side`, `codec`, `shards`, `limit`, `seed`,
+    `workers` and so on.
+
+    Args:
+        source: What the command takes: a folder of pictures, `"tfds:NAME"`, `"imagenet:DIR"`, `"popout"`, or a finished
+            compact data set, to be written in another codec.
+        out: Folder to make.
+        saliency: List of the maps: names of predictors, or `(name, folder)` of maps computed elsewhere.
+
+    Returns:
+        The `Manifest`.
+
+    Raises:
+        UserError: For whatever a user can mend.
+    """
+    if _is_compact(options.source):
+        return _convert(options)
     from data_prep.compaction import PLAN, compact
 
     if (Path(options.source) / PLAN).is_file():
         raise console.UserError(
             f"{options.source} is an unfinished compact data set; first give the command that makes it again."
         )
-    print_set(compact(workers=options.workers, **settings(options)))
+    return compact(workers=options.workers, **settings(options))
+
+
+def _is_compact(source):
+    return (Path(source) / "manifest.json").is_file()
 
 
 def settings(options):
@@ -54,7 +84,7 @@ def settings(options):
     from data_prep.sources import open_source
 
     source = open_source(options.source)
-    chosen = options.saliency or ["gbvs"]
+    chosen = [options.saliency] if isinstance(options.saliency, str) else options.saliency or ["gbvs"]
     if folders := dict(one for one in chosen if isinstance(one, tuple)):
         from data_prep.sources.with_maps import SourceWithMaps
 
@@ -94,17 +124,14 @@ def _convert(options):
             f"{options.source} is a compact data set: its records are as they are, only --codec can be chosen. "
             f"Received: {', '.join(given)}"
         )
-    manifest = convert(options.source, options.out, options.codec)
-    size = sum(path.stat().st_size for path in manifest.folder.iterdir())
-    records = sum(split.records for split in manifest.splits.values())
-    print(f"{records:,} records in codec {manifest.codec}, {size:,} bytes, are in {manifest.folder}")
+    return convert(options.source, options.out, options.codec)
 
 
-def _parse(arguments):
+def _parser():
     parser = options_parser(__spec__.name, __doc__)
     parser.epilog = "SOURCE may be a finished compact data set: it is then written anew in another --codec."
     parser.add_argument("--workers", type=int, help="worker processes, 0 for none (default: one per core)")
-    return parser.parse_args(arguments)
+    return parser
 
 
 def options_parser(module, document):
@@ -136,6 +163,9 @@ def _named_folder(text):
     if not name or not folder:
         raise argparse.ArgumentTypeError(f"must be NAME=DIR; received {text}")
     return name, folder
+
+
+compact = console.in_python(_compact, _parser, "source", "out")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ Nothing here imports Keras or TensorFlow, so that `--help` answers at once.
 
 import argparse
 import contextlib
+import functools
 import importlib.util
+import inspect
 import os
 import shlex
 import sys
@@ -30,6 +32,37 @@ def parser(module, document, **options):
         The `argparse.ArgumentParser`, without arguments yet.
     """
     return argparse.ArgumentParser(_called_as or f"python -m {module}", description=document.splitlines()[0], **options)
+
+
+def in_python(function, parser, *positional, without=()):
+    """Makes a function of a command's parsed options callable from Python, the options being keyword arguments.
+
+    Names and defaults are the command's, so that the two cannot differ.
+
+    Args:
+        function: Takes an `argparse.Namespace`. The result takes over its docstring.
+        parser: Function that makes the command's parser.
+        *positional: Names of the positional arguments, all of which must be given.
+        without: Names of options that are for the command alone.
+
+    Returns:
+        The function; its `__signature__` has what it takes.
+    """
+    defaults = vars(parser().parse_args(["-"] * len(positional)))
+    named = [name for name in defaults if name not in (*positional, *without)]
+    signature = inspect.Signature([
+        *(inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in positional),
+        *(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name]) for name in named),
+    ])  # fmt: skip
+
+    @functools.wraps(function)
+    def verb(*arguments, **options):
+        given = signature.bind(*arguments, **options).arguments
+        return function(argparse.Namespace(**{**defaults, **given}))
+
+    verb.__signature__ = signature
+    verb.__name__ = verb.__qualname__ = function.__name__.strip("_")
+    return verb
 
 
 def command_line():
@@ -86,7 +119,8 @@ def quiet_tensorflow():
     error of the import is raised as ever.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if "tensorflow" not in sys.modules:
+    hooked = any(isinstance(finder, _QuietImport) for finder in sys.meta_path)
+    if "tensorflow" not in sys.modules and not hooked:
         sys.meta_path.insert(0, _QuietImport())
 
 

@@ -20,8 +20,7 @@ def main(arguments=None):
     parser.add_argument("--out", metavar="DIR", type=Path, help="where the tables go (default: the run folder)")
     options = parser.parse_args(arguments)
 
-    from saliency_keras.figures.document import markdown
-    from saliency_keras.figures.evaluation import class_table, evaluation
+    from saliency_keras.figures.evaluation import class_table
     from saliency_keras.figures.table import write_csv
     from saliency_keras.runs.run import Run
 
@@ -29,13 +28,33 @@ def main(arguments=None):
     run = Run.load(options.run)
     against = Run.load(options.against) if options.against else None
     files.check_folder(out)
-    text = markdown(evaluation(run, against))
+    text = str(evaluate(run, against))
     out.mkdir(parents=True, exist_ok=True)
     with files.whole_file(out / "evaluation.md", "w", encoding="utf-8") as file:
         file.write(text)
     write_csv(out / "per_class.csv", *class_table(run, against))
     print(text)
     print(f"written: {out / 'evaluation.md'}, {out / 'per_class.csv'}")
+
+
+def evaluate(run, against=None):
+    """Tells what a run got right: Top-1 and Top-5 with intervals, and the accuracy of each class.
+
+    Args:
+        run: A `Run` of a classifier, or the folder of one.
+        against: Another one to compare it with, tested on the same pictures, or `None`.
+
+    Returns:
+        A `figures.document.Document`, which shows itself in a notebook and in print.
+
+    Raises:
+        UserError: If one is no finished run of a classifier, or the two were not tested on the same pictures.
+    """
+    from saliency_keras.figures.document import Document
+    from saliency_keras.figures.evaluation import evaluation
+    from saliency_keras.runs.run import Run
+
+    return Document(evaluation(Run.of(run), None if against is None else Run.of(against)))
 
 
 if __name__ == "__main__":

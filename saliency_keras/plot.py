@@ -23,20 +23,36 @@ def main(arguments=None):
     parser.add_argument("--out", metavar="FILE", type=Path, default=Path("comparison.png"), help=where)
     options = parser.parse_args(arguments)
 
-    from saliency_keras.figures import curves, style
+    from saliency_keras.figures import style
+
+    style.check_path(options.out)
+    style.save(plot(options.runs, gains=options.gains), options.out)
+    print(options.out)
+
+
+def plot(runs, *, gains=False):
+    """Draws the curves of runs, or what each gained over its baseline.
+
+    Args:
+        runs: A `Run` or the folder of one, for all its curves; or a list of them, to compare Top-1 and Top-5.
+        gains: Draw gains over the baselines among the runs, with intervals, instead of curves.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        UserError: If one is no finished run, or the runs cannot be compared.
+    """
+    from saliency_keras.figures import curves
     from saliency_keras.figures.gains import gains_figure
     from saliency_keras.runs.run import Run
 
-    style.check_path(options.out)
-    runs = [Run.load(folder) for folder in options.runs]
-    if options.gains:
-        figure = gains_figure(runs)
-    elif len(runs) == 1:
-        figure = curves.run_figure(runs[0].config, runs[0].history)
-    else:
-        figure = curves.comparison_figure(runs)
-    style.save(figure, options.out)
-    print(options.out)
+    runs = [Run.of(one) for one in (runs if isinstance(runs, list | tuple) else [runs])]
+    if gains:
+        return gains_figure(runs)
+    if len(runs) == 1:
+        return curves.run_figure(runs[0].config, runs[0].history)
+    return curves.comparison_figure(runs)
 
 
 if __name__ == "__main__":

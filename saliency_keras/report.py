@@ -19,18 +19,37 @@ def main(arguments=None):
     parser.add_argument("--out", metavar="FILE", type=Path, default=Path("report.html"), help=where)
     options = parser.parse_args(arguments)
 
+    print(report(options.runs, out=options.out))
+
+
+def report(runs, *, out="report.html"):
+    """Writes one page about runs, an HTML file that needs nothing else.
+
+    Args:
+        runs: A `Run` of a classifier or the folder of one, or a list of them; the first is what the others are
+            compared with.
+        out: The file.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        UserError: If one is no finished run of a classifier, the runs cannot be compared, or the file cannot be
+            written.
+    """
+    from saliency_keras.figures import report as document
     from saliency_keras.figures.document import html_page
-    from saliency_keras.figures.report import report
     from saliency_keras.runs.labels import labels_of
     from saliency_keras.runs.run import Run
 
-    files.check_file(options.out)
-    runs = [Run.load(folder) for folder in options.runs]
-    page = html_page(" · ".join(labels_of(runs)), report(runs))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    with files.whole_file(options.out, "w", encoding="utf-8") as file:
+    out = Path(out)
+    files.check_file(out)
+    runs = [Run.of(one) for one in (runs if isinstance(runs, list | tuple) else [runs])]
+    page = html_page(" · ".join(labels_of(runs)), document.report(runs))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with files.whole_file(out, "w", encoding="utf-8") as file:
         file.write(page)
-    print(options.out)
+    return out
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ python -m saliency_keras.train readout_bi --data DIR    a network that predicts 
 python -m saliency_keras.train --list                   what there is to train
 """
 
+import json
 from pathlib import Path
 
 from saliency_keras import console
@@ -49,11 +50,38 @@ def main(arguments=None):
         return
     if not options.experiment:
         parser.error("say which experiment to train; --list shows them")
+    run = _fit(options)
+    if run is None:  # another process than the first
+        return
+    print(f"{run.name}: {run.figures()}")
+    print(f"{run.folder}: see curves.png and summary.json")
+
+
+def _fit(options):
+    """Trains an experiment into a run folder, as the command `train` does.
+
+    All arguments but the first are the command's options, by keyword: `data`, `out`, `epochs`, `batch`, `seed`, `maps`,
+    `init`, `precision`, `augment`, `devices`, `tensorboard`, `resume` and `set`.
+
+    Args:
+        experiment: Name of an experiment, or an `Experiment`.
+        data: Folder of a compact data set, or `None` or `"popout"` for the built-in pictures.
+        out: The run folder, `runs/EXPERIMENT` by default.
+        set: Fields to change: a dictionary, `{"dense_units": 512}`, or `KEY=VALUE` strings.
+
+    Returns:
+        The finished `Run`; `None` in another process than the first of several.
+
+    Raises:
+        UserError: For whatever a user can mend; nothing is written then, or the run can be resumed.
+    """
     chosen = experiment(options.experiment)
     check_seed(options.seed)
     out = Path(options.out) if options.out else default_out(chosen.name, options.maps, options.seed)
     check_start(chosen, out, options.init, options.resume)
     data = options.data
+    if data == "popout" and not Path(data).exists():
+        data = None
     if data is None and chosen.task == "saliency":
         raise UserError(f"{chosen.name} learns from fixations: --data DIR, a folder with images/ and fixations.csv.")
     if data is None:
@@ -71,37 +99,29 @@ def main(arguments=None):
         raise UserError(f"--devices must be at least 1. Received: {options.devices}")
     if options.batch is not None:
         chosen = chosen.replace(batch=options.batch)
-    chosen = chosen.with_settings(options.set)
+    chosen = chosen.with_settings(_settings(options.set))
     if options.tensorboard:
         check_tensorboard()
     check_kind(chosen, data)  # so is a set that does not fit, at once
     if chosen.task == "classification":
         Manifest.load(data)
 
+    from saliency_keras.runs.run import Run
     from saliency_keras.training.train import train
 
     settings = options.maps, options.seed, options.precision, options.init, options.resume, options.augment
     summary = train(chosen, data, out, *settings, options.tensorboard, options.devices)
-    if summary is None:  # another process than the first
-        return
-    print(f"{chosen.name}: {_figures(summary)}")
-    print(f"{out}: see curves.png and summary.json")
+    return None if summary is None else Run.load(out)
 
 
-def _figures(summary):
-    last, best, count = summary["last"], summary["best"], summary["parameters"]["total"]
-    if "held_out" in summary:
-        run, center = (
-            ", ".join(f"{metric} {value['mean']:.3f}" for metric, value in summary["held_out"][who].items())
-            for who in ("run", "center")
-        )
-        verdict = "" if summary["beats_center"] else ", which it does not beat: it counts as untrained"
-        return f"{run} on {summary['pictures']['validation']} held-out pictures (center: {center}{verdict})"
-    return (
-        f"Top-1 {last['val_top1']:.2%}, Top-5 {last['val_top5']:.2%} after {summary['epochs']} epochs "
-        f"(best epoch {best['epoch']}: {best['val_top1']:.2%}), {count:,} parameters, "
-        f"{summary['images_per_second']:.0f} images/s"
-    )
+fit = console.in_python(_fit, _parser, "experiment", without=("list",))
+
+
+def _settings(given):
+    """Settings as `--set` takes them, of a dictionary too."""
+    if not isinstance(given, dict):
+        return given
+    return [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in given.items()]
 
 
 def default_out(name, maps, seed):

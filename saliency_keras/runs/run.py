@@ -7,6 +7,7 @@ asked for. Nothing here needs Keras, and nothing that is read is ever executed. 
 
 import dataclasses
 import functools
+import html
 import json
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.shown import map_and_swap
 from saliency_keras.runs.folder import read_history
-from saliency_keras.runs.labels import published_of
+from saliency_keras.runs.labels import published_of, title_of
 
 # How the command line of a training begins; that of a table goes on without a further word.
 TRAINS = ("python -m saliency_keras.train ", "python -m saliency_keras train ", "saliency-keras train ")
@@ -152,6 +153,56 @@ class Run:
             raise UserError(f"{path} is damaged: {error}.") from None
         return scores
 
+    @property
+    def top1(self):
+        """Top-1 accuracy of the last epoch on the validation pictures, 0 to 1."""
+        return self._last("val_top1")
+
+    @property
+    def top5(self):
+        """Top-5 accuracy of the last epoch on the validation pictures, 0 to 1."""
+        return self._last("val_top5")
+
+    def _last(self, metric):
+        if metric not in self.summary["last"]:
+            raise UserError(f"{self.folder} is the run of no classifier: its history has no {metric}.")
+        return self.summary["last"][metric]
+
+    def network(self):
+        """Loads the network of the last epoch: a Keras model that takes uint8 pixels, not compiled."""
+        from saliency_keras.models.weights import load_network
+
+        return load_network(self.folder / "model.keras")
+
+    def figures(self):
+        """The run's figures in a line, for a reader."""
+        last, best, count = self.summary["last"], self.summary["best"], self.summary["parameters"]["total"]
+        if "held_out" in self.summary:
+            run, center = (
+                ", ".join(f"{metric} {value['mean']:.3f}" for metric, value in self.summary["held_out"][who].items())
+                for who in ("run", "center")
+            )
+            verdict = "" if self.summary["beats_center"] else ", which it does not beat: it counts as untrained"
+            pictures = self.summary["pictures"]["validation"]
+            return f"{run} on {pictures} held-out pictures (center: {center}{verdict})"
+        return (
+            f"Top-1 {last['val_top1']:.2%}, Top-5 {last['val_top5']:.2%} after {self.summary['epochs']} epochs "
+            f"(best epoch {best['epoch']}: {best['val_top1']:.2%}), {count:,} parameters, "
+            f"{self.summary['images_per_second']:.0f} images/s"
+        )
+
+    def __str__(self):
+        return f"{title_of(self.config)}: {self.figures()}"
+
+    def _repr_html_(self):
+        title, figures, folder = map(html.escape, (title_of(self.config), self.figures(), str(self.folder)))
+        return f"<p><b>{title}</b><br>{figures}<br><code>{folder}</code></p>"
+
+    @classmethod
+    def of(cls, run):
+        """The run itself, or that in a folder."""
+        return run if isinstance(run, cls) else cls.load(run)
+
     @classmethod
     def load(cls, folder):
         """Reads a finished run.
@@ -179,20 +230,6 @@ class Run:
             command += " --resume" * command.startswith(TRAINS)
             raise UserError(f"the run {folder} is not finished (no summary.json); go on by `{command}`.")
         return cls(folder, config, read_history(folder / "history.csv"), _read_json(folder / "summary.json"))
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 def _read_json(path):
