@@ -23,7 +23,7 @@ CODE = """
 import json, runpy, sys, time
 module, sys.argv = sys.argv[1], [*sys.argv[1:], "--help"]
 try:
-    runpy.run_module(module, run_name="__main__")
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 except SystemExit as end:
     heavy = [name for name in ("tensorflow", "keras", "matplotlib", "h5py") if name in sys.modules]
     print(json.dumps([end.code, heavy, time.process_time()]))
