@@ -18,10 +18,14 @@ def run(main):
 
     Args:
         main: Function without arguments. A `UserError` it raises is printed as a sentence; so is an
-            `OSError` (no space, no permission, a path that is a file). Any other exception is a defect of the
-            program and keeps its traceback.
+            `OSError` (no space, no permission, a path that is a file) and a `MemoryError`. Any other exception is a
+            defect of the program and keeps its traceback.
     """
     quiet_tensorflow()
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal or batch job that knows ASCII only, or a name that is no UTF-8, must not cost a result.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         check_backend()
         main()
@@ -38,6 +42,9 @@ def run(main):
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
         sentence = f"{error.strerror or error}{place}."
+    except MemoryError as error:
+        reason = f" ({error})" if str(error) else ""
+        sentence = f"there is too little memory{reason}; with more of it, the same command goes on where it was."
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         sys.exit(130)
@@ -118,10 +125,6 @@ def check_seed(seed):
         raise UserError(f"the seed is 0 or more, and less than 2**32. Received: --seed {seed}")
 
 
-
-
-
-
 def progress(iterable=None, total=None, label="", unit="picture"):
     """A tqdm progress bar on standard error when a person watches, silence otherwise.
 
@@ -137,9 +140,3 @@ def progress(iterable=None, total=None, label="", unit="picture"):
     from tqdm import tqdm
 
     return tqdm(iterable, total=total, desc=label, unit=f" {unit}s", disable=not sys.stderr.isatty(), leave=False)
-
-
-
-
-
-
