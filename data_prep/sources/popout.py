@@ -106,7 +106,7 @@ class PopoutSource(Source):
             for index, label in enumerate(labels)
         ]
 
-    def read(self, picture):
+    def read(self, picture, content=None):
         """Draws one picture and its object's mask."""
         pixels, mask, _ = make(*picture.place, self.seed, self.difficulty)
         return pixels, {"mask": mask}
