@@ -57,8 +57,9 @@ def main(arguments=None):
     if data is None and chosen.task == "saliency":
         raise UserError(f"{chosen.name} learns from fixations: --data DIR, a folder with images/ and fixations.csv.")
     if data is None:
-        chosen = chosen.replace(**chosen.popout)
+        paper, chosen = chosen, chosen.on_popout()
         print(f"no --data: training on the built-in pictures `popout` for {chosen.epochs} epochs unless told otherwise")
+        _print_small(chosen, paper)
         from data_prep.sources.popout import cached_set
 
         data = cached_set()
@@ -86,6 +87,14 @@ def main(arguments=None):
         return
     print(f"{chosen.name}: {_figures(summary)}")
     print(f"{out}: see curves.png and summary.json")
+
+
+def _print_small(chosen, paper):
+    """Says what makes the network smaller than the paper's, and which settings give the paper's."""
+    if changed := chosen.popout_arguments:
+        small = ", ".join(f"{name}={value}" for name, value in changed.items())
+        whole = " ".join(f"--set {name}={paper.arguments[name]}" for name in changed)
+        print(f"this is the small {chosen.name} ({small}), quick on a processor; {whole} gives the paper's")
 
 
 def _figures(summary):

@@ -38,7 +38,8 @@ class Experiment:
         new_dense: The same for all dense layers, whose shapes belong to one side of the pictures.
         new_weights: With `--init`: what widened kernels and batch-normalisation vectors get for their new channel,
             `"uniform01"` (§3.4), `"glorot"` or `"zeros"`.
-        popout: The short schedule for the built-in pictures, as overrides of the fields above.
+        popout: The short schedule and the small network for the built-in pictures, as overrides of the fields above;
+            its `arguments` are overrides of those arguments that the network has.
     """
 
     name: str
@@ -80,6 +81,15 @@ class Experiment:
     def replace(self, **fields):
         """A copy with other values."""
         return dataclasses.replace(self, **fields)
+
+    def on_popout(self):
+        """The copy that is trained on the built-in pictures unless other settings are given."""
+        return self.replace(**{**self.popout, "arguments": {**self.arguments, **self.popout_arguments}})
+
+    @property
+    def popout_arguments(self):
+        """The network's arguments that make it smaller on the built-in pictures, with their values there."""
+        return {name: value for name, value in self.popout.get("arguments", {}).items() if name in self.arguments}
 
     def with_epochs(self, epochs):
         """A copy that lasts `epochs` epochs, its learning-rate drops in the same proportions, none before an epoch."""

@@ -20,6 +20,7 @@ fit the others. The L2 is Keras', whose gradient is 0.01 w; the paper does not s
 """
 
 from saliency_keras.experiments.experiment import Experiment
+from saliency_keras.experiments.thesis import SMALL
 
 ALEXNET = {
     "saliency_branch": "rgb",
@@ -32,6 +33,7 @@ ALEXNET = {
     "batch_norm_momentum": 0.9,
     "dropout": 0.5,
     "dense_units": 4096,
+    "width_multiplier": 1.0,
     "weight_decay": 5e-3,
     "kernel_initializer": "glorot_uniform",  # "Xavier" in the paper
 }
@@ -47,7 +49,7 @@ RESNET = {
     "weight_decay": 5e-3,
 }
 SCHEDULE = {"epochs": 70, "batch": 32, "learning_rate": 1e-4, "drops": (), "side": 227}
-POPOUT = {"side": 128, "epochs": 12, "batch": 32, "drops": (), "learning_rate": 1e-3}
+POPOUT = {"side": 128, "epochs": 12, "batch": 32, "drops": (), "learning_rate": 1e-3, "arguments": SMALL}
 
 
 def _row(name, row, network, arguments, branch="rgb", **fields):

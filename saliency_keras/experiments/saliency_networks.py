@@ -21,7 +21,7 @@ On a processor, a frozen backbone, whose features are computed once, and a large
 """
 
 from saliency_keras.experiments.experiment import Experiment
-from saliency_keras.experiments.thesis import LAYERS, POPOUT
+from saliency_keras.experiments.thesis import LAYERS, POPOUT, SMALL
 
 BACKBONE = {"backbone": "ResNet50", "levels": "", "scales": (1.0,), "frozen": False, "normalised": False}
 
@@ -38,8 +38,9 @@ def _readout(name, kind):
 
 
 def _narrow(name, share):
+    popout = {**POPOUT, "arguments": {"dense_units": SMALL["dense_units"]}}  # narrow as it is
     row, arguments = f"the thesis's baseline, {name} as wide", {**LAYERS, "width_multiplier": share}
-    return Experiment(f"rgb_{name}", "ours", row, "alexnet", {}, arguments, popout=POPOUT)
+    return Experiment(f"rgb_{name}", "ours", row, "alexnet", {}, arguments, popout=popout)
 
 
 EXPERIMENTS = (

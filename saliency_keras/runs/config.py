@@ -17,6 +17,7 @@ from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.shown import map_and_swap
 from saliency_keras.experiments.experiment import Experiment
 from saliency_keras.files import sha256_of
+from saliency_keras.models.alexnet import Layers
 from saliency_keras.models.registry import uses_saliency
 
 # Between a run and its resumption, and every field of the experiment.
@@ -155,6 +156,6 @@ def _settings(config):
 
 
 def _defaults():
-    """Default values of an experiment's fields: what a run of an earlier version did without saying so."""
-    fields = dataclasses.fields(Experiment)
+    """Default values of an experiment's fields and its layers: what an earlier version did without saying so."""
+    fields = [*dataclasses.fields(Layers), *dataclasses.fields(Experiment)]
     return {one.name: one.default for one in fields if one.default not in (dataclasses.MISSING, ())}
