@@ -57,7 +57,8 @@ def trained(data, tmp_path_factory):
         folder = runs / f"{name}-{maps}"
         if not folder.exists():
             chosen = experiment(name).with_epochs(1).replace(batch=9, starts_from="")
-            train(chosen.with_settings(["side=128", "dense_units=16"]), data, folder, maps=maps)
+            settings = ["side=128", "dense_units=16", "width_multiplier=0.125"]
+            train(chosen.with_settings(settings), data, folder, maps=maps)
         return folder
 
     return run

@@ -22,7 +22,7 @@ from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.training import loop
 from tests.small_sets import write_small_set
 
-SMALL = ["--set", "dense_units=16", "--set", "dropout=0.5", "--batch", "16"]
+SMALL = ["--set", "dense_units=16", "--set", "width_multiplier=0.125", "--set", "dropout=0.5", "--batch", "16"]
 FILES = {"config.json", "history.csv", "curves.png", "model.keras", "best.keras", "predictions.h5", "summary.json"}
 
 
@@ -249,7 +249,7 @@ def test_resuming_a_finished_run_changes_nothing(data, finished):
 
 
 def test_weights_are_carried_into_the_next_run(data, tmp_path):
-    small = ["--data", data, "--epochs", 1, "--batch", 16, "--set", "dense_units=16"]
+    small = ["--data", data, "--epochs", 1, "--batch", 16, "--set", "dense_units=16", "--set", "width_multiplier=0.125"]
     train("rgb", *small, "--out", tmp_path / "rgb")
     train("rgbs_pretrained", *small, "--out", tmp_path / "rgbs", "--init", tmp_path / "rgb",
           "--set", "learning_rate=1e-30", "--set", "weight_decay=0.0")  # fmt: skip
@@ -305,7 +305,7 @@ def test_mistake_is_one_sentence_and_writes_nothing(data, tmp_path, words, says)
 def test_init_from_a_run_with_other_classes_is_refused_before_anything_is_written(data, tmp_path):
     from saliency_keras.console import UserError
 
-    small = ["--epochs", 1, "--batch", 16, "--set", "dense_units=16"]
+    small = ["--epochs", 1, "--batch", 16, "--set", "dense_units=16", "--set", "width_multiplier=0.125"]
     other = tmp_path / "set"
     other.mkdir()
     write_small_set(other, side=128, classes=2, train=(16,), val=(4,))
