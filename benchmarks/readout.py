@@ -29,14 +29,17 @@ def main(arguments=None):
     import numpy as np
 
     from saliency_keras.models.backbones import feature_extractor
-    from saliency_keras.saliency.readout import BACKBONE, BATCH, ENVIRONMENT, LEVELS, Readout, readout_network
+    from saliency_keras.saliency.per_picture import pictures_at_once
+    from saliency_keras.saliency.readout import BACKBONE, ENVIRONMENT, LEVELS, Readout, readout_network
 
     weights = options.weights or os.environ.get(ENVIRONMENT, "imagenet")
 
+    at_once = pictures_at_once()
+
     def in_batches(network):
         def predict(pictures):
-            for start in range(0, len(pictures), BATCH):
-                network.predict_on_batch(pictures[start : start + BATCH].astype(np.float32))
+            for start in range(0, len(pictures), at_once):
+                network.predict_on_batch(pictures[start : start + at_once].astype(np.float32))
 
         return predict
 

@@ -14,8 +14,8 @@ def sources_of(names, maps, fixation_set, images=None, sigma=None, log=False):
 
     Args:
         names: Names of predictors, run folders, and `"fixations"` for the human density itself.
-        maps: Places of maps, each a folder, tar, zip or HDF5 file with one map for each picture of the set, perhaps with
-            a name before it: `"NAME=PLACE"`.
+        maps: Places of maps, each a folder, tar, zip or HDF5 file with one map for each picture of the set, perhaps
+            with a name before it: `"NAME=PLACE"`.
         fixation_set: The `FixationSet`.
         images: Names of the pictures to score; `None` for all.
         sigma: Blur of the human density in pixels, or `None` for the set's.
