@@ -50,7 +50,7 @@ def main(arguments=None):
     }
     generator = np.random.default_rng(0)
     for contestant in contestants.values():
-        contestant(generator.integers(0, 256, (BATCH, HEIGHT, WIDTH, 3), np.uint8))
+        contestant(generator.integers(0, 256, (at_once, HEIGHT, WIDTH, 3), np.uint8))
     seconds = dict.fromkeys(contestants, 0.0)
     turns = -(-options.pictures // options.turn)
     for _ in range(turns):
@@ -60,7 +60,7 @@ def main(arguments=None):
             contestant(pictures)
             seconds[name] += time.process_time() - start
     count = turns * options.turn
-    print(f"{count} pictures of {WIDTH} x {HEIGHT}, {options.turn} a turn, {BATCH} a batch")
+    print(f"{count} pictures of {WIDTH} x {HEIGHT}, {options.turn} a turn, {at_once} a batch")
     print(f"{'':12}{'s/picture':>12}{'pictures/s/core':>18}{'ratio':>8}")
     for name, spent in seconds.items():
         print(f"{name:12}{spent / count:12.4f}{count / spent:18.2f}{spent / seconds['backbone']:8.3f}")
