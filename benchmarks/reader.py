@@ -71,6 +71,7 @@ def make_sets(folder, pictures, codecs=("raw", "jpeg")):
     from PIL import Image
 
     from data_prep.convert import convert
+    from saliency_keras.data.geometry import Framing
     from saliency_keras.data.manifest import Manifest, SaliencyMap, Shard, Split
     from saliency_keras.data.records import encode_record, record_dtype, record_writer
 
@@ -101,7 +102,8 @@ def make_sets(folder, pictures, codecs=("raw", "jpeg")):
     }
     names = tuple(f"class{label}" for label in range(CLASSES))
     maps = (SaliencyMap("random", {"name": "random"}, 0.5),)
-    Manifest(STORED, "npy", names, splits, maps, (0.5, 0.5, 0.5), 0, {"made": "benchmark"}, {}).save(folder / "npy")
+    means, source = (0.5, 0.5, 0.5), {"made": "benchmark"}
+    Manifest(Framing(stored=STORED), "npy", names, splits, maps, means, 0, source, {}).save(folder / "npy")
     for codec in codecs:
         convert(folder / "npy", folder / codec, codec)
 

@@ -45,14 +45,16 @@ def measure(folder, options):
 
     from saliency_keras.data.manifest import Manifest
     from saliency_keras.data.reader import Reader
+    from saliency_keras.data.shown import OWN
     from saliency_keras.experiments import experiment
-    from saliency_keras.models.registry import build, uses_saliency
+    from saliency_keras.models.registry import build, shows_map
 
     chosen = experiment(options.experiment)
+    side = chosen.pictures.side
     manifest = Manifest.load(folder)
-    maps = "own" if uses_saliency(chosen.network, chosen.arguments) else None
-    reader = Reader(manifest, "train", chosen.side, options.batch, maps)
-    model = build(chosen.network, chosen.arguments, chosen.side, len(manifest.classes), None)
+    shown = OWN if shows_map(chosen.network, chosen.arguments) else None
+    reader = Reader(manifest, "train", side, options.batch, shown)
+    model = build(chosen.network, chosen.arguments, side, len(manifest.classes)).model
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # Compiled by XLA neither here nor in a training on a processor.
     model.compile(keras.optimizers.SGD(0.001, 0.9), loss, jit_compile=False)

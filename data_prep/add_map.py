@@ -2,8 +2,8 @@
 
 Adds a map to a compact data set that is there already, or replaces one, without its pictures' source. The predictor
 sees the pictures as they are stored (144x144 unless --side said otherwise, and decoded where the codec is jpeg), not
-the 256x256 crop that `data_prep.compact` shows it, so its maps are coarser; the manifest says so. The map is called as
-its predictor, or NAME, and is used by `--maps NAME` in training. The interleaved map cannot be replaced.
+the square (256x256) that `data_prep.compact` shows it, so its maps are coarser; the manifest says so. The map is called
+as its predictor, or NAME, and is used by `--maps NAME` in training. The interleaved map cannot be replaced.
 
 The set can be read all the while: new side shards get names that no map of the set uses, the manifest comes when all
 of them are there, and only then what it no longer names is removed. Killed and run again, it goes on where it was.
@@ -84,9 +84,10 @@ def add_map(folder, saliency, name=None, workers=None):
         UserError: If the set, the predictor, the name or the free space does not fit.
         OSError: If the folder cannot be written. A later run goes on from the side shards that are finished.
     """
-    from data_prep.compaction import described_predictor, exclusive
+    from data_prep.compaction import described_predictor, exclusive, made_of
     from data_prep.shards import check_map_name
     from data_prep.workers import check_workers
+    from saliency_keras.blas import kernels
     from saliency_keras.data.manifest import Manifest, SaliencyMap
     from saliency_keras.saliency import PREDICTORS, predictor
 
@@ -103,10 +104,10 @@ def add_map(folder, saliency, name=None, workers=None):
                 f"{name} is interleaved with the pictures of {folder} and cannot be replaced; give the new map another "
                 "--name and train with --maps."
             )
-        made_of = {**described_predictor(maker), "pictures": f"as stored, {manifest.side} px"}
-        made_of = json.loads(json.dumps(made_of))  # as the manifest gives it back
+        made_by = {**described_predictor(maker), "pictures": f"as stored, {manifest.side} px"}
+        made_by = json.loads(json.dumps(made_by))  # as the manifest gives it back
         there = [one for one in manifest.maps if one.name == name]
-        if there and there[0].predictor == made_of and _whole(manifest, name):
+        if there and there[0].predictor == made_by and _whole(manifest, name):
             # The same again, or killed between manifest and clearing up: only the latter is left to do.
             _clear_up(folder, manifest)
             print(f"{folder} has this map already: nothing to do.")
@@ -114,11 +115,13 @@ def add_map(folder, saliency, name=None, workers=None):
         manifest.check_sums(further=())
         tasks = _tasks(manifest, name)
         _check_space(manifest, tasks)
-        plan = hashlib.sha256(json.dumps([manifest.digest(), name, made_of], sort_keys=True).encode()).hexdigest()
+        # With the kernels: what another processor has begun is not part of this map, but made again.
+        plan = [manifest.digest(), name, made_by, kernels()]
+        plan = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
         results = _write_shards(manifest, tasks, maker, plan, workers)
         sums = sum(result["sum"] for task, result in zip(tasks, results, strict=True) if task.split == "train")
         mean = sums / (255 * manifest.splits["train"].records * manifest.side**2)
-        new = SaliencyMap(name, made_of, mean, _by_split(tasks, results))
+        new = SaliencyMap(name, made_by, mean, _by_split(tasks, results), made_of(maker, "stored"), kernels())
         maps = [new if one.name == name else one for one in manifest.maps]
         manifest = dataclasses.replace(manifest, maps=(*maps, *([] if there else [new])))
         manifest.save(folder)

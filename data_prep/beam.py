@@ -179,13 +179,14 @@ def planned(numbers, asked, out, mark):
         numbers: Numbers of the tasks that are wanted.
         asked: The arguments of `compaction.make_plan`.
         out: Folder of the data set.
-        mark: What the plan's file in it holds: the plan's digest and the versions of the libraries.
+        mark: What the plan's file in it holds: the plan's digest, the versions of the libraries and the kernels.
 
     Returns:
         The tasks.
 
     Raises:
-        UserError: If this worker sees other pictures, another folder or other libraries than who started the pipeline.
+        UserError: If this worker sees other pictures, another folder, other libraries or other kernels than who started
+            the pipeline.
     """
     from data_prep.compaction import make_plan
 
@@ -248,6 +249,7 @@ class _Counters:
 def check_mark(out, mark):
     """Refuses to work on a folder that is not, or no longer, the one the pipeline was started for."""
     from data_prep.compaction import PLAN, versions
+    from saliency_keras.blas import kernels
 
     host = socket.gethostname()
     try:
@@ -264,21 +266,27 @@ def check_mark(out, mark):
             f"the worker {host} has {', '.join(differing)}, the machine that started the pipeline "
             f"{', '.join(f'{name} {version}' for name, version in expected.items())}; install the same on both."
         )
+    if (there := json.loads(mark).get("kernels", kernels())) != kernels():
+        raise UserError(
+            f"the worker {host} has a processor with other kernels ({kernels()}) than the machine that started the "
+            f"pipeline ({there}), whose maps may differ by grey levels; use workers with the same kernels."
+        )
 
 
 @contextlib.contextmanager
 def _sentences():
     """Turns what a runner raises into one sentence: the last line of what the worker said."""
-    from data_prep.sources.source import UnusableMap
+    from data_prep.sources.source import UnusableBox, UnusableMap
 
+    told = {one.__name__: one for one in (UserError, UnusableBox, UnusableMap)}
     try:
         yield
     except UserError:
         raise
     except Exception as error:
         kind, reason = last_words(str(error), type(error).__name__)
-        if kind in ("UserError", "UnusableMap"):
-            raise (UserError if kind == "UserError" else UnusableMap)(reason) from None
+        if kind in told:
+            raise told[kind](reason) from None
         raise UserError(
             f"the pipeline failed ({kind}: {reason.rstrip('.')}); finished shards are kept: run the same command again "
             "to go on, with --default_sdk_harness_log_level ERROR to see all that the workers say."
@@ -296,7 +304,7 @@ def last_words(text, kind):
         The name of the worker's exception and its message, in one line.
     """
     text = re.sub(r"\s*\[while running '[^']*'\]", "", text)
-    named = re.findall(r"^(?:[\w.]*\.)?(\w+(?:Error|Map|Exception|Interrupt)): (.+)$", text, re.MULTILINE)
+    named = re.findall(r"^(?:[\w.]*\.)?(\w+(?:Error|Map|Box|Exception|Interrupt)): (.+)$", text, re.MULTILINE)
     if named:
         return named[-1]
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -8,6 +8,10 @@ pictures, how many bytes and how much room there is before it starts, and what w
 Stopped and run again, it goes on where it was. Where a set of TFDS has boxes of objects, `boxes.csv` has them
 (split,id,xmin,ymin,xmax,ymax) as shares of the stored pictures, cut off at their edges.
 
+Pictures are scaled so that the shorter side has --shorter pixels (256), the central square of --square pixels (256) is
+cut out, the map is predicted on it, and both are scaled to --side pixels (144). What is not given fits what is:
+`--side 299` is 299 px throughout, `--shorter 340 --side 299` stores the middle 299 of 340 px without scaling it again.
+
 Maps computed elsewhere come with --maps NAME=DIR: one grey picture for each picture of SOURCE, brighter where people
 look, of its relative stem (`photos/train/cat/7.jpg` has `DIR/train/cat/7.png`; other sources go by the picture's id)
 and of its aspect. --saliency and --maps may be repeated and mixed: the maps are kept in the order given, the first one
@@ -23,6 +27,8 @@ import csv
 from pathlib import Path
 
 from saliency_keras import console
+
+SIDES = ("shorter", "square", "side")
 
 
 def main(arguments=None):
@@ -61,7 +67,7 @@ def settings(options):
         "source": source,
         "out": options.out,
         "saliency": [one[0] if isinstance(one, tuple) else one for one in chosen],
-        "side": 144 if options.side is None else options.side,
+        **{name: getattr(options, name) for name in SIDES},
         "codec": options.codec,
         "shards": options.shards,
         "limit": options.limit,
@@ -86,7 +92,7 @@ def print_set(manifest):
 def _convert(options):
     from data_prep.convert import convert
 
-    fixed = {"saliency": "--saliency or --maps"} | {name: f"--{name}" for name in ("side", "shards", "limit", "seed")}
+    fixed = {"saliency": "--saliency or --maps"} | {name: f"--{name}" for name in (*SIDES, "shards", "limit", "seed")}
     if given := [words for name, words in fixed.items() if getattr(options, name) is not None]:
         raise console.UserError(
             f"{options.source} is a compact data set: its records are as they are, only --codec can be chosen. "
@@ -121,6 +127,8 @@ def options_parser(prog, description):
         metavar="NAME=DIR",
         help="maps computed elsewhere, DIR/train/CLASS/STEM.png for each picture; may be repeated",
     )
+    parser.add_argument("--shorter", type=int, help="pixels that the shorter side is scaled to (default: 256, or more)")
+    parser.add_argument("--square", type=int, help="side of the central square in pixels (default: 256, or more)")
     parser.add_argument("--side", type=int, help="stored width and height in pixels (default: 144)")
     parser.add_argument("--codec", default="raw", help="raw, jpeg or npy (default: raw)")
     parser.add_argument("--shards", type=int, help="train shards (default: by size, 128 MiB at most each)")

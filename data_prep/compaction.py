@@ -19,22 +19,26 @@ import time
 from pathlib import Path
 
 from data_prep import shards as sharding
-from data_prep.sources.source import UnusableMap
+from data_prep.sources.source import Unusable
 from data_prep.workers import check_workers, in_workers
+from saliency_keras.blas import kernels
 from saliency_keras.console import UserError, progress
+from saliency_keras.data.geometry import Framing
 from saliency_keras.data.manifest import CODECS, SPLITS, Manifest, SaliencyMap, Shard, Split
 from saliency_keras.files import check_folder, only_process, whole_file
 from saliency_keras.saliency import PREDICTORS, predictor
+from saliency_keras.saliency.run import NetworkMaps
 
 PLAN = ".plan.json"
 LIBRARIES = ("numpy", "pillow", "tensorflow", "keras")
-SIDES = range(16, 257)
+# What plans of earlier versions did without saying so.
+BEFORE = {"shorter": Framing.shorter, "square": Framing.square, "boxes": "none"}
 TABLES = ("skipped.csv", "boxes.csv")  # beside the manifest; boxes where the source has some
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a data set shall be; two runs with the same plan write the same bytes.
+    """What a data set shall be; two runs with the same plan, library versions and kernels write the same bytes.
 
     Attributes:
         tasks: One `shards.Task` a shard, train first.
@@ -61,13 +65,11 @@ class Plan:
         asked = {
             "source": [self.source.description, self.source.classes],
             "saliency": [[name, described_predictor(self.predictors.get(name))] for name in first.maps],
-            **{
-                "side": first.side,
-                "codec": first.codec,
-                "shards": first.of,
-                "limit": self.limit or "none",
-                "seed": self.seed,
-            },
+            **_sides(first.framing),
+            "codec": first.codec,
+            "shards": first.of,
+            "limit": self.limit or "none",
+            "seed": self.seed,
         }
         return json.loads(json.dumps(asked))
 
@@ -77,7 +79,19 @@ class Plan:
 
 
 def compact(
-    source, out, saliency=("gbvs",), side=144, codec="raw", shards=None, workers=None, limit=None, seed=0, do_tasks=None
+    source,
+    out,
+    saliency=("gbvs",),
+    side=None,
+    codec="raw",
+    shards=None,
+    workers=None,
+    limit=None,
+    seed=0,
+    do_tasks=None,
+    *,
+    square=None,
+    shorter=None,
 ):
     """Turns a source into a compact data set, or finishes one that was stopped.
 
@@ -86,7 +100,7 @@ def compact(
         out: Folder to make; one that holds the same plan, finished or not, is taken up.
         saliency: Names of the maps: predictors, or maps the source has itself. The first is interleaved with the
             pictures. Maps of the source that are not named follow as further ones.
-        side: Stored width and height, 16 to 256 pixels.
+        side: Stored width and height in pixels, as `Framing.chosen` takes it: `None` for 144.
         codec: `"raw"`, `"jpeg"` or `"npy"`.
         shards: Number of train shards, or `None` for what `shards.shard_count` says.
         workers: Number of worker processes (`None`: one per core), or 0 to work in this process.
@@ -94,6 +108,8 @@ def compact(
         seed: Seed of the order on disk.
         do_tasks: Function that does tasks elsewhere than in worker processes here, called and answering as
             `workers.in_workers` without its `workers`.
+        square: Side of the central square that maps are predicted on, `None` for 256, or more for a larger `side`.
+        shorter: What the shorter side is scaled to, `None` for 256, or more for a larger square.
 
     Returns:
         The `Manifest`.
@@ -104,7 +120,7 @@ def compact(
     """
     check_workers(workers)
     out = Path(out)
-    plan = make_plan(source, saliency, side, codec, shards, limit, seed)
+    plan = make_plan(source, saliency, side, codec, shards, limit, seed, square=square, shorter=shorter)
     with _claimed(out, plan):
         if (out / "manifest.json").exists() and (manifest := _finished(out, plan)):
             print(f"{out} is already there and finished: nothing to do.")
@@ -113,8 +129,8 @@ def compact(
         _write_plan(out, plan)
         try:
             results = _write_shards(plan, out, do_tasks or functools.partial(in_workers, workers=workers))
-        except UnusableMap:
-            # Mended maps are other maps: nothing that is here could be part of their set.
+        except Unusable:
+            # Mended maps are other maps, mended boxes other boxes: nothing that is here could be part of their set.
             shutil.rmtree(out)
             raise
         except UserError:
@@ -124,7 +140,18 @@ def compact(
         return _finish(out, plan, results)
 
 
-def make_plan(source, saliency=("gbvs",), side=144, codec="raw", shards=None, limit=None, seed=0):
+def make_plan(
+    source,
+    saliency=("gbvs",),
+    side=None,
+    codec="raw",
+    shards=None,
+    limit=None,
+    seed=0,
+    *,
+    square=None,
+    shorter=None,
+):
     """Decides what a data set will hold, shard by shard, before anything is written.
 
     Args:
@@ -135,6 +162,8 @@ def make_plan(source, saliency=("gbvs",), side=144, codec="raw", shards=None, li
         shards: As for `compact`.
         limit: As for `compact`.
         seed: As for `compact`.
+        square: As for `compact`.
+        shorter: As for `compact`.
 
     Returns:
         The `Plan`.
@@ -142,8 +171,7 @@ def make_plan(source, saliency=("gbvs",), side=144, codec="raw", shards=None, li
     Raises:
         UserError: If an argument or the source does not fit.
     """
-    if side not in SIDES:
-        raise UserError(f"the side must be {SIDES[0]} to {SIDES[-1]} pixels; received {side}.")
+    framing = Framing.chosen(side, square, shorter)
     if codec not in CODECS:
         raise UserError(f"the codec must be {', '.join(CODECS[:-1])} or {CODECS[-1]}; received {codec!r}.")
     if limit is not None and limit < 1:
@@ -158,27 +186,33 @@ def make_plan(source, saliency=("gbvs",), side=144, codec="raw", shards=None, li
         raise UserError(f"each saliency map can be there once only; received {', '.join(saliency)}.")
     predictors = {one.name: one for one in predicted.values()}
     content = hashlib.sha256()
-    tasks = []
+    listed = {}
     for split in SPLITS:
         pictures = source.pictures(split)
         _check_ids(pictures, split)
-        pictures = sharding.keyed_order(pictures, seed)[:limit]
-        for picture in progress(pictures, label=f"checking {split}"):
-            content.update(json.dumps([split, *source.identity(picture)]).encode())
-        number = sharding.shard_count(split, len(pictures), sharding.record_bytes(side, codec))
+        listed[split] = sharding.keyed_order(pictures, seed)[:limit]
+        for picture in progress(listed[split], label=f"checking {split}"):
+            box = [] if picture.box is None else [{"box": [float(edge) for edge in picture.box]}]
+            content.update(json.dumps([split, *source.identity(picture), *box]).encode())
+    framing = dataclasses.replace(framing, boxes=_digest_of_boxes(listed))
+    tasks = []
+    for split, pictures in listed.items():
+        number = sharding.shard_count(split, len(pictures), sharding.record_bytes(framing.stored, codec))
         if shards is not None and split == "train":
             if not 1 <= shards <= len(pictures):
                 raise UserError(f"{len(pictures)} train pictures make 1 to {len(pictures)} shards; received {shards}.")
             number = shards
         tasks += [
-            sharding.Task(split, index, number, part, maps, side, codec, len(source.classes))
+            sharding.Task(split, index, number, part, maps, framing, codec, len(source.classes))
             for index, part in enumerate(sharding.stretches(pictures, number))
         ]
     pictures = sum(len(task.pictures) for task in tasks)
-    per_picture = sharding.picture_bytes(side, codec, len(maps))
+    per_picture = sharding.picture_bytes(framing.stored, codec, len(maps))
     facts = [
-        *(source.description, source.classes, side, codec, seed, limit, [task.files for task in tasks]),
+        *(source.description, source.classes, framing.stored, codec, seed, limit, [task.files for task in tasks]),
         [[name, described_predictor(predictors.get(name))] for name in maps],
+        # The plan of a set that could be of version 1 stays what it was, so that such a set is known as finished.
+        *([] if framing.of_version_1 else [dataclasses.asdict(framing)]),
     ]
     content.update(json.dumps(facts, sort_keys=True).encode())
     return Plan(tuple(tasks), source, predictors, seed, limit, content.hexdigest(), pictures * per_picture)
@@ -194,11 +228,41 @@ def _check_ids(pictures, split):
         places[picture.id] = picture.place
 
 
+def _digest_of_boxes(listed):
+    """sha256 of the boxes of all pictures that have one, by split and id; `None` if none has."""
+    boxed = [
+        [split, picture.id, *map(float, picture.box)]
+        for split, pictures in listed.items()
+        for picture in pictures
+        if picture.box is not None
+    ]
+    return hashlib.sha256(json.dumps(sorted(boxed)).encode()).hexdigest() if boxed else None
+
+
+def _sides(framing):
+    """A framing by the names of the command's options, and the boxes."""
+    sides = {"shorter": framing.shorter, "square": framing.square, "side": framing.stored}
+    return {**sides, "boxes": framing.boxes or "none"}
+
+
 def described_predictor(maker):
     """A predictor as plan and manifest name it; a map without one is the source's own."""
     if maker is None:
         return {"name": "source"}
     return {"name": maker.name, "version": maker.version, "parameters": maker.parameters}
+
+
+def made_of(maker, pictures):
+    """What the manifest says that a predictor's map was made of.
+
+    Args:
+        maker: The predictor.
+        pictures: What it saw, `"square"` or `"stored"`.
+
+    Returns:
+        `"run"` for the network of a run, else `pictures`.
+    """
+    return "run" if isinstance(maker, NetworkMaps) else pictures
 
 
 def versions():
@@ -252,6 +316,11 @@ def _check_ours(out, plan):
                 f"{out} was begun with other library versions ({found.get('libraries')}); "
                 "use those, choose another folder or delete it."
             )
+        if found.get("kernels", kernels()) != kernels():
+            raise UserError(
+                f"{out} was begun by the kernels of another processor ({found['kernels']}; here {kernels()}); go on "
+                "there, choose another folder or delete it."
+            )
     elif (out / "manifest.json").is_file():
         settings = _settings_of(found := _json(out / "manifest.json"))
         if settings is None:
@@ -273,7 +342,8 @@ def _settings_of(manifest):
         shards = int(manifest["splits"]["train"]["shards"][0]["file"].split("-of-")[1][:5])
         saliency = [[one["name"], one["predictor"]] for one in manifest["maps"]]
         settings = {"source": [source, manifest["classes"]], "saliency": saliency, "shards": shards}
-        return settings | {name: manifest[name] for name in ("side", "codec", "seed")}
+        framing = manifest["framing"] if manifest["version"] > 1 else {"stored": manifest["side"]}
+        return settings | _sides(Framing(**framing)) | {name: manifest[name] for name in ("codec", "seed")}
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):
         return None
 
@@ -282,8 +352,10 @@ def _differing(settings, plan):
     """What a folder holds that the plan does not want, in words; `settings` are the folder's."""
     differing = []
     for name, asked in plan.settings.items() if isinstance(settings, dict) else ():
-        there = settings.get(name, asked)
-        if name == "source":
+        there = settings.get(name, BEFORE.get(name, asked))
+        if name == "boxes":
+            differing += ["other boxes of the pictures"] * (there != asked)
+        elif name == "source":
             differing += ["another source"] * (there != asked)
         elif name == "saliency":
             # add_map may have added further maps since; predictors of one name may differ in version or parameters.
@@ -336,7 +408,8 @@ def _is_whole(out, further):
 
 def _write_plan(out, plan):
     with whole_file(out / PLAN, "w", encoding="utf-8") as file:
-        json.dump({"plan": plan.digest, "libraries": versions(), "settings": plan.settings}, file)
+        made_by = {"libraries": versions(), "kernels": kernels()}
+        json.dump({"plan": plan.digest, **made_by, "settings": plan.settings}, file)
 
 
 def _remove_leftovers(out):
@@ -362,7 +435,7 @@ def _check_space(out, plan):
     needed = max(0, plan.bytes - there)
     counts = " + ".join(f"{plan.pictures(split):,} {split}" for split in SPLITS)
     print(
-        f"{counts} pictures of {len(plan.source.classes)} classes at {task.side} px, {task.codec}, "
+        f"{counts} pictures of {len(plan.source.classes)} classes at {task.framing}, {task.codec}, "
         f"{', '.join(task.maps)}: about {size_text(plan.bytes)} in {len(plan.tasks)} shards; {size_text(free)} free.",
         flush=True,
     )
@@ -473,17 +546,20 @@ def _manifest(plan, results):
     train = [result for task, result in zip(plan.tasks, results, strict=True) if task.split == "train"]
     pixels = splits["train"].records * first.side**2 * 255
     rgb = [sum(result["rgb_sums"][channel] for result in train) / pixels for channel in range(3)]
+    makers = {name: plan.predictors.get(name) for name in first.maps}
     maps = tuple(
         SaliencyMap(
             name,
-            described_predictor(plan.predictors.get(name)),
+            described_predictor(makers[name]),
             sum(result["map_sums"][number] for result in train) / pixels,
             side_shards.get(name, {}),
+            made_of(makers[name], "square") if makers[name] else plan.source.made_of(name),
+            kernels() if name in plan.predictors else "",
         )
         for number, name in enumerate(first.maps)
     )
     return Manifest(
-        side=first.side,
+        framing=first.framing,
         codec=first.codec,
         classes=tuple(plan.source.classes),
         splits=splits,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from saliency_keras.blas import one_thread
 from saliency_keras.console import UserError, check_seed, progress, run
 from saliency_keras.files import check_file, whole_file
 
@@ -43,6 +44,7 @@ def main(arguments=None):
     print(f"{len(patches)} patches; {options.components} components hold {share:.1%} of their variance: {options.out}")
 
 
+@one_thread
 def sample_patches(folder, side, generator):
     """Draws patches from a folder's pictures, at the size at which `aim` looks at pictures.
 
@@ -82,6 +84,7 @@ def sample_patches(folder, side, generator):
     return np.stack(patches)
 
 
+@one_thread
 def independent_components(patches, components, generator):
     """FastICA with the contrast log cosh and symmetric decorrelation, after whitening by principal components.
 

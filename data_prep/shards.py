@@ -18,7 +18,7 @@ import re
 
 import numpy as np
 
-from data_prep.sources.source import UnusableMap
+from data_prep.sources.source import Unusable, UnusableBox
 from saliency_keras.console import UserError
 from saliency_keras.data import geometry
 from saliency_keras.data.manifest import shard_name, shard_suffix
@@ -42,7 +42,7 @@ class Task:
         of: Number of shards of the split.
         pictures: The shard's pictures in order.
         maps: Names of the maps, the interleaved one first.
-        side: Stored width and height in pixels.
+        framing: The `Framing` of pictures and maps.
         codec: `"raw"`, `"jpeg"` or `"npy"`.
         classes: Number of classes.
     """
@@ -52,9 +52,14 @@ class Task:
     of: int
     pictures: tuple
     maps: tuple[str, ...]
-    side: int
+    framing: geometry.Framing
     codec: str
     classes: int
+
+    @property
+    def side(self):
+        """Stored width and height in pixels."""
+        return self.framing.stored
 
     @property
     def files(self):
@@ -142,7 +147,8 @@ def write_shard(task, folder, source, predictors, advance=lambda read, skipped: 
         The results, as `finished_results` reads them.
 
     Raises:
-        UnusableMap: If maps of the source's own are no maps of their pictures; nothing is written then.
+        Unusable: If maps of the source's own are no maps of their pictures, or boxes lie outside; nothing is written
+            then.
     """
     results = {
         "skipped": [],
@@ -154,16 +160,18 @@ def write_shard(task, folder, source, predictors, advance=lambda read, skipped: 
     unusable = []
     with whole_shards([folder / name for name in task.files], task.codec, task.dtypes) as writers:
         for start in range(0, len(task.pictures), BATCH):
-            batch, skipped, boxes = _read_batch(task.pictures[start : start + BATCH], source, unusable)
+            batch, skipped, boxes = _read_batch(task.pictures[start : start + BATCH], task.framing, source, unusable)
             results["skipped"] += skipped
             results["boxes"] += boxes
             if batch and not unusable:
                 _write_batch(task, batch, predictors, writers, results)
             advance(len(batch), len(skipped))
         if unusable:
-            raise UnusableMap(
-                f"the maps of {len(unusable):,} of the {len(task.pictures):,} pictures of {task.files[0]} cannot be "
-                f"used; the first: {unusable[0]}"
+            first = unusable[0]
+            count = sum(error.what == first.what for error in unusable)
+            raise type(first)(
+                f"the {first.what} of {count:,} of the {len(task.pictures):,} pictures of {task.files[0]} cannot be "
+                f"used; the first: {first}"
             )
     results["shards"] = [described(folder / name, sum(results["per_class"])) for name in task.files]
     if not sum(results["per_class"]):
@@ -190,31 +198,46 @@ def finished_results(task, folder):
     return results
 
 
-def _read_batch(pictures, source, unusable):
+def _read_batch(pictures, framing, source, unusable):
     """Squares of the pictures that can be read, `(picture, pixels, own maps)`, and `[id, reason]` of the others.
 
-    The third list has the boxes of the former, `[id, xmin, ymin, xmax, ymax]` as shares of the square.
-    What is wrong with a map of the source's own is added to the list `unusable`.
+    The third list has the boxes of the former's objects, `[id, xmin, ymin, xmax, ymax]` as shares of the square.
+    What is wrong with a map of the source's own, or with a picture's box, is added to the list `unusable`.
     """
     batch, skipped, boxes = [], [], []
     for picture in pictures:
         try:
             pixels, own_maps = source.read(picture)
+            crop = _crop(picture, *pixels.shape[:2])
         except UnreadablePicture as error:
             skipped.append([picture.id, error.reason])
             continue
-        except UnusableMap as error:
-            unusable.append(str(error))
+        except Unusable as error:
+            unusable.append(error)
             continue
-        batch.append((picture, geometry.square(pixels), {name: geometry.square(one) for name, one in own_maps.items()}))
+        left, top, right, bottom = crop
+        square, *squares = (
+            geometry.square(one[top:bottom, left:right], framing) for one in (pixels, *own_maps.values())
+        )
+        batch.append((picture, square, dict(zip(own_maps, squares, strict=True))))
         height, width = pixels.shape[:2]
-        within = (geometry.box_in_square(box, width, height) for box in source.boxes(picture))
+        within = (geometry.box_in_square(box, width, height, framing, crop) for box in source.boxes(picture))
         boxes += [[picture.id, *box] for box in within if box]
     return batch, skipped, boxes
 
 
+def _crop(picture, height, width):
+    """The pixels of a picture that its box leaves, `(left, top, right, bottom)`; all of them where it has none."""
+    if picture.box is None:
+        return 0, 0, width, height
+    try:
+        return geometry.box_in_pixels(picture.box, width, height)
+    except ValueError as error:
+        raise UnusableBox(f"{error} of the picture {picture.id!r}.") from None
+
+
 def _write_batch(task, batch, predictors, writers, results):
-    """Predicts the maps of a batch on its 256x256 squares, scales picture and maps, writes records, adds up results."""
+    """Predicts the maps of a batch on its squares, scales picture and maps, writes records, adds up results."""
     squares = np.stack([pixels for _, pixels, _ in batch])
     predicted = {name: _stored_maps(predictors[name](squares), task.side) for name in task.maps if name in predictors}
     for index, (picture, pixels, own_maps) in enumerate(batch):

@@ -3,9 +3,10 @@
 Checks a compact data set from end to end: the checksum of every shard; then every record, decoded as networks get it:
 its size, that its id is there once in its split, that its label is a class; that side shards have as many maps as the
 shards they belong to (a side record has no id: that it is the right one rests on the checksum); and that counts per
-class and means are those of the manifest. Prints what it checked and draws a contact sheet, the first pictures of both
-splits (a random draw, since the order on disk is shuffled) with all their maps, beside the set: `compact/photos` gets
-`compact/photos-contact_sheet.png`. Ends with exit code 2 and one sentence at the first thing that does not fit.
+class and means are those of the manifest. Prints what it checked and which kernels made the maps, and draws a contact
+sheet, the first pictures of both splits (a random draw, since the order on disk is shuffled) with all their maps,
+beside the set: `compact/photos` gets `compact/photos-contact_sheet.png`. Ends with exit code 2 and one sentence at the
+first thing that does not fit.
 """
 
 import argparse
@@ -52,11 +53,23 @@ def main(arguments=None):
         size = sum(path.stat().st_size for path in manifest.shard_files(name)) / 1e6
         print(f"{name}: {split.records:,} pictures of {sum(n > 0 for n in split.per_class)} classes, ", end="")
         print(f"{len(split.shards)} shards, {size:,.1f} MB")
+    print(f"pictures: {manifest.framing}")
     first, *further = manifest.map_names
     print(f"maps: {first} (interleaved)" + "".join(f", {name} (side shards)" for name in further))
+    print_kernels(manifest)
     print("checksums, records, ids, labels, counts per class and means are as the manifest says")
     style.save(contact_sheet(manifest), sheet)
     print(f"contact sheet: {sheet}")
+
+
+def print_kernels(manifest):
+    """Prints which kernels made the maps, and whether those of this processor would make the same bytes."""
+    from saliency_keras.blas import kernels
+
+    for made_by in dict.fromkeys(one.kernels for one in manifest.maps if one.kernels):
+        names = ", ".join(one.name for one in manifest.maps if one.kernels == made_by)
+        other = f"; this processor has other ones ({kernels()}), whose maps may differ by grey levels"
+        print(f"kernels: {made_by} made {names}{other if made_by != kernels() else ''}")
 
 
 def check_records(manifest):

@@ -11,7 +11,8 @@ from concurrent.futures.process import BrokenProcessPool
 from saliency_keras.console import UserError, quiet_tensorflow
 from saliency_keras.data.memory import keep_freed_memory
 
-# Several workers with several threads each would only get in each other's way, and sums could differ in order.
+# Several workers with several threads each would only get in each other's way. Bytes do not rest on this: whatever
+# claims the same bytes multiplies inside `saliency_keras.blas.one_thread`, in a worker or not.
 WORKER_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 

@@ -4,7 +4,7 @@
 
 Prints the five best labels of each photograph with their probabilities, and the saliency map that the network was
 shown; draws picture, map and Grad-CAM (the places that the best label rests on) to DIR/PHOTO.png. Each photograph is
-prepared as the run's data set was: square of 256, map, stored side, centre crop.
+prepared as the run's data set was: its central square, the map of that, the stored side, and a centre crop.
 """
 
 import argparse

@@ -10,6 +10,7 @@ import io
 from pathlib import Path
 
 from saliency_keras.data.manifest import Manifest
+from saliency_keras.experiments.experiment import WHOLE
 from saliency_keras.experiments.tables import PaperTable
 from saliency_keras.figures import style
 from saliency_keras.figures.document import markdown
@@ -56,7 +57,7 @@ def small_runs(rows, data, settings=SETTINGS, folder=RUNS):
 def _from_any(planned):
     if not planned.row.init:
         return planned
-    return dataclasses.replace(planned, experiment=planned.experiment.replace(starts_from=planned.row.init))
+    return dataclasses.replace(planned, experiment=planned.experiment.replace(parents={WHOLE: planned.row.init}))
 
 SHOWN = 80  # pixels of the page for one inch of a figure
 STORED = 100  # pixels of the picture for the same inch, so that it is sharp on a good screen

@@ -13,7 +13,7 @@ from saliency_keras.console import UserError, check_seed, run
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import EXPERIMENTS, experiment
 from saliency_keras.experiments.tables import Row
-from saliency_keras.training.start import check_kind, check_start
+from saliency_keras.training.start import check_kind, check_start, parents_of
 from saliency_keras.training.tensorboard import check_tensorboard
 
 MAPS = "own, shuffled, shuffled_in_class, center, uniform, a further map of the set by name, or NAME:shuffled and so on"
@@ -30,7 +30,8 @@ def _parser():
     parser.add_argument("--batch", type=int, metavar="N", help="pictures in a batch")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of everything random (default: 0)")
     parser.add_argument("--maps", default="own", help=f"saliency shown to the network: {MAPS} (default: own)")
-    parser.add_argument("--init", metavar="RUN", help="run folder whose weights to start from")
+    init = "run folder whose weights to start from; PART=RUN for one part of the network, repeatable"
+    parser.add_argument("--init", action="append", default=[], metavar="RUN", help=init)
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="default: float32")
     parser.add_argument("--augment", choices=["host", "device"], default="host", help="where to crop (default: host)")
     parser.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs that share each batch (default: 1)")
@@ -51,14 +52,20 @@ def main(arguments=None):
         parser.error("say which experiment to train; --list shows them")
     chosen = experiment(options.experiment)
     check_seed(options.seed)
+    if options.maps != "own":
+        if chosen.learns_from_fixations:
+            raise UserError(f"{chosen.name} learns from fixations: --maps does not apply to it.")
+        chosen = chosen.showing(options.maps)
+    parents = parents_of(options.init)
     out = Path(options.out) if options.out else default_out(chosen.name, options.maps, options.seed)
-    check_start(chosen, out, options.init, options.resume)
+    check_start(chosen, out, parents, options.resume)
     data = options.data
-    if data is None and chosen.task == "saliency":
+    if data is None and chosen.learns_from_fixations:
         raise UserError(f"{chosen.name} learns from fixations: --data DIR, a folder with images/ and fixations.csv.")
     if data is None:
         chosen = chosen.replace(**chosen.popout)
-        print(f"no --data: training on the built-in pictures `popout` for {chosen.epochs} epochs unless told otherwise")
+        epochs = chosen.schedule.epochs
+        print(f"no --data: training on the built-in pictures `popout` for {epochs} epochs unless told otherwise")
         from data_prep.sources.popout import cached_set
 
         data = cached_set()
@@ -66,7 +73,7 @@ def main(arguments=None):
     if options.epochs is not None:
         if options.epochs < 1:
             raise UserError(f"--epochs must be at least 1. Received: {options.epochs}")
-        chosen = chosen.with_epochs(options.epochs)
+        chosen = chosen.lasting(options.epochs)
     if options.devices < 1:
         raise UserError(f"--devices must be at least 1. Received: {options.devices}")
     if options.batch is not None:
@@ -75,13 +82,13 @@ def main(arguments=None):
     if options.tensorboard:
         check_tensorboard()
     check_kind(chosen, data)  # so is a set that does not fit, at once
-    if chosen.task == "classification":
+    if not chosen.learns_from_fixations:
         Manifest.load(data)
 
     from saliency_keras.training.train import train
 
-    settings = options.maps, options.seed, options.precision, options.init, options.resume, options.augment
-    summary = train(chosen, data, out, *settings, options.tensorboard, options.devices)
+    chosen_options = ("seed", "precision", "resume", "augment", "tensorboard", "devices")
+    summary = train(chosen, data, out, parents=parents, **{name: getattr(options, name) for name in chosen_options})
     if summary is None:  # another process than the first
         return
     print(f"{chosen.name}: {_figures(summary)}")
@@ -117,7 +124,7 @@ def _print_experiments():
     for one in EXPERIMENTS.values():
         published = ", ".join(f"{metric} {_in_percent(value)}" for metric, value in one.published.items())
         told = published or "no single figure printed"
-        print(f"{one.name:34}{one.paper}, {one.row}: {told}; {one.size}, {one.epochs} epochs")
+        print(f"{one.name:34}{one.paper}, {one.row}: {told}; {one.size}, {one.schedule.epochs} epochs")
 
 
 if __name__ == "__main__":

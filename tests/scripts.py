@@ -9,10 +9,10 @@ run(main)
 # Before `TRAIN`: the program ends, without a word, when its first state is on disk.
 DIE_AFTER_A_STATE = """
 import os
-from saliency_keras.training import loop
-save_state = loop.save_state
+from saliency_keras.training import listeners
+save_state = listeners.save_state
 def die(*arguments):
     save_state(*arguments)
     os._exit(9)
-loop.save_state = die
+listeners.save_state = die
 """

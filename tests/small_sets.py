@@ -1,9 +1,11 @@
 """Small data sets for tests: compact ones, written record by record without any predictor, and fixation sets."""
 
 import hashlib
+import json
 
 import numpy as np
 
+from saliency_keras.data.geometry import Framing
 from saliency_keras.data.manifest import Manifest, SaliencyMap, Shard, Split, shard_name, shard_suffix
 from saliency_keras.data.records import encode_record, encode_side_record, record_dtype, record_writer
 
@@ -66,8 +68,21 @@ def write_small_set(folder, side=36, codec="raw", classes=3, train=(8, 7, 9), va
     )
     names = tuple(f"class{label}" for label in range(classes))
     source = {"made": "by a test", "seed": seed}
-    Manifest(side, codec, names, splits, maps, tuple(mean.tolist()), seed, source, {}).save(folder)
+    Manifest(Framing(stored=side), codec, names, splits, maps, tuple(mean.tolist()), seed, source, {}).save(folder)
     return Manifest.load(folder), written
+
+
+def as_version_1(folder):
+    """Writes a set's manifest as the first version of the program did: no framing, no word on what a map is made of."""
+    path = folder / "manifest.json"
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    side = fields.pop("framing")["stored"]
+    for one in fields["maps"]:
+        del one["made_of"]
+    head = {"format": fields.pop("format"), "version": 1, "side": side}
+    del fields["version"]
+    path.write_text(json.dumps({**head, **fields}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return folder
 
 
 def write_fixation_set(folder, pictures=20, size=(48, 32), observers=3, seed=0):

@@ -17,10 +17,13 @@ from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.pictures import read_picture
 from saliency_keras.data.reader import Reader
+from saliency_keras.data.shown import Shown
 from saliency_keras.experiments import experiment
 from saliency_keras.runs.classifier import Classifier
+from saliency_keras.runs.run import Run
 from saliency_keras.training.train import train
 from tests.runs_fixture import write_run
+from tests.small_sets import as_version_1
 
 CLASSES = ("bread", "<b>bold</b>", "cat", "dog", "egg", "fig")
 SIZES = ((300, 256), (256, 256), (200, 320), (90, 70))
@@ -49,15 +52,23 @@ def data(photos, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def framed(photos, tmp_path_factory):
+    """The same pictures scaled to 300 px, cut to 224 px and stored at 136 px."""
+    folder = tmp_path_factory.mktemp("framed") / "set"
+    compact(FolderSource(photos), folder, saliency=("itti",), shorter=300, square=224, side=136, workers=0)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def trained(data, tmp_path_factory):
-    """`trained(name, maps)`: folder of a finished run of one epoch."""
+    """`trained(name, maps, on)`: folder of a finished run of one epoch, on another set than the usual one if given."""
     runs = tmp_path_factory.mktemp("runs")
 
-    def run(name="fanin2", maps="own"):
-        folder = runs / f"{name}-{maps}"
+    def run(name="fanin2", maps="own", on=data):
+        folder = runs / f"{name}-{maps}-{on.parent.name}"
         if not folder.exists():
-            chosen = experiment(name).with_epochs(1).replace(batch=9, starts_from="")
-            train(chosen.with_settings(["side=128", "dense_units=16"]), data, folder, maps=maps)
+            chosen = experiment(name).lasting(1).replace(batch=9, parents={}).showing(maps)
+            train(chosen.with_settings(["side=128", "dense_units=16"]), on, folder)
         return folder
 
     return run
@@ -82,12 +93,41 @@ def test_validation_pictures_get_the_labels_and_scores_of_the_run_s_predictions(
 @pytest.mark.parametrize("maps", ["own", "center", "coarse"])
 def test_a_photograph_is_prepared_as_the_reader_gives_it(trained, photos, data, maps):
     classifier = Classifier(trained("fanin2", maps))
-    reader = Reader(Manifest.load(data), "val", 128, 32, maps)
+    reader = Reader(Manifest.load(data), "val", 128, 32, Shown.parse(maps))
     ((inputs, _),) = list(reader.validation())
     for index, identity in enumerate(reader.ids_and_labels()[0]):
         picture, saliency = classifier.prepared(read_picture(photos / "val" / identity))
         np.testing.assert_array_equal(picture, inputs["image"][index])
         np.testing.assert_array_equal(saliency, inputs["saliency"][index, ..., 0])
+
+
+@pytest.mark.slow
+def test_a_photograph_is_prepared_in_the_framing_of_the_run_s_set(trained, photos, data, framed):
+    classifier, usual = Classifier(trained(on=framed)), Classifier(trained())
+    reader = Reader(Manifest.load(framed), "val", 128, 32)
+    ((inputs, _),) = list(reader.validation())
+    for index, identity in enumerate(reader.ids_and_labels()[0]):
+        pixels = read_picture(photos / "val" / identity)
+        picture, saliency = classifier.prepared(pixels)
+        np.testing.assert_array_equal(picture, inputs["image"][index])
+        np.testing.assert_array_equal(saliency, inputs["saliency"][index, ..., 0])
+        assert not np.array_equal(picture, usual.prepared(pixels)[0])
+
+
+@pytest.mark.slow
+def test_a_run_and_a_set_of_an_earlier_version_classify_as_before(trained, photos, data, tmp_path):
+    folder, old = shutil.copytree(trained(), tmp_path / "run"), shutil.copytree(data, tmp_path / "set")
+    as_version_1(old)
+    config = json.loads((folder / "config.json").read_text())
+    assert config["data"].pop("framing") == {"shorter": 256, "square": 256, "stored": 136, "boxes": None}
+    config["data"]["folder"] = str(old)
+    (folder / "config.json").write_text(json.dumps(config))
+    assert Run.load(folder).data_set().map_names == ("itti", "coarse")
+    before, now = Classifier(folder), Classifier(trained())
+    for path in (photos / "val").rglob("*.png"):
+        for one, other in zip(before.prepared(read_picture(path)), now.prepared(read_picture(path)), strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert before.map_source == now.map_source == "itti"
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """`evaluate`: the figures it prints are those of the predictions, counted here by hand, alone and against a run."""
 
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,20 @@ def test_against_another_run_the_difference_is_paired_over_pictures(run, baselin
     np.testing.assert_allclose(points, [100 * gain / 30 for gain in gains], atol=1e-5)
     best = text.split("gained most")[1].splitlines()[4]
     assert f"{100 * max(gains) / 30:+.0f}" in best
+
+
+def test_against_a_run_on_the_same_set_made_by_another_processor_that_is_told(run, baseline, capsys):
+    for folder, kernel in ((run, "kernel A"), (baseline, "kernel B")):
+        config = json.loads((folder / "config.json").read_text())
+        config["data"] |= {"digest": kernel, "kernels": kernel, "recipe": "one recipe"}
+        (folder / "config.json").write_text(json.dumps(config))
+    evaluate.main([str(run), "--against", str(baseline)])
+    told = "the same set, made on two processors (kernels: kernel A, and kernel B)"
+    assert told in capsys.readouterr().out
+    config["data"]["recipe"] = "another recipe"
+    (baseline / "config.json").write_text(json.dumps(config))
+    evaluate.main([str(run), "--against", str(baseline)])
+    assert "two processors" not in capsys.readouterr().out
 
 
 def test_a_run_equal_in_its_outcomes_differs_by_nothing(tmp_path, run, capsys):

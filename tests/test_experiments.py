@@ -69,26 +69,26 @@ def test_figures_of_the_hallucination_paper_are_those_of_the_transcription(trans
 
 
 def test_learning_rate_falls_after_epochs_24_45_and_62():
-    rates = [experiment("fanin3").learning_rate_of(epoch) for epoch in (1, 24, 25, 45, 46, 62, 63, 90)]
+    rates = [experiment("fanin3").schedule.rate(epoch) for epoch in (1, 24, 25, 45, 46, 62, 63, 90)]
     assert rates == pytest.approx([0.01, 0.01, 0.001, 0.001, 1e-4, 1e-4, 1e-5, 1e-5], rel=1e-12)
 
 
 def test_shorter_schedule_keeps_its_proportions():
-    assert experiment("rgb").with_epochs(30).drops == (8, 15, 21)
-    assert experiment("rgb").with_epochs(180).drops == (48, 90, 124)
+    assert experiment("rgb").lasting(30).schedule.drops == (8, 15, 21)
+    assert experiment("rgb").lasting(180).schedule.drops == (48, 90, 124)
 
 
 @pytest.mark.parametrize("name", ["rgb", "pretrain_alexnet", "salnet"])
 @pytest.mark.parametrize("epochs", [1, 2, 3, 5])
 def test_however_short_the_first_epoch_has_the_full_rate(name, epochs):
-    short = experiment(name).with_epochs(epochs)
-    assert (short.epochs, short.learning_rate_of(1)) == (epochs, experiment(name).learning_rate)
+    short = experiment(name).lasting(epochs).schedule
+    assert (short.epochs, short.rate(1)) == (epochs, experiment(name).schedule.learning_rate)
 
 
 def test_settings_are_read_as_the_type_that_the_key_has():
     changed = experiment("fanin3").with_settings(["keep_pool2=true", "batch=64", "learning_rate=1", "drops=[3,5]"])
     assert changed.arguments["keep_pool2"] is True
-    assert (changed.batch, changed.learning_rate, changed.drops) == (64, 1.0, (3, 5))
+    assert (changed.schedule.batch, changed.schedule.learning_rate, changed.schedule.drops) == (64, 1.0, (3, 5))
 
 
 @pytest.mark.parametrize(

@@ -216,12 +216,13 @@ def test_repeats_are_seeds_and_their_interval_is_over_seeds_from_three_on():
 
 def test_preparations_are_shortened_in_proportion_to_the_rows():
     runs = plan(TABLES["thesis-pretrained"], Choices(Path("data"), Path("out"), epochs=10))
-    assert [(run.row.name, run.experiment.epochs) for run in runs[:2]] == [("rgb", 30), ("rgb_pretrained", 10)]
+    assert [(run.row.name, run.experiment.schedule.epochs) for run in runs[:2]] == [("rgb", 30), ("rgb_pretrained", 10)]
     assert runs[1].init == Path("out/runs/rgb")
     runs = plan(TABLES["thesis-pretrained"], Choices(Path("data"), Path("out"), repeats=2))
     assert {run.init for run in runs if run.seed == 1} == {None, Path("out/runs/rgb-seed1")}
     large = Choices(Path("data"), Path("out"), Path("large"), epochs=35)
-    of = [{run.row.name: run.experiment.epochs for run in plan(TABLES[f"hallucination-{n}"], large)} for n in (1, 3)]
+    plans = [plan(TABLES[f"hallucination-{n}"], large) for n in (1, 3)]
+    of = [{run.row.name: run.experiment.schedule.epochs for run in runs} for runs in plans]
     assert of[1] == {"pretrain_alexnet": 45, "hallucination_step1_alexnet": 35}
     assert of[1].items() <= of[0].items()  # the same preparation, whichever table is made first
 
@@ -236,7 +237,7 @@ def test_a_strategy_of_the_controls_brings_its_twins():
 def test_setting_may_be_for_one_experiment_alone():
     settings = ("learning_rate=0.5", "pretrain_alexnet:learning_rate=0.25")
     choices = Choices(Path("data"), Path("out"), Path("large"), repeats=1, settings=settings)
-    rates = {run.row.experiment: run.experiment.learning_rate for run in few_shot_plan("1", choices=choices)}
+    rates = {run.row.experiment: run.experiment.schedule.learning_rate for run in few_shot_plan("1", choices=choices)}
     assert rates["pretrain_alexnet"] == 0.25
     assert rates["approach_a_alexnet"] == 0.5
 
@@ -248,7 +249,7 @@ def test_few_shot_plan_is_methods_times_shots_times_repeats_after_two_preparatio
     assert [run.row.experiment for run in runs[:2]] == ["pretrain_alexnet", "hallucination_step1_alexnet"]
     assert all(run.data == Path("large" if run.row.preparation else "data") for run in runs)
     last = runs[-1]
-    assert (last.experiment.few_shot, last.seed, last.folder.name) == ("K", 1, "approach_b_alexnet-kK-seed1")
+    assert (last.experiment.pictures.few_shot, last.seed, last.folder.name) == ("K", 1, "approach_b_alexnet-kK-seed1")
     assert last.init == Path("out/runs/hallucination_step1_alexnet")
 
 
@@ -265,7 +266,7 @@ def test_a_finished_preparation_may_have_started_from_another_run(tmp_path):
 def test_a_part_of_the_table_takes_the_words_of_the_whole():
     of_another = ("approach_b_alexnet:learning_rate=0.1", "smic_alexnet:learning_rate=0.2")
     choices = Choices(Path("data"), Path("out"), Path("large"), only=("smic_alexnet",), settings=of_another)
-    rates = {run.row.experiment: run.experiment.learning_rate for run in few_shot_plan("1", choices=choices)}
+    rates = {run.row.experiment: run.experiment.schedule.learning_rate for run in few_shot_plan("1", choices=choices)}
     assert rates == {"pretrain_alexnet": 0.01, "baseline_rgb_alexnet": 1e-4, "smic_alexnet": 0.2}
 
 
@@ -354,7 +355,7 @@ def test_table_i_has_every_method_with_the_paper_s_figure_on_request_and_a_plot(
 def test_a_finished_preparation_is_taken_as_long_as_it_is_but_not_with_other_settings(data, hallucinated):
     large, out = hallucinated
     choices = Choices(data, out, large, epochs=35, repeats=1)
-    lengths = {run.row.name: run.experiment.epochs for run in few_shot_plan("1", choices=choices)}
+    lengths = {run.row.name: run.experiment.schedule.epochs for run in few_shot_plan("1", choices=choices)}
     assert lengths["pretrain_alexnet"] == lengths["hallucination_step1_alexnet"] == 1
     assert lengths["approach_a_alexnet"] == 35
     words = ["--data", str(data), "--large", str(large), "--out", str(out), *HALLUCINATION]

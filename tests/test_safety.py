@@ -86,10 +86,10 @@ def lambda_model(attack, path):
 
 def run_loaders():
     from saliency_keras.models.backbones import feature_extractor
+    from saliency_keras.runs.run import network_in
     from saliency_keras.saliency.run import RunPredictor
-    from saliency_keras.training.initial_weights import load_run_model
 
-    return load_run_model, RunPredictor, lambda folder: feature_extractor(str(folder))
+    return network_in, RunPredictor, lambda folder: feature_extractor(str(folder))
 
 
 def run_folder(attack):

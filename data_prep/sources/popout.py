@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.sources.source import Picture, Source
-from saliency_keras.data.geometry import SQUARE
 from saliency_keras.data.manifest import SPLITS, Manifest
 
 # Counts up when the drawing changes, so that a set in somebody's cache folder is made anew.
 VERSION = 1
 COUNTS = {"train": 2000, "val": 500}
+SQUARE = 256  # pixels: pictures are drawn at this size, whatever framing they are stored in
 SUPERSAMPLING = 4
 
 
@@ -191,18 +191,23 @@ def _shape(name, radius, place, turn):
     """The antialiased mask of a shape, float32 `(256, 256)`, 0 to 1."""
     from PIL import Image, ImageDraw
 
-    rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     half = int(np.ceil(radius)) + 2
     corner = np.floor(place).astype(int) - half
     patch = Image.new("L", (2 * half * SUPERSAMPLING,) * 2)
     draw = ImageDraw.Draw(patch)
     for outline, inside in SHAPES[name]:
-        points = (np.asarray(outline) @ rotation * radius + place - corner) * SUPERSAMPLING
+        points = (_turned(outline, turn) * radius + place - corner) * SUPERSAMPLING
         draw.polygon([tuple(point) for point in points], fill=255 if inside else 0)
     mask = np.zeros((SQUARE + 2 * half,) * 2, "float32")
     left, top = corner + half
     mask[top : top + 2 * half, left : left + 2 * half] = np.asarray(patch.reduce(SUPERSAMPLING), "float32") / 255
     return mask[half:-half, half:-half]
+
+
+def _turned(outline, turn):
+    # Written out: the bytes of a matrix product depend on the processor.
+    x, y = np.transpose(outline)
+    return np.stack([x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], -1)
 
 
 def _arc(radius=1.0, start=0, end=360, centre=(0, 0)):

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.sources.popout import make
-from saliency_keras.data.geometry import SQUARE
+from data_prep.sources.popout import SQUARE, make
 from saliency_keras.files import whole_file
 
 MIDDLE = 0.1  # standard deviation of the first fixation around the middle, as share of the side

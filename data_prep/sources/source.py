@@ -5,10 +5,12 @@ A source lists its pictures without decoding them and reads one when asked to. I
 - `description`: what the manifest says of it, words and numbers only;
 - `classes`: class names, a label being an index into them;
 - `pictures(split)`: a list of `Picture`, in any order;
-- `read(picture)`: the pixels, uint8 `(height, width, 3)`, and a dict of the maps that the source itself has;
+- `read(picture)`: the pixels, uint8 `(height, width, 3)`, and a dict of the maps that the source itself has, of the
+  same height and width; all of the picture, whether it has a box or not;
   `UnreadablePicture` for a picture that is none, `UnusableMap` for a map that is none;
 - `own_maps`: names of those maps;
-- `identity(picture)`: what makes it another picture;
+- `made_of(name)`: `"picture"` where that map is one of the whole picture, `"square"` where it was made on the square;
+- `identity(picture)`: what makes it another picture, its box aside;
 - `boxes(picture)`: the boxes of its objects, `(xmin, ymin, xmax, ymax)` as shares of the picture's width and height.
 
 A source is sent to the worker processes, so it holds names and places, no open files. The image folder is here, the
@@ -24,8 +26,20 @@ from saliency_keras.console import UserError
 from saliency_keras.data.manifest import SPLITS
 
 
-class UnusableMap(UserError):
+class Unusable(UserError):
+    """What comes with a picture and does not fit it: the run stops, for the picture would be stored wrongly."""
+
+
+class UnusableMap(Unusable):
     """A map a source has itself that is no map of its picture."""
+
+    what = "maps"
+
+
+class UnusableBox(Unusable):
+    """A box that is none, or lies outside its picture."""
+
+    what = "boxes"
 
 
 class Picture(NamedTuple):
@@ -36,12 +50,15 @@ class Picture(NamedTuple):
         label: Index of its class.
         place: What `read` needs.
         bytes: Its size.
+        box: `(left, top, right, bottom)` in the picture's own pixels: the part of it that is stored, as
+            `saliency_keras.data.geometry.box_in_pixels` rounds it and cuts it off. `None` for the whole picture.
     """
 
     id: str
     label: int
     place: object
     bytes: int
+    box: tuple[float, float, float, float] | None = None
 
 
 class Source:
@@ -52,6 +69,10 @@ class Source:
     def identity(self, picture):
         """What makes a picture another one, and a data set with it another data set: a list of words and numbers."""
         return [picture.id, picture.label, picture.bytes]
+
+    def made_of(self, name):
+        """What a map of the source's own was made of, one of `saliency_keras.data.manifest.MADE_OF`."""
+        return "picture"
 
     def boxes(self, picture):
         """The boxes of a picture's objects: none."""

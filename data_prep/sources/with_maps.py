@@ -90,6 +90,10 @@ class SourceWithMaps(Source):
             own_maps = {**own_maps, name: _map_of_size(folder / path, *pixels.shape[:2])}
         return pixels, own_maps
 
+    def made_of(self, name):
+        """The maps of the folders are of whole pictures; the others are what their source says."""
+        return "picture" if name in self._folders else self._source.made_of(name)
+
     def boxes(self, picture):
         """The boxes that the source of the pictures has."""
         return self._source.boxes(picture.place.picture)

@@ -1,7 +1,8 @@
 """The manifest of a compact data set: what is in the folder, and whether it is all there.
 
 `data_prep.compact` writes it last, so a folder with a manifest is a finished data set. `Manifest.load` refuses,
-in one sentence, whatever does not fit.
+in one sentence, whatever does not fit. It also reads version 1, which has no `framing` (the sides but the stored one
+were always 256) and no `made_of`. It saves version 2.
 """
 
 import dataclasses
@@ -10,10 +11,13 @@ import json
 from pathlib import Path
 
 from saliency_keras.console import UserError, progress
+from saliency_keras.data.geometry import Framing
 from saliency_keras.files import whole_file
 
 FORMAT = "saliency_keras compact data set"
-VERSION = 1
+VERSION = 2
+VERSIONS = (1, 2)  # that are read
+MADE_OF = ("picture", "square", "stored", "run")
 CODECS = ("raw", "jpeg", "npy")
 SPLITS = ("train", "val")
 
@@ -57,12 +61,47 @@ class SaliencyMap:
 
     The first map of a set is interleaved with the pictures and `shards` is empty; a further one lies in side shards,
     `shards["train"]` being in the order of `splits["train"].shards`.
+
+    Attributes:
+        name: The map's name.
+        predictor: What made it: name, version and parameters of a predictor; `{"name": "source"}` for a map that came
+            with the pictures. `pictures` is there too where it saw the pictures as they are stored.
+        mean: Mean over the train split, 0 to 1.
+        shards: Side shards by split.
+        made_of: `"picture"` for a map of the whole picture that was framed with it, `"square"` for one predicted on
+            the square, `"stored"` for one predicted on the stored picture, `"run"` for one by the network of a run,
+            which `predictor` names.
+        kernels: What the bytes of a predicted map depend on besides library versions (`saliency_keras.blas.kernels`);
+            `""` for a map of the source's own and for one that was made before kernels were recorded.
     """
 
     name: str
     predictor: dict
     mean: float
     shards: dict[str, tuple[Shard, ...]] = dataclasses.field(default_factory=dict)
+    made_of: str = "square"
+    kernels: str = ""
+
+    @property
+    def on_stored(self):
+        """Whether its predictor saw the pictures as they are stored, not their squares."""
+        return "pictures" in self.predictor
+
+
+def what_it_is_made_of(predictor):
+    """What a map was made of, as far as its predictor's description tells: for manifests of version 1.
+
+    Args:
+        predictor: As in `SaliencyMap`.
+
+    Returns:
+        One of `MADE_OF`.
+    """
+    if predictor.get("name") == "source":
+        return "picture"
+    if {"experiment", "weights"} <= dict(predictor.get("parameters") or {}).keys():
+        return "run"
+    return "stored" if "pictures" in predictor else "square"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +109,7 @@ class Manifest:
     """What a compact data set holds.
 
     Attributes:
-        side: Width and height of every picture and map, in pixels.
+        framing: The `Framing` of the pictures and maps.
         codec: `"raw"` (one RGBS string a record), `"jpeg"` (two JPEG strings) or `"npy"` (a structured array).
         classes: Class names; a label is an index into them.
         splits: `{"train": Split, "val": Split}`.
@@ -82,7 +121,7 @@ class Manifest:
         folder: Where it was loaded from; not stored.
     """
 
-    side: int
+    framing: Framing
     codec: str
     classes: tuple[str, ...]
     splits: dict[str, Split]
@@ -92,6 +131,11 @@ class Manifest:
     source: dict
     libraries: dict
     folder: Path | None = None
+
+    @property
+    def side(self):
+        """Width and height of every stored picture and map, in pixels."""
+        return self.framing.stored
 
     @property
     def map_names(self):
@@ -124,9 +168,11 @@ class Manifest:
 
     def to_json(self):
         """The manifest's text: the same manifest gives the same bytes."""
-        fields = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(self)}
-        del fields["folder"]
-        return json.dumps(fields, indent=1, ensure_ascii=False) + "\n"
+        fields = dataclasses.asdict(self)
+        for one in fields["maps"]:
+            if not one["kernels"]:
+                del one["kernels"]
+        return _text(VERSION, fields)
 
     def save(self, folder):
         """Writes `manifest.json`, whole or not at all."""
@@ -136,10 +182,43 @@ class Manifest:
     def digest(self, map_name=None):
         """Names the data that a run used: sha256 over pictures, interleaved map and, where one is given, a further map.
 
-        Other further maps do not count, so that adding one leaves the runs on the set as they are.
+        Other further maps do not count, so that adding one leaves the runs on the set as they are. Kernels do not
+        count either: two processors that made the same bytes made the same data. The text is that of a manifest of
+        version 1 where the framing is, so that the same records have the same digest in both versions.
         """
-        used = tuple(one for one in self.maps if one is self.maps[0] or one.name == map_name)
-        return hashlib.sha256(dataclasses.replace(self, maps=used).to_json().encode()).hexdigest()
+        return self._sha256(self._used(map_name))
+
+    def described(self, map_name=None):
+        """Names the data that a run used, so that a run can say later what has become of them.
+
+        Args:
+            map_name: As for `digest`.
+
+        Returns:
+            A dictionary with `digest`; `recipe`, a sha256 that two sets share if pictures, options, predictors and
+            library versions are the same; and `kernels`, which their maps' bytes depend on besides.
+        """
+        used = self._used(map_name)
+        splits = {name: Split((), split.per_class) for name, split in self.splits.items()}
+        recipe = dataclasses.replace(self, splits=splits)
+        return {
+            "digest": self._sha256(used),
+            "recipe": recipe._sha256([dataclasses.replace(one, mean=0, shards={}) for one in used]),
+            "kernels": "; ".join(dict.fromkeys(one.kernels for one in used if one.kernels)),
+        }
+
+    def _used(self, map_name):
+        return [one for one in self.maps if one is self.maps[0] or one.name == map_name]
+
+    def _sha256(self, maps):
+        fields = dataclasses.asdict(dataclasses.replace(self, maps=tuple(maps)))
+        for one in fields["maps"]:
+            del one["made_of"], one["kernels"]
+        version = VERSION
+        if self.framing.of_version_1:
+            del fields["framing"]
+            version, fields = 1, {"side": self.side, **fields}
+        return hashlib.sha256(_text(version, fields).encode()).hexdigest()
 
     def check_sums(self, further=None):
         """Refuses a set one of whose shards has another sha256 than the manifest says; reads every byte once.
@@ -191,10 +270,10 @@ class Manifest:
             raise UserError(f"{path} is not valid JSON: {error}.") from None
         if not isinstance(fields, dict) or fields.get("format") != FORMAT:
             raise UserError(f"{path} is not the manifest of a compact data set.")
-        if fields.get("version") != VERSION:
+        if fields.get("version") not in VERSIONS or isinstance(fields["version"], bool):
             raise UserError(
-                f"{path} has format version {fields.get('version')!r}, this program reads version {VERSION}; "
-                "make the set again."
+                f"{path} has format version {fields.get('version')!r}, this program reads versions "
+                f"{' and '.join(map(str, VERSIONS))}; make the set again."
             )
         try:
             manifest = cls._from_fields(fields, folder)
@@ -205,6 +284,7 @@ class Manifest:
 
     @classmethod
     def _from_fields(cls, fields, folder):
+        first = fields["version"] == 1
         splits = {
             name: Split(
                 _shards(fields["splits"][name]["shards"]), tuple(int(n) for n in fields["splits"][name]["per_class"])
@@ -217,11 +297,13 @@ class Manifest:
                 dict(one["predictor"]),
                 float(one["mean"]),
                 {name: _shards(shards) for name, shards in one["shards"].items()},
+                what_it_is_made_of(one["predictor"]) if first else str(one["made_of"]),
+                str(one.get("kernels", "")),
             )
             for one in fields["maps"]
         )
         manifest = cls(
-            side=int(fields["side"]),
+            framing=Framing(stored=int(fields["side"])) if first else _framing(fields["framing"]),
             codec=fields["codec"],
             classes=tuple(str(name) for name in fields["classes"]),
             splits=splits,
@@ -234,14 +316,16 @@ class Manifest:
         )
         if manifest.codec not in CODECS:
             raise ValueError(f"codec {manifest.codec!r}")
-        if not 1 <= manifest.side <= 4096 or not manifest.classes or not maps or len(manifest.mean_rgb) != 3:
-            raise ValueError("side, classes, maps or mean_rgb")
+        if not manifest.classes or not maps or len(manifest.mean_rgb) != 3:
+            raise ValueError("classes, maps or mean_rgb")
         for name, split in splits.items():
             if len(split.per_class) != len(manifest.classes) or sum(split.per_class) != split.records:
                 raise ValueError(f"the counts of {name}")
         for one in maps:
             if not _plain(one.name):
                 raise ValueError(f"the map name {one.name!r}")
+            if one.made_of not in MADE_OF:
+                raise ValueError(f"what the map {one.name} is made of")
         for one in maps[1:]:
             for name, split in splits.items():
                 if [s.records for s in one.shards[name]] != [s.records for s in split.shards]:
@@ -268,6 +352,30 @@ class Manifest:
                 command = f"data_prep.add_map for the map {one.name}"
                 shards += [(shard, command) for of_split in one.shards.values() for shard in of_split]
         return shards
+
+
+def made_by_other_kernels(one, other):
+    """Whether other data are the same set, made again by the kernels of another processor.
+
+    Args:
+        one: Data as `Manifest.described` names them; an earlier version gave the digest alone.
+        other: Other data.
+
+    Returns:
+        `True` if recipes agree, and bytes and kernels differ, which both have to be known.
+    """
+    if one.get("digest") == other.get("digest") or not one.get("recipe") or one["recipe"] != other.get("recipe"):
+        return False
+    return bool(one["kernels"] and other["kernels"]) and one["kernels"] != other["kernels"]
+def _text(version, fields):
+    fields = {"format": FORMAT, "version": version, **fields}
+    del fields["folder"]
+    return json.dumps(fields, indent=1, ensure_ascii=False) + "\n"
+
+
+def _framing(fields):
+    sides = {name: int(fields[name]) for name in ("shorter", "square", "stored")}
+    return Framing(**sides, boxes=None if fields["boxes"] is None else str(fields["boxes"]))
 
 
 def _plain(name):

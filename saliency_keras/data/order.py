@@ -2,7 +2,8 @@
 
 Pictures were shuffled globally when the set was written. An epoch permutes the shards, reads them one after another
 and permutes the records within each window of the stream: a disk reads ahead, memory stays bounded, and a set no
-larger than the window is permuted entirely. Picture and map share one draw of crop and flip. Draws come from the
+larger than the window is permuted entirely. Picture and map share one draw of crop and flip: a crop begins at any row
+and column (`"random"`), or is one of the four corners and the centre (`"five"`). Draws come from the
 Philox counter generator's raw words, keyed by (seed, epoch), so resuming at any epoch replays the stream and no later
 numpy can change it.
 """
@@ -12,6 +13,7 @@ import dataclasses
 import numpy as np
 
 WINDOW = 2048
+CROPS = ("random", "five")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +33,7 @@ class EpochPlan:
     flip: np.ndarray
 
 
-def epoch_plan(records, seed, epoch, margin, window=WINDOW):
+def epoch_plan(records, seed, epoch, margin, window=WINDOW, crops="random"):
     """Plans one epoch of training.
 
     Args:
@@ -40,10 +42,17 @@ def epoch_plan(records, seed, epoch, margin, window=WINDOW):
         epoch: The epoch, the first being 1.
         margin: Stored side less cropped side, in pixels; crops start at 0 to `margin`.
         window: Number of records that are permuted together.
+        crops: `"random"`, every row and column of the margin alike, or `"five"`, the four corners and the centre
+            alike. Order and flips are the same for both.
 
     Returns:
         The `EpochPlan`.
+
+    Raises:
+        ValueError: If `crops` is neither.
     """
+    if crops not in CROPS:
+        raise ValueError(f"crops is one of {', '.join(CROPS)}. Received: {crops}")
     draw = np.random.Philox(key=[seed, epoch]).random_raw
     records = np.asarray(records, np.int64)
     shards = np.argsort(draw(len(records)), kind="stable")
@@ -54,10 +63,18 @@ def epoch_plan(records, seed, epoch, margin, window=WINDOW):
     )
     window_start = np.arange(len(stream)) // window * window
     words = draw(len(stream))
+    top, left = (_five if crops == "five" else _random)(words, margin)
+    return EpochPlan(stream[window_start + within], top, left, flip=(words >> 63).astype(bool))
+
+
+def _random(words, margin):
+    """First rows and columns, any of the margin's."""
     # 20 bits each for row and column: their remainders are even to one part in a thousand for margins up to a thousand.
-    return EpochPlan(
-        index=stream[window_start + within],
-        top=(words & 0xFFFFF).astype(np.int64) % (margin + 1),
-        left=((words >> 20) & 0xFFFFF).astype(np.int64) % (margin + 1),
-        flip=(words >> 63).astype(bool),
-    )
+    return tuple((part & 0xFFFFF).astype(np.int64) % (margin + 1) for part in (words, words >> 20))
+
+
+def _five(words, margin):
+    """First rows and columns of the four corners or the centre."""
+    middle = margin // 2  # as in validation
+    places = np.array([(0, 0), (0, margin), (margin, 0), (margin, margin), (middle, middle)], np.int64)
+    return tuple(places[(words & 0xFFFFF).astype(np.int64) % len(places)].T)

@@ -12,8 +12,8 @@ import functools
 import numpy as np
 
 from saliency_keras.data.manifest import Manifest
-from saliency_keras.data.order import WINDOW, epoch_plan
-from saliency_keras.data.shown import swapped_maps
+from saliency_keras.data.order import CROPS, WINDOW, epoch_plan
+from saliency_keras.data.shown import OWN, Shown, swapped_maps
 from saliency_keras.data.stored import WORD, Records
 from saliency_keras.data.stream import Stream
 
@@ -30,30 +30,35 @@ class Reader:
         split: `"train"` or `"val"`.
         side: Width and height of the crops, at most the stored side.
         batch: Pictures in a batch.
-        maps: As for `maps.map_and_swap`, or `None` to leave maps out.
+        shown: Which maps are shown, a `Shown`, or `None` to leave maps out.
         seed: Seed of order, crops, flips and swaps.
         window: Records that are permuted together.
         subset: Places in the split, in the order on disk, of the only pictures to read; `None` for all of them. The
-            others are not touched, unless their maps are shown: any `maps` but the interleaved ones are read whole.
+            others are not touched, unless their maps are shown: any `shown` but the interleaved ones are read whole.
         augment: `"host"` for batches of crops, or `"device"` for whole pictures and where to crop them:
             `{"words": int32 (B, S, S), "box": int32 (B, 3)}`, the box being first row, first column, and 1 for a flip.
+        crops: `"random"` for training crops anywhere in the stored picture, or `"five"` for one of its four corners or
+            its centre, drawn for each picture and epoch. Both are flipped at random. Validation crops the centre.
     """
 
     manifest: Manifest
     split: str
     side: int
     batch: int
-    maps: str | None = "own"
+    shown: Shown | None = OWN
     seed: int = 0
     window: int = WINDOW
     subset: np.ndarray | None = None
     augment: str = "host"
+    crops: str = "random"
 
     def __post_init__(self):
         if self.augment not in AUGMENT:
             raise ValueError(f"augment is one of {', '.join(AUGMENT)}. Received: {self.augment}")
+        if self.crops not in CROPS:
+            raise ValueError(f"crops is one of {', '.join(CROPS)}. Received: {self.crops}")
         self.manifest.check_side(self.side)
-        swap = swapped_maps(self.manifest, self.split, self.maps, self.seed) if self.maps else None
+        swap = swapped_maps(self.manifest, self.split, self.shown, self.seed) if self.shown else None
         object.__setattr__(self, "swap", swap)
         object.__setattr__(self, "stored", Records(self.manifest, self.split))
         object.__setattr__(self, "places", self._places())
@@ -85,7 +90,7 @@ class Reader:
         return self.manifest.maps[0].mean if self.swap is None else float(self.swap.stored.mean()) / 255
 
     def training(self, first_epoch, last_epoch):
-        """The batches of several epochs: shuffled, cropped at random, flipped at random.
+        """The batches of several epochs: shuffled, cropped as `crops` says, flipped at random.
 
         Args:
             first_epoch: The first epoch to read; epochs count from 1.
@@ -106,7 +111,8 @@ class Reader:
 
     def _plan(self, epoch):
         counts = np.diff(np.searchsorted(self.places, self.stored.first))
-        plan = epoch_plan(counts, self.seed, epoch, self.manifest.side - self.side, self.window)
+        margin = self.manifest.side - self.side
+        plan = epoch_plan(counts, self.seed, epoch, margin, self.window, self.crops)
         return dataclasses.replace(plan, index=self.places[plan.index])
 
     def _training_batch(self, step):
@@ -127,15 +133,15 @@ class Reader:
 
     def _whole(self, places, top, left, flip):
         words = np.empty((len(places), self.manifest.side, self.manifest.side), WORD)
-        for row, whole in enumerate(self.stored.words(places, bool(self.maps) and self.swap is None)):
+        for row, whole in enumerate(self.stored.words(places, bool(self.shown) and self.swap is None)):
             words[row] = whole
-        if self.maps and self.swap:
+        if self.shown and self.swap:
             words.view(np.uint8).reshape(*words.shape, 4)[..., 3] = self.swap.stored[self.swap.of_picture[places]]
         return {"words": words.view("<i4"), "box": np.stack([top, left, flip], axis=1).astype(np.int32)}
 
     def _crops(self, places, top, left, flip):
         side, pictures = self.side, len(places)
-        interleaved = bool(self.maps) and self.swap is None
+        interleaved = bool(self.shown) and self.swap is None
         # One byte more than the pictures have: the last pixel's word ends in it.
         packed = np.empty(pictures * side * side * 3 + 1, np.uint8)
         saliency = np.empty((pictures, side, side, 1), np.uint8)
@@ -151,10 +157,10 @@ class Reader:
             if interleaved:
                 words >>= 24
                 saliency[part, ..., 0] = words
-        if self.maps and self.swap:
+        if self.shown and self.swap:
             _cut(self.swap.stored[self.swap.of_picture[places]], boxes, saliency[..., 0])
         inputs = {"image": packed[:-1].reshape(pictures, side, side, 3)}
-        if self.maps:
+        if self.shown:
             inputs["saliency"] = saliency
         return inputs
 

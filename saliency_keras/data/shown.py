@@ -22,6 +22,55 @@ IN_MEMORY = 4 << 30  # bytes; a larger array of maps lies in a temporary file
 
 
 @dataclasses.dataclass(frozen=True)
+class Shown:
+    """Which saliency map goes with each picture.
+
+    Attributes:
+        map: Name of a map of the compact set; `""` for the one that is stored with the pictures.
+        swap: `"own"`, `"shuffled"` (the map of another picture), `"shuffled_in_class"` (of another picture of the same
+            class), `"center"` or `"uniform"` (one map for all).
+        as_: `"input"` of the network, or `"target"` of its own map.
+    """
+
+    map: str = ""
+    swap: str = "own"
+    as_: str = "input"
+
+    @classmethod
+    def parse(cls, text, as_="input"):
+        """Reads what `--maps` says.
+
+        Args:
+            text: One of `SWAPS`, the name of a map, or `NAME:shuffled` and `NAME:shuffled_in_class`.
+            as_: `"input"` or `"target"`.
+
+        Returns:
+            The `Shown`.
+
+        Raises:
+            UserError: If it is empty, or something else follows the colon.
+        """
+        if not text:
+            raise UserError(f"--maps is empty; give one of {', '.join(SWAPS)} or the name of a map.")
+        name, colon, swap = text.partition(":")
+        if not colon:
+            return cls("", name, as_) if name in SWAPS else cls(name, "own", as_)
+        if not name or swap not in SHUFFLES:
+            raise UserError(
+                f"--maps {text}: the name of a map is followed by {' or '.join(f':{one}' for one in SHUFFLES)}."
+            )
+        return cls(name, swap, as_)
+
+    def __str__(self):
+        if not self.map:
+            return self.swap
+        return self.map if self.swap == "own" else f"{self.map}:{self.swap}"
+
+
+OWN = Shown()  # the map that is stored with the pictures, each picture's own
+
+
+@dataclasses.dataclass(frozen=True)
 class Maps:
     """Maps that replace the interleaved ones.
 
@@ -34,35 +83,13 @@ class Maps:
     of_picture: np.ndarray
 
 
-def map_and_swap(maps):
-    """Takes apart what `--maps` says.
-
-    Args:
-        maps: One of `SWAPS`, the name of a map, or `NAME:` and one of `SHUFFLES`.
-
-    Returns:
-        The map's name, `""` for the interleaved one, and one of `SWAPS`.
-
-    Raises:
-        UserError: If it is empty, or something else follows the colon.
-    """
-    if not maps:
-        raise UserError(f"--maps is empty; it is one of {', '.join(SWAPS)} or the name of a map.")
-    name, colon, swap = maps.partition(":")
-    if not colon:
-        return ("", name) if name in SWAPS else (name, "own")
-    if not name or swap not in SHUFFLES:
-        raise UserError(f"--maps {maps}: after the name of a map comes {' or '.join(f':{one}' for one in SHUFFLES)}.")
-    return name, swap
-
-
-def swapped_maps(manifest, split, maps, seed):
-    """Gets the maps that `--maps` asks for.
+def swapped_maps(manifest, split, shown, seed):
+    """Gets the maps that are shown.
 
     Args:
         manifest: The `Manifest` of the compact set.
         split: `"train"` or `"val"`.
-        maps: As for `map_and_swap`.
+        shown: The `Shown`.
         seed: Seed of the derangement; the same in every epoch of a run.
 
     Returns:
@@ -72,7 +99,7 @@ def swapped_maps(manifest, split, maps, seed):
         UserError: If the set has no map of that name, or a class has a single picture and is to be deranged.
     """
     places = np.arange(manifest.splits[split].records)
-    name, swap = map_and_swap(maps)
+    name, swap = shown.map, shown.swap
     if swap in CONTROLS:
         return Maps(control_map(swap, manifest.side)[None], np.zeros_like(places))
     name = manifest.map_named(name or manifest.maps[0].name).name

@@ -1,9 +1,159 @@
-"""What an experiment is: every choice that a paper states or leaves open, as plain data."""
+"""What an experiment is: every choice that a paper states or leaves open, as plain data.
+
+An `Experiment` names a network and a task and holds small records: `Pictures` (how a compact set's pictures are shown),
+`Shown` (which saliency maps, as an input or as a target), `Start` (what the weights begin as) and `Schedule` (how long
+and how fast). Their fields have unique names, so that `--set KEY=VALUE` needs the field's name alone.
+"""
 
 import dataclasses
 import json
+import math
 
 from saliency_keras.console import UserError
+from saliency_keras.data.shown import OWN, Shown
+
+WHOLE = "network"  # the part that is all of a network
+STEP = 10.0  # by which the learning rate is divided at a drop
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """How the pictures of a compact set are used.
+
+    Attributes:
+        side: Width and height that the network sees, in pixels.
+        subtract_mean: Whether the means of the training pictures and maps are subtracted after scaling.
+        crops: Where training crops lie: `"random"`, or `"five"` (the four corners and the centre).
+        train_on: The split to train on. With `"val"`, a fifth of it is held out for validation.
+        few_shot: Training pictures per class, a number or `"K"` for all, by the protocol of `data.few_shot`; `""` for
+            the whole split.
+    """
+
+    side: int = 128
+    subtract_mean: bool = False
+    crops: str = "random"
+    train_on: str = "train"
+    few_shot: str = ""
+
+    def check(self):
+        """Refuses, in one sentence, values that cannot be trained with."""
+        if self.side < 1:
+            raise UserError(f"side must be at least 1. Received: side={self.side}")
+        _check_choice("train_on", self.train_on, ("train", "val"))
+        _check_choice("crops", self.crops, ("random", "five"))
+        if self.few_shot not in ("", "K") and not (self.few_shot.isdecimal() and int(self.few_shot)):
+            raise UserError(f"few_shot is a number of pictures per class, K or empty. Received: {self.few_shot}")
+        if self.few_shot and self.train_on != "train":
+            raise UserError("the few-shot protocol trains on pictures of train; leave train_on as it is.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """The weights that a network begins with. Parts are those of `models.network.Network`.
+
+    Attributes:
+        parents: From a part of the network to the experiment whose run it takes its weights from (`--init PART=RUN`);
+            `{"network": "rgb"}` for all parts from one run (`--init RUN`).
+        weights: Weights of `keras.applications` for what no run gives: `"imagenet"` or the path of a file; `""` (or
+            `"none"`) for random ones.
+        fresh: Parts that get new weights although a parent has them.
+        frozen: Parts that keep the weights that they begin with.
+        new_weights: What widened kernels and batch-normalisation vectors get for their new channel: `"uniform01"`
+            (thesis, §3.4), `"glorot"` or `"zeros"`.
+    """
+
+    parents: dict = dataclasses.field(default_factory=dict)
+    weights: str = ""
+    fresh: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
+    new_weights: str = "uniform01"
+
+    def check(self):
+        """Refuses, in one sentence, values that cannot be trained with."""
+        _check_choice("new_weights", self.new_weights, ("uniform01", "glorot", "zeros"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How long, with which optimizer and at which rates a network is trained.
+
+    Attributes:
+        epochs: Passes over the training pictures.
+        batch: Pictures in a batch.
+        optimizer: `"sgd"`, `"adam"` or `"adamw"`.
+        learning_rate: The first one.
+        momentum: SGD's momentum.
+        drops: Epochs after which the learning rate is divided by ten.
+        steps: Pairs of an epoch and the learning rate from that epoch on, in place of `drops`.
+        inverse_time: k of the rate `learning_rate / (1 + k i)`, i counting training steps from 0.
+        cosine: Whether the rate falls to zero as half a cosine over all training steps.
+        factors: From a part of the network to the factor of its learning rate.
+        decay: Weight decay: SGD's and Adam's gradient of a kernel w grows by `decay * w`; AdamW's is decoupled. The
+            thesis's penalty is not this but Keras' `L2` (argument `weight_decay` of the networks).
+        decay_until: The last epoch with `decay`; 0 for all.
+        clip_norm: Largest norm of a variable's gradient; 0 for none.
+        patience: Training ends after so many epochs without a better one; 0 for never.
+        keep: The epoch whose weights the run keeps as its result: `"last"` or `"best"`.
+    """
+
+    epochs: int = 90
+    batch: int = 128
+    optimizer: str = "sgd"
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    drops: tuple[int, ...] = (24, 45, 62)
+    steps: tuple[tuple[float, ...], ...] = ()
+    inverse_time: float = 0.0
+    cosine: bool = False
+    factors: dict = dataclasses.field(default_factory=dict)
+    decay: float = 0.0
+    decay_until: int = 0
+    clip_norm: float = 0.0
+    patience: int = 0
+    keep: str = "last"
+
+    def lasting(self, epochs):
+        """A copy of `epochs` epochs; drops, steps and the end of `decay` keep their share of it, from epoch 1 on."""
+
+        def moved(epoch):
+            return max(1, round(epoch * epochs / self.epochs))
+
+        return dataclasses.replace(
+            self,
+            epochs=epochs,
+            drops=tuple(moved(drop) for drop in self.drops),
+            steps=tuple((moved(epoch), rate) for epoch, rate in self.steps),
+            decay_until=moved(self.decay_until) if self.decay_until else 0,
+        )
+
+    def rate(self, epoch):
+        """The learning rate at the beginning of an epoch, the first being 1, before `inverse_time` and `cosine`."""
+        if self.steps:
+            return next((rate for start, rate in reversed(self.steps) if epoch >= start), self.learning_rate)
+        return self.learning_rate / STEP ** sum(epoch > drop for drop in self.drops)
+
+    def check(self):
+        """Refuses, in one sentence, values that cannot be trained with."""
+        for name in ("epochs", "batch"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be at least 1. Received: {name}={getattr(self, name)}")
+        if not 0 < self.learning_rate < math.inf:
+            raise UserError(f"learning_rate must be positive. Received: learning_rate={self.learning_rate}")
+        if not 0 <= self.momentum < 1:
+            raise UserError(f"momentum must be at least 0 and below 1. Received: momentum={self.momentum}")
+        for name in ("inverse_time", "decay", "decay_until", "clip_norm", "patience"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(f"{name} must be 0 or more. Received: {name}={getattr(self, name)}")
+        if any(drop < 1 for drop in self.drops):
+            raise UserError(f"drops are epochs, from 1 on. Received: drops={list(self.drops)}")
+        for step in self.steps:
+            if len(step) != 2 or step[0] < 1 or not 0 < step[1] < math.inf:
+                raise UserError(f"steps are pairs of an epoch and a rate. Received: {list(step)}")
+        for part, factor in self.factors.items():
+            if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 < factor < math.inf:
+                raise UserError(f"the factor of a learning rate is positive. Received: {part}={factor}")
+        _check_choice("optimizer", self.optimizer, ("sgd", "adam", "adamw"))
+        _check_choice("keep", self.keep, ("last", "best"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,30 +164,15 @@ class Experiment:
         name: What the user types.
         paper: Key of the paper.
         row: Table and row (or figure) it reproduces.
+        network: Name of the network in `models.registry`.
         published: The paper's figures, for example `{"top1": 0.366, "top5": 0.6091}`; empty where none is printed.
-        network: Name of the network in `models.registry.NETWORKS`, or in `SALIENCY_NETWORKS` there.
         arguments: The network's keyword arguments.
-        task: `"classification"`, of a compact data set, or `"saliency"`, of a fixation set.
-        loss: Name of the loss in `models.losses.LOSSES`; `""` for the classifiers' cross-entropy.
-        subtract_mean: Whether the means of the training pictures and maps are subtracted after scaling.
-        side: Width and height the network sees, in pixels; 0 where `arguments` hold `height` and `width`.
-        epochs: Passes over the training pictures.
-        batch: Pictures in a batch.
-        optimizer: `"sgd"` or `"adam"`.
-        learning_rate: The first one.
-        momentum: SGD's momentum.
-        drops: Epochs after which the learning rate is divided by ten.
-        starts_from: The experiment whose run `--init` expects, or `""` for random weights.
-        weights: Without `--init`: weights of `keras.applications` to start from, `"imagenet"` or the path of a file;
-            `""` (or `"none"`) for random ones.
-        freeze: What keeps its weights: `"saliency_branch"`, `"all_but_saliency_branch"`, or `""` for nothing.
-        train_on: The split whose pictures are trained on. With `"val"`, a fifth of it is held out for validation.
-        few_shot: Training pictures per class, a number or `"K"` for all, by the protocol of `data.few_shot`; `""` for
-            the whole split.
-        new_top: With `--init`: draw a new last layer instead of carrying it over.
-        new_dense: The same for all dense layers, whose shapes belong to one side of the pictures.
-        new_weights: With `--init`: what widened kernels and batch-normalisation vectors get for their new channel,
-            `"uniform01"` (§3.4), `"glorot"` or `"zeros"`.
+        task: Name of the task in `training.tasks`: what it learns from, and how it is judged.
+        loss: Name of the loss of its map in `models.losses`; `""` for a network that is taught no map.
+        pictures: How the pictures of a compact set are used; `None` for a task on a fixation set.
+        shown: Which saliency map goes with each picture; `None` for a task on a fixation set.
+        start: The weights that it begins with.
+        schedule: How long and how fast it is trained.
         popout: The short schedule for the built-in pictures, as overrides of the fields above.
     """
 
@@ -49,53 +184,93 @@ class Experiment:
     arguments: dict = dataclasses.field(default_factory=dict)
     task: str = "classification"
     loss: str = ""
-    subtract_mean: bool = False
-    side: int = 128
-    epochs: int = 90
-    batch: int = 128
-    optimizer: str = "sgd"
-    learning_rate: float = 0.01
-    momentum: float = 0.9
-    drops: tuple[int, ...] = (24, 45, 62)
-    starts_from: str = ""
-    weights: str = ""
-    freeze: str = ""
-    train_on: str = "train"
-    few_shot: str = ""
-    new_top: bool = False
-    new_dense: bool = False
-    new_weights: str = "uniform01"
+    pictures: Pictures | None = Pictures()
+    shown: Shown | None = OWN
+    start: Start = Start()
+    schedule: Schedule = Schedule()
     popout: dict = dataclasses.field(default_factory=dict)
 
     @property
-    def settable(self):
-        """Names of the fields and of the network's arguments that `--set` can change."""
-        return [*sorted(FIELDS_OF_TASK[self.task]), *self.arguments]
+    def records(self):
+        """The nested records that can be set, by the name of their field."""
+        named = {name: getattr(self, name) for name in ("pictures", "start", "schedule")}
+        return {name: record for name, record in named.items() if record is not None}
+
+    @property
+    def settings(self):
+        """What `--set` can change, with its present value: the records' fields, `loss`, and the network's arguments."""
+        fields = {"loss": self.loss} if self.loss else {}
+        for record in self.records.values():
+            fields |= {one.name: getattr(record, one.name) for one in dataclasses.fields(record)}
+        del fields["parents"]
+        return {**dict(sorted(fields.items())), **self.arguments}
+
+    @property
+    def learns_from_fixations(self):
+        """Whether it is trained on a fixation set, not on a compact data set."""
+        return self.pictures is None
 
     @property
     def size(self):
         """What the network sees, for a reader: `"128 px"`, `"384x512 px"`."""
-        return f"{self.side} px" if self.side else f"{self.arguments['height']}x{self.arguments['width']} px"
+        if self.pictures:
+            return f"{self.pictures.side} px"
+        if "height" in self.arguments:
+            return f"{self.arguments['height']}x{self.arguments['width']} px"
+        return f"{self.arguments['longer_side']} px"
 
-    def replace(self, **fields):
-        """A copy with other values."""
-        return dataclasses.replace(self, **fields)
+    def replace(self, **values):
+        """A copy with other values.
 
-    def with_epochs(self, epochs):
-        """A copy that lasts `epochs` epochs, its learning-rate drops in the same proportions, none before an epoch."""
-        drops = tuple(max(1, round(drop * epochs / self.epochs)) for drop in self.drops)
-        return self.replace(epochs=epochs, drops=drops)
+        Args:
+            **values: Fields of the experiment or of its records, or arguments of its network:
+                `replace(epochs=3, side=64)`.
 
-    def learning_rate_of(self, epoch):
-        """The learning rate of an epoch, the first being 1."""
-        return self.learning_rate / 10 ** sum(epoch > drop for drop in self.drops)
+        Returns:
+            The changed `Experiment`, checked.
+
+        Raises:
+            UserError: If a name is none of these, or a value cannot be trained with.
+        """
+        own = {field.name for field in dataclasses.fields(self)}
+        changed = {}
+        for name, value in values.items():
+            if name in own:
+                changed[name] = value
+            elif home := next((key for key, record in self.records.items() if hasattr(record, name)), None):
+                changed[home] = dataclasses.replace(changed.get(home, getattr(self, home)), **{name: value})
+            elif name in self.arguments:
+                changed["arguments"] = {**changed.get("arguments", self.arguments), name: value}
+            else:
+                raise UserError(f"{self.name} has no setting {name!r}; it has {', '.join(self.settings)}.")
+        found = dataclasses.replace(self, **changed)
+        found.check()
+        return found
+
+    def lasting(self, epochs):
+        """A copy whose schedule lasts `epochs` epochs, in the same proportions."""
+        return self.replace(schedule=self.schedule.lasting(epochs))
+
+    def showing(self, maps):
+        """A copy that is shown other maps.
+
+        Args:
+            maps: As `--maps` says it (see `Shown.parse`).
+
+        Returns:
+            The changed `Experiment`.
+
+        Raises:
+            UserError: If the text is no choice of maps.
+        """
+        return dataclasses.replace(self, shown=Shown.parse(maps, self.shown.as_ if self.shown else "input"))
 
     def with_settings(self, settings):
         """A copy with `KEY=VALUE` settings, as `--set` takes them.
 
         Args:
-            settings: Strings such as `"batch=64"` or `"keep_pool2=true"`. A key is a field of the experiment or one of
-                its network's arguments; the value is read as the type the key has (JSON for lists and `null`).
+            settings: Strings such as `"batch=64"`, `"keep_pool2=true"` or `"fresh=top"`. The value is read as the type
+                that the key has (JSON for lists, objects and `null`).
 
         Returns:
             The changed `Experiment`.
@@ -103,52 +278,42 @@ class Experiment:
         Raises:
             UserError: If a setting has no `=`, the key is unknown or the value has another type.
         """
-        experiment = self
+        experiment, known = self, self.settings
         for setting in settings:
             key, equals, text = setting.partition("=")
-            if not equals or key not in self.settable:
-                known = ", ".join(self.settable)
-                raise UserError(f"--set {setting!r} fits no setting of {self.name}; it has {known}.")
-            if key in experiment.arguments:
-                value = _typed(key, text, experiment.arguments[key])
-                experiment = experiment.replace(arguments={**experiment.arguments, key: value})
-            else:
-                text = "" if (key, text) == ("weights", "none") else text
-                experiment = experiment.replace(**{key: _typed(key, text, getattr(experiment, key))})
-        experiment.check()
+            if not equals or key not in known:
+                raise UserError(f"--set {setting!r} fits no setting of {self.name}; it has {', '.join(known)}.")
+            text = "" if (key, text) == ("weights", "none") else text
+            experiment = experiment.replace(**{key: _typed(key, text, known[key])})
         return experiment
 
     def check(self):
         """Refuses, in one sentence, values that cannot be trained with."""
-        for name in ("epochs", "batch", *(["side"] if self.task == "classification" else [])):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1. Received: {name}={getattr(self, name)}")
-        if not 0 < self.learning_rate < float("inf"):
-            raise UserError(f"learning_rate must be positive. Received: learning_rate={self.learning_rate}")
-        if not 0 <= self.momentum < 1:
-            raise UserError(f"momentum must be at least 0 and below 1. Received: momentum={self.momentum}")
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                names = ", ".join(choice or "empty" for choice in choices)
-                raise UserError(f"{name} is one of {names}. Received: {name}={getattr(self, name)}")
-        if self.few_shot not in ("", "K") and not (self.few_shot.isdecimal() and int(self.few_shot)):
-            raise UserError(f"few_shot is a number of pictures per class, K or empty. Received: {self.few_shot}")
-        if self.few_shot and self.train_on != "train":
-            raise UserError("the few-shot protocol trains on pictures of train; leave train_on as it is.")
+        for record in self.records.values():
+            record.check()
 
 
-CHOICES = {
-    "new_weights": ("uniform01", "glorot", "zeros"),
-    "optimizer": ("sgd", "adam"),
-    "freeze": ("", "saliency_branch", "all_but_saliency_branch"),
-    "train_on": ("train", "val"),
-}
-FIELDS_OF_TASK = {
-    "classification": {field.name for field in dataclasses.fields(Experiment)} - {
-        "name", "paper", "row", "published", "network", "arguments", "popout", "starts_from", "task", "loss",
-    },
-    "saliency": {"epochs", "batch", "optimizer", "learning_rate", "momentum", "drops", "loss", "weights"},
-}  # fmt: skip
+def flat_settings(fields):
+    """An experiment as `config.json` has it, without its records: from the name of each field to its value.
+
+    Args:
+        fields: Dictionary of `dataclasses.asdict`, perhaps read back from JSON.
+
+    Returns:
+        Dictionary with the fields of the records and the network's arguments beside the experiment's own.
+    """
+    flat = {}
+    for name, value in fields.items():
+        if name in ("pictures", "shown", "start", "schedule", "arguments"):
+            flat |= value or {}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _check_choice(name, value, choices):
+    if value not in choices:
+        raise UserError(f"{name} is one of {', '.join(choices)}. Received: {name}={value}")
 
 
 def _typed(key, text, example):
@@ -160,9 +325,25 @@ def _typed(key, text, example):
         value = text if example is None else None
     if isinstance(example, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if isinstance(example, tuple) and isinstance(value, list):
-        numbers = (int, float) if float in map(type, example) else int
-        value = tuple(value) if all(isinstance(one, numbers) for one in value) else value
+    if isinstance(example, tuple):
+        value = _tuple(key, text, value)
     if example is not None and type(value) is not type(example):
-        raise UserError(f"{key} takes a value like {json.dumps(example)}. Received: {text}")
+        raise UserError(f"{key} takes a value like {json.dumps(EXAMPLES.get(key, example))}. Received: {text}")
     return value
+
+
+# What a list looks like whose default is empty.
+EXAMPLES = {"fresh": ["top"], "frozen": ["saliency"], "steps": [[1, 0.01], [30, 0.001]], "factors": {"top": 10}}
+
+
+def _tuple(key, text, value):
+    """A list as a tuple; names may stand without brackets, separated by commas."""
+    if key in ("fresh", "frozen"):
+        value = value if isinstance(value, list) else [word for word in text.split(",") if word]
+        return tuple(value) if all(isinstance(one, str) for one in value) else None
+    if not isinstance(value, list):
+        return None
+    if key == "steps":
+        return tuple(tuple(one) for one in value) if all(isinstance(one, list) for one in value) else None
+    kinds = int if key == "drops" else (int, float)
+    return tuple(value) if all(isinstance(one, kinds) and not isinstance(one, bool) for one in value) else None

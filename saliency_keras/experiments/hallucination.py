@@ -19,7 +19,9 @@ The tables it prints are in `published`. The L2 is Keras', whose gradient is 0.0
 is that or half of it.
 """
 
-from saliency_keras.experiments.experiment import Experiment
+import dataclasses
+
+from saliency_keras.experiments.experiment import WHOLE, Experiment, Pictures, Schedule, Start
 
 ALEXNET = {
     "saliency_branch": "rgb",
@@ -46,37 +48,49 @@ RESNET = {
     "batch_norm": False,
     "weight_decay": 5e-3,
 }
-SCHEDULE = {"epochs": 70, "batch": 32, "learning_rate": 1e-4, "drops": (), "side": 227}
+RANDOM = Start()
+SCHEDULE = Schedule(epochs=70, batch=32, learning_rate=1e-4, drops=())
 POPOUT = {"side": 128, "epochs": 12, "batch": 32, "drops": (), "learning_rate": 1e-3}
 
 
-def _row(name, row, network, arguments, branch="rgb", **fields):
+def _row(name, row, network, arguments, branch="rgb", schedule=SCHEDULE, start=RANDOM, train_on="train"):
     base = {"alexnet": ALEXNET, "resnet": RESNET}[network]
-    arguments = {**base, "saliency_branch": branch, **arguments}
-    settings = {"subtract_mean": network == "alexnet", "popout": POPOUT, **SCHEDULE, **fields}
-    return Experiment(f"{name}_{network}", "hallucination", row, f"modulated_{network}", {}, arguments, **settings)
+    return Experiment(
+        f"{name}_{network}",
+        "hallucination",
+        row,
+        f"modulated_{network}",
+        arguments={**base, "saliency_branch": branch, **arguments},
+        pictures=Pictures(side=227, subtract_mean=network == "alexnet", train_on=train_on),
+        start=start,
+        schedule=schedule,
+        popout=POPOUT,
+    )
 
 
 def _methods(network, row, base, step1):
     """The rows of a table, all begun alike: the network's weights from `base`, the branch's from `step1` or random."""
-    begin = {"new_top": True, **({"weights": "imagenet"} if network == "resnet" else {"starts_from": base})}
-    taught = {"new_top": True, "starts_from": step1}
+    begin = Start({WHOLE: base} if base else {}, weights="" if base else "imagenet", fresh=("top",))
+    taught = Start({WHOLE: step1}, fresh=("top",))
     return (
-        _row("baseline_rgb", f"{row}, Baseline-RGB", network, {}, branch="", **begin),
-        _row("scratch_sal", f"{row}, Baseline-RGB + scratch SAL", network, {}, **begin),
-        _row("smic", f"{row}, SMIC", network, {}, branch="map", **begin),
-        _row("approach_a", f"{row}, Approach A", network, {}, freeze="saliency_branch", **taught),
-        _row("approach_b", f"{row}, Approach B", network, {}, **taught),
+        _row("baseline_rgb", f"{row}, Baseline-RGB", network, {}, branch="", start=begin),
+        _row("scratch_sal", f"{row}, Baseline-RGB + scratch SAL", network, {}, start=begin),
+        _row("smic", f"{row}, SMIC", network, {}, branch="map", start=begin),
+        _row("approach_a", f"{row}, Approach A", network, {},
+             start=dataclasses.replace(taught, frozen=("saliency",))),
+        _row("approach_b", f"{row}, Approach B", network, {}, start=taught),
     )
 
 
-STEP1 = {"freeze": "all_but_saliency_branch", "train_on": "val"}
+ALL_BUT_THE_BRANCH = ("trunk", "dense", "top")
 EXPERIMENTS = (
     # AlexNet's ImageNet weights, by Krizhevsky's schedule; He's initialiser, for there is no batch normalisation.
     _row("pretrain", "§III-D, ImageNet weights", "alexnet", {"weight_decay": 5e-4, "kernel_initializer": "he_normal"},
-         branch="", epochs=90, batch=128, learning_rate=0.01, drops=(24, 45, 62)),
-    _row("hallucination_step1", "§III-D, Step 1", "alexnet", {}, starts_from="pretrain_alexnet", **STEP1),
-    _row("hallucination_step1", "§III-D, Step 1", "resnet", {}, weights="imagenet", **STEP1),
+         branch="", schedule=Schedule()),
+    _row("hallucination_step1", "§III-D, Step 1", "alexnet", {}, train_on="val",
+         start=Start({WHOLE: "pretrain_alexnet"}, frozen=ALL_BUT_THE_BRANCH)),
+    _row("hallucination_step1", "§III-D, Step 1", "resnet", {}, train_on="val",
+         start=Start(weights="imagenet", frozen=("trunk", "top"))),
     *_methods("alexnet", "Table I", "pretrain_alexnet", "hallucination_step1_alexnet"),
     *_methods("resnet", "Table II", "", "hallucination_step1_resnet"),
 )  # fmt: skip

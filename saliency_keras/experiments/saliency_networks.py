@@ -14,21 +14,32 @@ out (`data.fixation_split`). No paper of ours prints all that a training needs; 
 On a processor, a frozen backbone, whose features are computed once, and a larger rate are the practical choice:
 
     python -m saliency_keras.train readout_bi --data FIXATIONS --epochs 20 --batch 8
-           --set frozen=true --set loss=divergence --set learning_rate=0.001
+           --set frozen=backbone --set loss=divergence --set learning_rate=0.001
 
 `rgb_half` and `rgb_quarter` are classifiers: the thesis's baseline with fewer filters, backbones of different worth for
 `reproduce accuracy-vs-saliency`.
 """
 
-from saliency_keras.experiments.experiment import Experiment
+from saliency_keras.experiments.experiment import Experiment, Schedule, Start
 from saliency_keras.experiments.thesis import LAYERS, POPOUT
 
-BACKBONE = {"backbone": "ResNet50", "levels": "", "scales": (1.0,), "frozen": False, "normalised": False}
+BACKBONE = {"backbone": "ResNet50", "levels": "", "scales": (1.0,), "normalised": False}
 
 
-def _network(name, paper, row, height, width, loss, arguments=None, **fields):
-    arguments = {"height": height, "width": width, **(arguments or {})}
-    return Experiment(name, paper, row, name, {}, arguments, task="saliency", loss=loss, side=0, **fields)
+def _network(name, paper, row, height, width, loss, arguments=None, weights="", **schedule):
+    return Experiment(
+        name,
+        paper,
+        row,
+        network=name,
+        arguments={"height": height, "width": width, **(arguments or {})},
+        task="fixation_maps",
+        loss=loss,
+        pictures=None,
+        shown=None,
+        start=Start(weights=weights),
+        schedule=Schedule(**schedule),
+    )
 
 
 def _readout(name, kind):

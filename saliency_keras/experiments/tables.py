@@ -162,7 +162,7 @@ BACKBONES = (
     Row("rgb_quarter", settings=("epochs=4",), called="rgb_quarter"),
 )
 # Equal for all backbones and read-outs. Normalised features make one learning rate fit all.
-READOUT = ("frozen=true", "normalised=true", "loss=divergence", "learning_rate=0.001", "batch=8", "epochs=10")
+READOUT = ("frozen=backbone", "normalised=true", "loss=divergence", "learning_rate=0.001", "batch=8", "epochs=10")
 
 ALIKE = (
     "All methods begin from the ResNet that was fine-tuned on the large set, where the paper begins from ImageNet's "
@@ -271,7 +271,7 @@ TABLES = {
         "correlation",
         BACKBONES,
         readouts=tuple(Row(name, settings=READOUT) for name in ("readout_bi", "readout_spc", "readout_dc")),
-        whole=Row("readout_bi", settings=("frozen=false",)),
+        whole=Row("readout_bi"),
         note="Stages of `rgb` go on from each other: 1, 2, 4 and 8 epochs in all, unless `--set` says otherwise. Such "
         "stages, and networks trained on the same pictures, are not independent; the intervals take them for it and "
         "are too narrow.",

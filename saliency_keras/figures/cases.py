@@ -87,6 +87,7 @@ def pictures_shown(run, ids):
         UserError: If the data set is no longer there, or is another one.
     """
     from saliency_keras.data.reader import Reader
+    from saliency_keras.data.shown import Shown
     from saliency_keras.data.stored import Records
 
     manifest, split = run.data_set(), run.predictions.split
@@ -95,8 +96,8 @@ def pictures_shown(run, ids):
     places = np.flatnonzero(np.isin(run.predictions.ids, list(ids)))
     if len(stored) != run.predictions.ids.size or set(stored.ids(places)) != set(ids):
         places = np.flatnonzero(np.isin(stored.ids(np.arange(len(stored))), list(ids)))
-    side = run.config["experiment"]["side"]
-    reader = Reader(manifest, split, side, len(ids), run.maps, run.seed, subset=places)
+    side = run.settings["side"]
+    reader = Reader(manifest, split, side, len(ids), run.maps and Shown.parse(run.maps), run.seed, subset=places)
     ((inputs, _),) = reader.validation()
     found = {}
     for index, picture in enumerate(stored.ids(reader.places)):

@@ -45,6 +45,8 @@ class Quantity:
 QUANTITIES = {
     "top1": Quantity("Top-1 accuracy (%)", 100, ".2f"),
     "top5": Quantity("Top-5 accuracy (%)", 100, ".2f"),
+    "cross_entropy": Quantity("Cross-entropy (nats)"),
+    "loss": Quantity("Loss with the weight penalty"),
     "nss": Quantity("NSS (standard deviations)"),
     "cc": Quantity("CC (correlation)"),
     "auc_judd": Quantity("AUC-Judd"),

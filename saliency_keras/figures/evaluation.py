@@ -9,6 +9,7 @@ import dataclasses
 
 import numpy as np
 
+from saliency_keras.data.manifest import made_by_other_kernels
 from saliency_keras.figures.document import Heading, Table
 from saliency_keras.figures.table import percent, points
 from saliency_keras.metrics.statistics import (
@@ -125,8 +126,19 @@ def comparison(run, against, label, label_against):
         f"Interval: paired bootstrap over the {pictures:,} pictures (percentile, 10,000 resamples, seed 0). McNemar's "
         "test is exact and two-sided. Both speak of these two trained networks; training again with another seed "
         "adds to the uncertainty.",
+        *_kernels(run.config["data"], against.config["data"]),
         Table(["pictures at Top-1", f"{label_against} right", f"{label_against} wrong"], table),
         *_extremes(ours, theirs, label, label_against),
+    ]
+
+
+def _kernels(data, data_against):
+    """A sentence where the two runs saw one set, made twice by kernels of different processors."""
+    if not made_by_other_kernels(data, data_against):
+        return []
+    return [
+        f"Both were trained on the same set, made on two processors (kernels: {data['kernels']}, and "
+        f"{data_against['kernels']}): a few values of its maps may differ by a grey level."
     ]
 
 

@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from saliency_keras.blas import one_thread
 from saliency_keras.metrics.roc import CountedValues
 
 # Added to a map before its logarithm is taken in the standard convention, as pysaliency does.
@@ -274,8 +275,9 @@ class Density(PixelValues):
             raise ValueError(f"Sigma is a positive number of pixels. Received: sigma={sigma}")
         counts = points.counts().astype(np.float64)
         rows, columns = np.flatnonzero(counts.any(axis=1)), np.flatnonzero(counts.any(axis=0))
-        across = counts[np.ix_(rows, columns)] @ _gaussians(points.width, float(sigma))[columns]
-        values = _gaussians(points.height, float(sigma))[:, rows] @ across
+        along_x, along_y = _gaussians(points.width, float(sigma)), _gaussians(points.height, float(sigma))
+        with one_thread:
+            values = along_y[:, rows] @ (counts[np.ix_(rows, columns)] @ along_x[columns])
         total = values.sum()
         return cls(values / total if total > 0 else values)
 

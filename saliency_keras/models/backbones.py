@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.models import dual_path
 from saliency_keras.models.receptive_fields import receptive_centres
@@ -159,7 +160,7 @@ def feature_extractor(backbone, levels=(), weights=None, size=(None, None)):
         UserError: As `features_of`.
     """
     if isinstance(backbone, str):
-        file = str(Path(backbone) / "model.keras") if Path(backbone).is_dir() else backbone
+        file = str(Path(backbone) / run_folder.MODEL) if Path(backbone).is_dir() else backbone
         backbone = load_network(file) if file.endswith(".keras") else backbone
     if isinstance(backbone, keras.Model):
         return _part(backbone, levels, any_size=False)

@@ -13,8 +13,7 @@ its fc1 sees 9216 values instead of 256, so it has 2.4 times as many (run the ne
 from keras import layers
 
 from saliency_keras.models.alexnet import pool
-
-SALIENCY = "_saliency"
+from saliency_keras.models.network import BRANCH
 
 
 def multiply(rgb, saliency):
@@ -26,7 +25,7 @@ def fanin1(image, saliency, classes, layer, doubled=False):
     """Fan-in1 (§3.6.1, Fig. 3.2): the branches meet after pool2. Logits `(classes,)`."""
     saliency = image if doubled else saliency
     rgb = layer.block2(layer.block1(image))  #                                            4x4x256
-    where = layer.block2(layer.block1(saliency, branch=SALIENCY), branch=SALIENCY)  #     4x4x256
+    where = layer.block2(layer.block1(saliency, branch=BRANCH), branch=BRANCH)  #     4x4x256
     x = multiply(rgb, where)  #                                                           4x4x256
     x = pool(layer.blocks345(x), "pool5")  #                                              1x1x256
     return layer.classifier(x, classes)
@@ -36,7 +35,7 @@ def fanin2(image, saliency, classes, layer, doubled=False):
     """Fan-in2 (§3.6.2, Fig. 3.3): the branches meet after pool1. Logits `(classes,)`."""
     saliency = image if doubled else saliency
     rgb = layer.block1(image)  #                          14x14x96
-    where = layer.block1(saliency, branch=SALIENCY)  #    14x14x96
+    where = layer.block1(saliency, branch=BRANCH)  #    14x14x96
     x = layer.block2(multiply(rgb, where))  #              4x4x256
     x = pool(layer.blocks345(x), "pool5")  #               1x1x256
     return layer.classifier(x, classes)
@@ -49,7 +48,7 @@ def fanin3(image, saliency, classes, layer, keep_pool2=False, doubled=False):
     """
     saliency = image if doubled else saliency
     rgb = layer.block1(image)  #                          14x14x96
-    where = layer.block1(saliency, branch=SALIENCY)  #    14x14x96
+    where = layer.block1(saliency, branch=BRANCH)  #    14x14x96
     x = multiply(rgb, where)  #                           14x14x96
     x = pool(x, "pool2") if keep_pool2 else x  #          14x14x96, 6x6x96 where kept
     x = pool(layer.blocks345(x), "pool5")  #               6x6x256, 2x2x256 where kept

@@ -24,10 +24,9 @@ import keras
 from keras import layers, ops
 
 from saliency_keras.models.alexnet import pool
-from saliency_keras.models.fanin import SALIENCY
+from saliency_keras.models.network import BRANCH, MAP_LAYER, MAP_MEETS_FEATURES
 from saliency_keras.models.saliency_networks import CAFFE_MEAN_RGB
 
-MAP_LAYER = "saliency_map"
 INPUTS = ("", "rgb", "map")  # what the saliency branch sees; "" for no branch, the baseline
 ACTIVATIONS = ("relu", "softplus")
 STAGES = tuple(f"conv{number}" for number in range(1, 6))
@@ -52,11 +51,11 @@ def hallucinated_map(x, layer, activation="relu", bias=0.1):
     """
     if activation not in ACTIVATIONS:
         raise ValueError(f"saliency_activation is one of {', '.join(ACTIVATIONS)}. Received: {activation}")
-    x = layer.block1(x, branch=SALIENCY)  #                  27x27x96
-    x = layer.block2(x, branch=SALIENCY)  #                 13x13x256
+    x = layer.block1(x, branch=BRANCH)  #                  27x27x96
+    x = layer.block2(x, branch=BRANCH)  #                 13x13x256
     for number in 3, 4:
-        x = layer.rectified(x, number, branch=SALIENCY)  #  13x13x384
-    x = layer.convolution(x, f"score{SALIENCY}", 1, 1, bias=bias)  #  13x13x1
+        x = layer.rectified(x, number, branch=BRANCH)  #  13x13x384
+    x = layer.convolution(x, f"score{BRANCH}", 1, 1, bias=bias)  #  13x13x1
     return layers.Activation(activation, name=MAP_LAYER)(x)
 
 
@@ -76,7 +75,7 @@ def modulate(features, saliency, skip=True):
         saliency = layers.Resizing(height, width, interpolation="bilinear", name=f"{MAP_LAYER}_enlarged")(saliency)
     if skip:
         saliency = layers.Rescaling(1.0, 1.0, name="skip")(saliency)
-    return layers.Multiply(name="modulation")([features, saliency])
+    return layers.Multiply(name=MAP_MEETS_FEATURES)([features, saliency])
 
 
 def modulated_alexnet(

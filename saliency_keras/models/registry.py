@@ -1,7 +1,8 @@
-"""From an experiment's words to a Keras model: pixels in, logits or a map out."""
+"""The networks by name, and the way from an experiment's words to a `Network`: pixels in, logits or a map out."""
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -12,17 +13,50 @@ from saliency_keras.models.alexnet import Layers, alexnet
 from saliency_keras.models.backbones import classifier_features
 from saliency_keras.models.fanin import fanin1, fanin2, fanin3, noconv2
 from saliency_keras.models.hallucination import modulated_alexnet, modulated_resnet
+from saliency_keras.models.network import Network, parts_by_name
 from saliency_keras.models.readouts import readout_bi, readout_dc, readout_spc
 from saliency_keras.models.saliency_networks import copy_vgg16, juntingnet, salicon, salnet
 
+
+@dataclasses.dataclass(frozen=True)
+class Blueprint:
+    """What the registry knows of a classifier.
+
+    Attributes:
+        build: Function `(image, saliency, classes, layers, **arguments)` to the logits, or to a dictionary of outputs.
+        shows_map: Function of the arguments: whether the network has an input for the map.
+        parts: Function of the built model: its parts.
+    """
+
+    build: Callable
+    shows_map: Callable[[dict], bool] = lambda arguments: True
+    parts: Callable[[keras.Model], dict] = parts_by_name
+
+
+def _joined(arguments):
+    return bool(arguments.get("at_input") or arguments.get("at_convolutions"))
+
+
+def _two_branches(arguments):
+    return not arguments.get("doubled", False)
+
+
+def _branch_sees_map(arguments):
+    return arguments.get("saliency_branch") == "map"
+
+
+def _never(arguments):
+    return False
+
+
 NETWORKS = {
-    "alexnet": alexnet,
-    "fanin1": fanin1,
-    "fanin2": fanin2,
-    "fanin3": fanin3,
-    "noconv2": noconv2,
-    "modulated_alexnet": modulated_alexnet,
-    "modulated_resnet": modulated_resnet,
+    "alexnet": Blueprint(alexnet, _joined),
+    "fanin1": Blueprint(fanin1, _two_branches),
+    "fanin2": Blueprint(fanin2, _two_branches),
+    "fanin3": Blueprint(fanin3, _two_branches),
+    "noconv2": Blueprint(noconv2, _never),
+    "modulated_alexnet": Blueprint(modulated_alexnet, _branch_sees_map),
+    "modulated_resnet": Blueprint(modulated_resnet, _branch_sees_map),
 }
 
 SALIENCY_NETWORKS = {
@@ -35,8 +69,13 @@ SALIENCY_NETWORKS = {
 }
 
 
+def shows_map(network, arguments):
+    """Whether the network of that name, with those arguments, has an input for the map."""
+    return network in NETWORKS and NETWORKS[network].shows_map(arguments)
+
+
 def build(network, arguments, side, classes, mean=None):
-    """Builds a network as a Functional model that takes plain pixels.
+    """Builds a classifier that takes plain pixels.
 
     Args:
         network: A name in `NETWORKS`.
@@ -46,8 +85,9 @@ def build(network, arguments, side, classes, mean=None):
         mean: Means of red, green, blue and saliency (0 to 1) to subtract after scaling, or `None` for none.
 
     Returns:
-        A `keras.Model` from `{"image": (batch, side, side, 3), "saliency": (batch, side, side, 1)}`, uint8, to
-        float32 logits `(batch, classes)`. A network that uses no map has the input `image` alone.
+        A `Network`. Its model goes from `{"image": (batch, side, side, 3), "saliency": (batch, side, side, 1)}`, uint8,
+        to float32 logits `(batch, classes)`, or to a dictionary of outputs. A network that is shown no map has the
+        input `image` alone.
 
     Raises:
         UserError: If the side is too small for the network's poolings, or an argument has a value it cannot have.
@@ -58,16 +98,18 @@ def build(network, arguments, side, classes, mean=None):
     image = keras.Input((side, side, 3), dtype="uint8", name="image")
     saliency = keras.Input((side, side, 1), dtype="uint8", name="saliency")
     scaled_inputs = scaled(image, mean and mean[:3]), scaled(saliency, mean and mean[3:])
+    blueprint = NETWORKS[network]
     try:
-        logits = NETWORKS[network](*scaled_inputs, classes, layer, **own)
+        outputs = blueprint.build(*scaled_inputs, classes, layer, **own)
     except ValueError as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"the network {network} cannot be built at {side} px{_given(arguments)}: {reason}") from None
-    inputs = {"image": image, "saliency": saliency} if uses_saliency(network, arguments) else {"image": image}
-    return keras.Model(inputs, logits, name=network)
+    inputs = {"image": image, "saliency": saliency} if blueprint.shows_map(arguments) else {"image": image}
+    model = keras.Model(inputs, outputs, name=network)
+    return Network(model, blueprint.parts(model))
 
 
-def build_saliency(network, arguments, weights=""):
+def build_saliency(network, arguments, weights="", frozen=False):
     """Builds a network that predicts saliency.
 
     Args:
@@ -75,9 +117,11 @@ def build_saliency(network, arguments, weights=""):
         arguments: `height` and `width` of the picture in pixels and the network's own keyword arguments; of a
             read-out's, `levels` are names separated by commas and `backbone` may be a run folder.
         weights: Of the backbone: `"imagenet"`, the path of a `.weights.h5` file, or `""` for random ones.
+        frozen: Whether a read-out's backbone keeps its weights.
 
     Returns:
-        A `keras.Model` from pixels `(batch, height, width, 3)`, 0 to 255, to a linear map `(batch, h, w, 1)`.
+        A `Network` whose model goes from pixels `(batch, height, width, 3)`, 0 to 255, to a linear map
+        `(batch, h, w, 1)`.
 
     Raises:
         UserError: If an argument has a value it cannot have, or the weights cannot be had.
@@ -94,6 +138,7 @@ def build_saliency(network, arguments, weights=""):
                 raise ValueError(f"its pictures are square, not {height}x{own['side']}")
         if network.startswith("readout"):
             own |= {"levels": tuple(filter(None, own["levels"].split(","))), "weights": weights or None}
+            own["frozen"] = frozen
         model = SALIENCY_NETWORKS[network](**own)
     except UserError:
         raise
@@ -101,22 +146,13 @@ def build_saliency(network, arguments, weights=""):
         raise UserError(f"the network {network} cannot be built{_given(arguments)}: {error}") from None
     if network == "salicon" and weights:
         copy_vgg16(classifier_features("VGG16", weights), model)
-    return model
+    return Network(model, parts_by_name(model), output="map")
 
 
 def _given(arguments):
     """A network's arguments as `--set` takes them, for a sentence."""
     words = ", ".join(f"{name}={json.dumps(value)}" for name, value in arguments.items())
     return f" with {words}" if words else ""
-
-
-def uses_saliency(network, arguments):
-    """Whether the network has an input for the map."""
-    if network == "alexnet":
-        return bool(arguments.get("at_input") or arguments.get("at_convolutions"))
-    if network.startswith("modulated"):
-        return arguments.get("saliency_branch") == "map"
-    return network != "noconv2" and not arguments.get("doubled", False)
 
 
 def subtracted(model, name):

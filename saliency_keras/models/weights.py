@@ -13,7 +13,6 @@ import numpy as np
 
 from saliency_keras.console import UserError
 from saliency_keras.files import only_process
-from saliency_keras.models.fanin import SALIENCY
 
 
 def load_network(path):
@@ -81,22 +80,25 @@ def _renew_constants(layer):
         _renew_constants(inner)
 
 
-def carry_weights(source, model, new_weights="uniform01", new_top=False, seed=0, new_dense=False):
-    """Fills `model` with the weights of `source`, layer by layer, by name.
+def carry_weights(source, target, parts=(), fresh=(), new_weights="uniform01", seed=0, skip_misfits=False):
+    """Fills a network with the weights of another, layer by layer.
 
-    A variable of the same shape is copied. Where the new network has more input channels (or a longer
-    batch-normalisation vector), the old values come first and the new channels, which are last, are drawn. A layer
-    that the source lacks keeps its initial weights; one the target lacks is left behind.
+    Layers belong together by their names; where two networks share no name, by their order. A variable of the same
+    shape is copied. Where the new network has one more input channel (or a longer batch-normalisation vector), the old
+    values come first and the new channel, which is last, is drawn. A layer that the source lacks keeps its initial
+    weights; one that the target lacks is left behind.
 
     Args:
-        source: A built Keras model, for example the baseline of an earlier run.
-        model: The built Keras model to fill.
-        new_weights: What new channels get: `"uniform01"`, the uniform distribution on 0..1 as in the thesis, for
+        source: The `Network` that gives, for example the baseline of an earlier run.
+        target: The `Network` to fill.
+        parts: The parts of the target to fill; empty for all. They take from the parts of the same names, or, where
+            the source has no such part, from all of it.
+        fresh: Parts of the target that are left as they are.
+        new_weights: What a new channel gets: `"uniform01"`, the uniform distribution on 0..1 as in the thesis, for
             kernels and all four batch-normalisation vectors; `"glorot"`, Glorot's uniform one for kernels; or
             `"zeros"`. The latter two leave new entries of batch-normalisation vectors as initialised.
-        new_top: Whether the last layer with weights gets new ones instead, drawn by its own initialiser.
         seed: Seed of the draws.
-        new_dense: Whether all dense layers get new weights: for pictures of another side.
+        skip_misfits: Whether layers of other shapes keep their initial weights instead of being refused.
 
     Returns:
         Names of the layers that took weights over.
@@ -105,15 +107,21 @@ def carry_weights(source, model, new_weights="uniform01", new_top=False, seed=0,
         UserError: If no layer fits, or one has a shape that cannot be carried over; nothing is changed then.
     """
     rng = np.random.default_rng([seed, 0x5A11E])
-    sources = {layer.name: layer for layer in source.layers if layer.weights}
-    drawn = new_layers(model, new_top, new_dense)
-    targets = [layer for layer in model.layers if layer.weights and layer not in drawn]
-    shared = [layer for layer in targets if layer.name in sources]
-    if not shared:
-        raise UserError(f"no layer of {source.name} has the name of a layer of {model.name}; choose another --init.")
+    kept = set(fresh_layers(target, fresh))
+    wanted = [layer for layer in target.layers_of(parts or target.parts) if layer not in kept]
+    given = source.layers_of([part for part in parts if part in source.parts] or source.parts)
+    pairs = _pairs(given, wanted)
+    if skip_misfits:
+        pairs = [(old, new) for old, new in pairs if isinstance(new, keras.Model) or _same_shapes(old, new)]
+    if not pairs:
+        what = f"the part {', '.join(parts)} of " if parts else ""
+        raise UserError(f"no layer of {source.model.name} fits {what}{target.model.name}; choose another --init.")
     filled = {}
-    for layer in shared:
-        old_values = {variable.name: variable.numpy() for variable in sources[layer.name].weights}
+    for old_layer, layer in pairs:
+        if isinstance(layer, keras.Model):
+            filled[layer] = _whole(old_layer, layer)
+            continue
+        old_values = {variable.name: variable.numpy() for variable in old_layer.weights}
         for variable in layer.weights:
             old = old_values.get(variable.name)
             if old is None or not _widens(old.shape, tuple(variable.shape)):
@@ -121,55 +129,80 @@ def carry_weights(source, model, new_weights="uniform01", new_top=False, seed=0,
                     f"the layer {layer.name!r} does not fit: {variable.name} is "
                     f"{'absent' if old is None else 'x'.join(map(str, old.shape))} in the network it starts from and "
                     f"{'x'.join(map(str, variable.shape))} here; start from a run that fits (--init)"
-                    f"{_way_out(layer, model)}."
+                    f"{_way_out(layer, target)}."
                 )
-            filled[variable.path] = _widened(old, variable.numpy(), new_weights, rng)
-    for layer in shared:
-        for variable in layer.weights:
-            variable.assign(filled[variable.path])
-    top_rng = np.random.default_rng([seed, 0x70B])
-    for layer in reversed(drawn):
-        _draw_kernel(layer, top_rng)
-    return [layer.name for layer in shared]
+            filled.setdefault(layer, []).append(_widened(old, variable.numpy(), new_weights, rng))
+    for layer, values in filled.items():
+        give_weights(layer, values)
+    return [layer.name for layer in filled]
 
 
-def new_layers(model, new_top=False, new_dense=False):
-    """Layers that are drawn anew where a network starts from another: the last, all dense ones, or none."""
-    weighted = [layer for layer in model.layers if layer.weights]
-    if new_dense:
-        return [layer for layer in weighted if isinstance(layer, keras.layers.Dense)]
-    return weighted[-1:] if new_top else []
+def _pairs(given, wanted):
+    """Pairs of a layer that gives and one that takes: by name, or by order where no name is shared."""
+    by_name = {layer.name: layer for layer in given}
+    shared = [(by_name[layer.name], layer) for layer in wanted if layer.name in by_name]
+    if shared or len(given) != len(wanted):
+        return shared
+    fit = all(
+        len(old.weights) == len(new.weights)
+        and all(_widens(tuple(a.shape), tuple(b.shape)) for a, b in zip(old.weights, new.weights, strict=True))
+        for old, new in zip(given, wanted, strict=True)
+    )
+    return list(zip(given, wanted, strict=True)) if fit else []
 
 
-def freeze(model, which):
-    """Freezes layers: they take no gradient, and batch normalisation uses and keeps its moving statistics.
+def _same_shapes(old, new):
+    return [tuple(one.shape) for one in old.weights] == [tuple(one.shape) for one in new.weights]
+
+
+def _whole(old, new):
+    """The weights of a network within the network, all or none."""
+    if not _same_shapes(old, new):
+        raise UserError(
+            f"the {new.name} of the two networks differ, so that it would keep random weights; start from a run that "
+            "fits (--init)."
+        )
+    return old.get_weights()
+
+
+def fresh_layers(network, fresh):
+    """The layers with weights of the parts that are to be drawn anew, of those that the network has.
 
     Args:
-        model: A built Keras model.
-        which: `"saliency_branch"`, `"all_but_saliency_branch"` or `""`.
+        network: The `Network`.
+        fresh: Names of parts.
 
     Returns:
-        Names of the frozen layers that have weights.
+        A list of Keras layers in the model's order.
 
     Raises:
-        UserError: If nothing or everything with weights would be frozen where something should be.
+        UserError: If the network has none of these parts.
     """
-    if not which:
-        return []
-    weighted = [layer for layer in model.layers if layer.weights]
-    branch = [layer for layer in weighted if layer.name.endswith(SALIENCY)]
-    if not branch:
-        raise UserError(f"{model.name} has no saliency branch, so freeze={which} has no meaning; leave it out.")
-    frozen = branch if which == "saliency_branch" else [layer for layer in weighted if layer not in branch]
-    for layer in frozen:
-        layer.trainable = False
-    return [layer.name for layer in frozen]
+    found = [part for part in fresh if part in network.parts]
+    if fresh and not found:
+        network.layers_of(fresh)  # says which parts there are
+    return network.layers_of(found)
 
 
-def _way_out(layer, model):
-    if layer in new_layers(model, new_top=True):
-        return ", or --set new_top=true for a new top layer"
-    return ", or --set new_dense=true for new dense layers" if isinstance(layer, keras.layers.Dense) else ""
+def draw_anew(network, fresh, seed):
+    """Gives the kernels of some parts new values, the last layer first.
+
+    Args:
+        network: The `Network`.
+        fresh: Names of parts.
+        seed: Seed of the draws.
+    """
+    rng = np.random.default_rng([seed, 0x70B])
+    for layer in reversed(fresh_layers(network, fresh)):
+        if hasattr(layer, "kernel_initializer"):
+            _draw_kernel(layer, rng)
+
+
+def _way_out(layer, network):
+    part = next(name for name, names in network.parts.items() if layer.name in names)
+    if part == "top":
+        return ", or draw a new top layer (--set fresh=top)"
+    return ", or draw new dense layers (--set fresh=dense,top)" if part == "dense" else ""
 
 
 def _draw_kernel(layer, rng):

@@ -1,25 +1,23 @@
 """A finished run applied to photographs: labels, the map its network is shown, and what its choice rests on.
 
-A photograph is prepared as compaction and the validation reader prepare a picture: square of 256, map, stored side,
-centre crop. A set of codec `jpeg` loses a little on the way, which a photograph is spared. Drawing is `figures`'.
+A photograph is prepared as compaction and the validation reader prepare a picture: square, map and stored side by the
+framing of the run's data set, then the centre crop. A photograph has no box: all of it is used. A set of codec `jpeg`
+loses a little on the way, which a photograph is spared. Drawing is `figures`'.
 """
 
 import dataclasses
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from saliency_keras.console import UserError
 from saliency_keras.data import geometry
-from saliency_keras.data.shown import CONTROLS, SHUFFLES, control_map, map_and_swap
+from saliency_keras.data.shown import CONTROLS, SHUFFLES, Shown, control_map
 from saliency_keras.metrics.top_k import first_classes, softmax
 from saliency_keras.models.grad_cam import GradCam
-from saliency_keras.models.hallucination import MAP_LAYER
-from saliency_keras.models.receptive_fields import laid_out, receptive_centres
+from saliency_keras.models.network import MAP_LAYER
 from saliency_keras.runs.run import Run
 from saliency_keras.saliency import PREDICTORS, predictor
-from saliency_keras.training.initial_weights import load_run_model
 
 BEST = 5
 
@@ -62,19 +60,19 @@ class Classifier:
     def __init__(self, folder, maker=None, layer=None):
         run = Run.load(folder)
         self.classes = run.predictions.classes
-        self.stored, self.side = run.config["data"]["side"], run.config["experiment"]["side"]
-        self._folder, self._network = Path(folder), load_run_model(folder)
+        self._framing, self.side = _framing_of(run.config["data"]), run.settings["side"]
+        self._folder, self._network = Path(folder), run.network()
         self._predict, self._on_stored, self._control, self._unmade = None, False, None, ""
-        if "saliency" in self._network.input:
+        if self._network.shows_map:
             self._choose_map(run, maker)
         elif maker:
             raise UserError(f"the network of {folder} sees no map, so no predictor can be chosen; leave it out.")
-        elif self._hallucinates():
+        elif self._network.map:
             self.map_source = f"made by the network itself (layer {MAP_LAYER})"
         else:
             self.map_source = "none, the network sees no map"
         try:
-            self._grad_cam = GradCam(self._network, layer)
+            self._grad_cam = GradCam(self._network.model, layer)
         except ValueError as error:
             raise UserError(f"{error}.") from None
         self.layer = self._grad_cam.layer
@@ -109,13 +107,14 @@ class Classifier:
         inputs = {"image": picture[None]}
         if saliency is not None:
             inputs["saliency"] = saliency[None, ..., None]
-        scores = np.asarray(self._network.predict_on_batch(inputs), "float32")
+        outputs = self._network.named(self._network.model.predict_on_batch(inputs))
+        scores = np.asarray(outputs["logits"], "float32")
         if not np.isfinite(scores).all():
-            raise UserError(f"the network of {self._folder} gives scores that are no numbers; train it anew.")
+            raise UserError(f"the network of {self._folder} gives scores that are no numbers; train it again.")
         first = first_classes(scores, BEST)[0]
         grad_cam = self._grad_cam(inputs, first[:1])[0]
-        if self._hallucinates():
-            saliency = self._hallucinated(inputs)
+        if self._network.map:
+            saliency = self._network.map_as_used(inputs, (self.side, self.side))[0]
         names = tuple(self.classes[index] for index in first)
         return Classified(names, softmax(scores)[0, first], picture, saliency, grad_cam)
 
@@ -133,20 +132,21 @@ class Classifier:
         """
         if self._unmade:
             raise UserError(self._unmade)
-        square = geometry.square(pixels)
-        stored = geometry.shrink(square, self.stored)
+        square = geometry.square(pixels, self._framing)
+        stored = geometry.shrink(square, self._framing.stored)
         saliency = self._control
         if self._predict is not None:
             seen = stored if self._on_stored else square
-            saliency = geometry.stored_map(self._predict(np.ascontiguousarray(seen)[None])[0], self.stored)
-        start = (self.stored - self.side) // 2
+            saliency = geometry.stored_map(self._predict(np.ascontiguousarray(seen)[None])[0], self._framing.stored)
+        start = (self._framing.stored - self.side) // 2
         crop = np.s_[start : start + self.side, start : start + self.side]
         return np.ascontiguousarray(stored[crop]), None if saliency is None else np.ascontiguousarray(saliency[crop])
 
     def _choose_map(self, run, maker):
-        name, swap = map_and_swap(run.maps)
+        shown = Shown.parse(run.maps)
+        name, swap = shown.map, shown.swap
         if swap in CONTROLS and not maker:
-            self._control = control_map(swap, self.stored)
+            self._control = control_map(swap, self._framing.stored)
             self.map_source = f"{swap}, the same for every picture, as in training"
             return
         name = swap if swap in CONTROLS else name or run.config["data"]["maps"][0]
@@ -167,16 +167,10 @@ class Classifier:
         if swap in SHUFFLES:
             self.map_source += ", the picture's own (trained with those of other pictures)"
 
-    def _hallucinates(self):
-        return any(layer.name == MAP_LAYER for layer in self._network.layers)
 
-    def _hallucinated(self, inputs):
-        """The map that the network makes, `(side, side)`, where it meets the features that it modulates."""
-        names = {layer.name for layer in self._network.layers}
-        enlarged = f"{MAP_LAYER}_enlarged" if f"{MAP_LAYER}_enlarged" in names else MAP_LAYER
-        part = keras.Model(self._network.input, self._network.get_layer(enlarged).output)
-        values = keras.ops.convert_to_numpy(keras.ops.cast(part(inputs, training=False), "float32"))[..., 0]
-        return laid_out(values, receptive_centres(self._network, "modulation"), (self.side, self.side))[0]
+def _framing_of(data):
+    """The framing of a run's data set, from its `config.json`; runs of earlier versions knew the stored side alone."""
+    return geometry.Framing(**data["framing"]) if "framing" in data else geometry.Framing(stored=data["side"])
 
 
 def _predictor_of(run, name):

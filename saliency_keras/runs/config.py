@@ -1,4 +1,4 @@
-"""What a run's `config.json` says, and whether a run that is to go on is the one that was begun."""
+"""What a run's `config.json` says, and the check that `--resume` continues the same run."""
 
 import dataclasses
 import json
@@ -11,28 +11,28 @@ from pathlib import Path
 import keras
 
 import saliency_keras
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.data.arrays import digest
-from saliency_keras.data.manifest import Manifest
-from saliency_keras.data.shown import map_and_swap
-from saliency_keras.experiments.experiment import Experiment
+from saliency_keras.data.manifest import Manifest, made_by_other_kernels
+from saliency_keras.experiments.experiment import flat_settings
 from saliency_keras.files import sha256_of
-from saliency_keras.models.registry import uses_saliency
+from saliency_keras.models.registry import shows_map
+from saliency_keras.runs.folder import read_json
 
-# Between a run and its resumption, and every field of the experiment.
+# A resumed run and the run it continues agree in these, and in every field of the experiment.
 MUST_AGREE = ("maps", "seed", "precision", "init", "started_from", "backend", "devices")
 
 
-def config_of(experiment, source, maps, seed, precision, init, augment, devices):
+def config_of(experiment, source, seed, precision, parents, augment, devices):
     """What `config.json` says of a run: a dictionary.
 
     Args:
         experiment: The `Experiment`, its schedule and settings final.
         source: What it is trained on, a `Manifest` or a `FixationSet`.
-        maps: As in `training.train.train`, and so are the others.
         seed: Seed of everything random.
         precision: `"float32"` or `"bfloat16"`.
-        init: Run folder whose weights it starts from, or `None`.
+        parents: From a part to the run folder whose weights it starts from.
         augment: Where pictures are cropped and flipped.
         devices: How many devices share each batch.
 
@@ -42,14 +42,14 @@ def config_of(experiment, source, maps, seed, precision, init, augment, devices)
     libraries = ["keras", "numpy", "h5py", keras.backend.backend()]
     return {
         "experiment": json.loads(json.dumps(dataclasses.asdict(experiment))),
-        "data": _described(source, maps),
-        "maps": maps if _sees_maps(experiment) else None,
+        "data": _described(source, experiment.shown),
+        "maps": str(experiment.shown) if _uses_maps(experiment) else None,
         "seed": seed,
         "precision": precision,
         "augment": augment,
         "devices": devices,
-        "init": str(init) if init else None,
-        "started_from": started_from(experiment, init),
+        "init": {part: str(folder) for part, folder in parents.items()} or None,
+        "started_from": started_from(experiment, parents),
         "backend": keras.backend.backend(),
         "versions": {
             "saliency_keras": saliency_keras.__version__,
@@ -61,27 +61,28 @@ def config_of(experiment, source, maps, seed, precision, init, augment, devices)
     }
 
 
-def started_from(experiment, init=None):
-    """The files that a network's weights come from, by sha256: `{"init": …, "backbone": …, "weights": …}`.
+def started_from(experiment, parents):
+    """The files that a network's weights come from, by sha256: `{"init": {part: …}, "backbone": …, "weights": …}`.
 
     A path alone would be the same when another run, or another file, lies there.
     """
-    folders = {"init": init, "backbone": experiment.arguments.get("backbone")}
-    files = {name: Path(folder) / "model.keras" for name, folder in folders.items() if folder}
-    files["weights"] = Path(experiment.weights)
-    found = {}
-    for name, path in files.items():
-        if path.is_file():
-            found[name] = sha256_of(path)
+    files = {"weights": Path(experiment.start.weights)}
+    if folder := experiment.arguments.get("backbone"):
+        files["backbone"] = Path(folder) / run_folder.MODEL
+    found = {name: sha256_of(path) for name, path in files.items() if path.is_file()}
+    networks = {part: Path(folder) / run_folder.MODEL for part, folder in parents.items()}
+    if of_parts := {part: sha256_of(path) for part, path in networks.items() if path.is_file()}:
+        found["init"] = of_parts
     return found
 
 
-def _described(source, maps):
+def _described(source, shown):
     if isinstance(source, Manifest):
         return {
             "folder": str(source.folder),
-            "digest": source.digest(map_and_swap(maps)[0]),
+            **source.described(shown.map),
             "side": source.side,
+            "framing": dataclasses.asdict(source.framing),
             "codec": source.codec,
             "maps": list(source.map_names),
             "classes": len(source.classes),
@@ -98,8 +99,11 @@ def _command():
     return Path(sys.argv[0]).name
 
 
-def _sees_maps(experiment):
-    return experiment.task == "classification" and uses_saliency(experiment.network, experiment.arguments)
+def _uses_maps(experiment):
+    """Whether maps of the data set are shown to the network, or taught to it."""
+    if experiment.shown is None:
+        return False
+    return experiment.shown.as_ == "target" or shows_map(experiment.network, experiment.arguments)
 
 
 def _accelerators():
@@ -121,40 +125,28 @@ def check_same(config, out, but=()):
     Raises:
         UserError: If the run in `out` differs in what it comes to; the sentence says in what.
     """
+    earlier = read_json(out / run_folder.CONFIG)
     try:
-        earlier = json.loads((out / "config.json").read_text(encoding="utf-8"))
-        there, here = {**_defaults(), **_settings(earlier)}, _settings(config)
+        there, here = flat_settings(earlier["experiment"]), flat_settings(config["experiment"])
         # Where both say which file it was by its digest, which `started_from` compares, a path may be another one.
-        moved = earlier.get("started_from", {}).keys() & config["started_from"].keys()
-        earlier = {"devices": 1, "started_from": config["started_from"], **earlier}  # earlier versions named neither
-        if config["maps"] is None:
-            earlier["maps"] = None  # earlier versions wrote `own` for a network that sees none
+        moved = earlier["started_from"].keys() & config["started_from"].keys()
         agree = [name for name in MUST_AGREE if name not in moved and name not in but]
         differing = [name for name in agree if earlier[name] != config[name]]
         differing += [
             f"{name} ({there.get(name)}, now {here.get(name)})"
-            for name in {**here, **earlier["experiment"]["arguments"]}
+            for name in {**here, **there}
             if name not in moved and there.get(name) != here.get(name)
         ]
-        if earlier["data"]["digest"] != config["data"]["digest"]:
+        data_there, data_here = earlier["data"], config["data"]
+        if made_by_other_kernels(data_there, data_here):
+            made = f"{data_there['kernels']}, now {data_here['kernels']}"
+            differing.append(f"data (the same set, made by another processor's kernels: {made})")
+        elif data_there["digest"] != data_here["digest"]:
             differing.append("data")
         command = earlier["command"]
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{out / 'config.json'} is damaged; start the run anew in another --out.") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{out / run_folder.CONFIG} is damaged; start the run again in another --out.") from None
     if differing:
         raise UserError(
             f"the run in {out} was started with another {', '.join(differing)}; it was started by `{command}`."
         )
-
-
-def _settings(config):
-    """The fields of a run's experiment and its network's arguments, side by side."""
-    fields = dict(config["experiment"])
-    arguments = fields.pop("arguments")
-    return {**fields, **arguments}
-
-
-def _defaults():
-    """Default values of an experiment's fields: what a run of an earlier version did without saying so."""
-    fields = dataclasses.fields(Experiment)
-    return {one.name: one.default for one in fields if one.default not in (dataclasses.MISSING, ())}

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from saliency_keras.console import UserError
 from saliency_keras.experiments import EXPERIMENTS
+from saliency_keras.experiments.experiment import flat_settings
 from saliency_keras.experiments.published import CLASSES
 
+PICTURES = ("side", "subtract_mean")
 # Arguments that make another strategy than the one whose figures are published.
 STRATEGY = ("at_input", "at_convolutions", "keep_pool2", "conv2_padding", "pool5_to_one", "doubled")
 # Fields of an experiment that say what it is, not what it does.
@@ -57,21 +59,20 @@ def of_strategy(config):
     None for other maps, size, means or strategy than the paper's. Differences of two such figures stand beside the
     differences of two runs; the figures themselves are of the paper's pictures.
     """
-    experiment = config["experiment"]
-    of_paper = EXPERIMENTS.get(experiment["name"])
-    if not of_paper or experiment.get("side") != of_paper.side or config.get("maps", "own") not in ("own", None):
+    given = flat_settings(config["experiment"])
+    of_paper = EXPERIMENTS.get(given["name"])
+    if not of_paper or config.get("maps", "own") not in ("own", None):
         return {}
-    if experiment.get("subtract_mean", of_paper.subtract_mean) != of_paper.subtract_mean:
-        return {}
-    given, default = experiment.get("arguments", {}), of_paper.arguments
-    same = all(given.get(name, value) == value for name, value in default.items() if name in STRATEGY)
-    return (experiment.get("published") or {}) if same else {}
+    default = of_paper.settings
+    alike = [name for name in (*PICTURES, *STRATEGY) if name in default]
+    same = all(given.get(name, default[name]) == default[name] for name in alike)
+    return (given.get("published") or {}) if same else {}
 
 
 def title_of(config):
     """What a run is, in a line: `"fanin3 · own maps · imagenette · seed 0"`, from its `config.json` as a dict."""
     data = Path(str(config.get("data", {}).get("folder", ""))).name
-    maps = config.get("maps", "own") if config["experiment"].get("task") != "saliency" else None
+    maps = config.get("maps", "own") if config["experiment"].get("task") != "fixation_maps" else None
     words = [config["experiment"]["name"], maps and f"{maps} maps", data, f"seed {config.get('seed', 0)}"]
     return " · ".join(word for word in words if word)
 
@@ -110,11 +111,9 @@ def _details(runs):
     """What else may differ between runs of one experiment: one list of texts, one text a run, for each setting."""
     settings = []
     for run in runs:
-        experiment = dict(run.config["experiment"])
-        arguments = experiment.pop("arguments", {})
         data = {"data": Path(str(run.config.get("data", {}).get("folder"))).name}
         config = {key: run.config.get(key) for key in ("init", "precision", "backend")}
-        settings.append({**arguments, **experiment, **data, **config})
+        settings.append({**run.settings, **data, **config})
     for key in dict.fromkeys(key for setting in settings for key in setting):
         yield [f"{key} {setting.get(key)}" for setting in settings]
 

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
-from saliency_keras.data.manifest import Manifest
-from saliency_keras.data.shown import map_and_swap
-from saliency_keras.runs.folder import read_history
+from saliency_keras.data.manifest import Manifest, made_by_other_kernels
+from saliency_keras.data.shown import Shown
+from saliency_keras.experiments.experiment import flat_settings
+from saliency_keras.runs.folder import read_history, read_json
 from saliency_keras.runs.labels import of_strategy, published_of
 
 
@@ -119,20 +121,27 @@ class Run:
         """The `Manifest` of the compact set that it was trained on, its map included.
 
         Raises:
-            UserError: If the set is not there any more, or is another one by now.
+            UserError: If the set is not there any more, is another one by now, or was made again on a processor with
+                other kernels, which gave other bytes.
         """
         folder = Path(str(self.config["data"]["folder"]))
         if not folder.is_dir():
             raise UserError(f"the data set {folder} is not there any more.")
         manifest = Manifest.load(folder)
-        if manifest.digest(map_and_swap(self.maps or "own")[0]) != self.config["data"]["digest"]:
+        there, here = self.config["data"], manifest.described(Shown.parse(self.maps or "own").map)
+        if made_by_other_kernels(there, here):
+            raise UserError(
+                f"the data set {folder} was made again by another processor's kernels ({here['kernels']}; the run was "
+                f"trained on maps of {there['kernels']}), so that its maps may differ by grey levels."
+            )
+        if here["digest"] != there["digest"]:
             raise UserError(f"the data set {folder} is no longer the one that the run was trained on.")
         return manifest
 
     @functools.cached_property
     def predictions(self):
         """The `Predictions` of `predictions.h5`; a `UserError` if the file is missing or damaged."""
-        return _read_predictions(self.folder / "predictions.h5")
+        return _read_predictions(self.folder / run_folder.PREDICTIONS)
 
     def scores(self):
         """The logits of `predictions.h5`: float16 array `(pictures, classes)` in the predictions' order.
@@ -144,7 +153,7 @@ class Run:
         """
         import h5py
 
-        path, shape = self.folder / "predictions.h5", (self.predictions.ids.size, len(self.predictions.classes))
+        path, shape = self.folder / run_folder.PREDICTIONS, (self.predictions.ids.size, len(self.predictions.classes))
         try:
             with h5py.File(path, "r") as file:
                 scores = _dataset(file, "scores")[:]
@@ -153,6 +162,15 @@ class Run:
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path} is damaged: {error}.") from None
         return scores
+
+    @property
+    def settings(self):
+        """The experiment's settings side by side: the fields of its records, and the network's arguments."""
+        return flat_settings(self.config["experiment"])
+
+    def network(self):
+        """The trained `models.network.Network`; a `UserError` if it is missing or damaged."""
+        return network_in(self.folder)
 
     @classmethod
     def load(cls, folder):
@@ -170,17 +188,17 @@ class Run:
         folder = Path(folder)
         if not folder.is_dir():
             raise UserError(f"there is no run folder {folder}.")
-        if not (folder / "config.json").is_file():
+        if not run_folder.is_begun(folder):
             raise UserError(f"{folder} is no run folder: it has no config.json.")
-        config = _read_json(folder / "config.json")
+        config = read_json(folder / run_folder.CONFIG)
         experiment = config.get("experiment")
         if not isinstance(experiment, dict) or not isinstance(experiment.get("name"), str):
             raise UserError(f"{folder / 'config.json'} is not that of a run: it names no experiment.")
-        if not (folder / "summary.json").is_file():
+        if not run_folder.is_finished(folder):
             command = str(config.get("command", "its command")).removesuffix(" --resume")
             command += " --resume" * command.startswith("python -m saliency_keras.train ")
             raise UserError(f"the run {folder} is not finished (no summary.json); go on by `{command}`.")
-        return cls(folder, config, read_history(folder / "history.csv"), _read_json(folder / "summary.json"))
+        return cls(folder, config, read_history(folder / run_folder.HISTORY), read_json(folder / run_folder.SUMMARY))
 
 
 
@@ -195,16 +213,6 @@ class Run:
 
 
 
-
-
-def _read_json(path):
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not valid JSON: {error}.") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is damaged: it holds no named fields.")
-    return content
 
 
 def _read_predictions(path):
@@ -254,3 +262,32 @@ def _check_predictions(predictions):
             raise ValueError(f"{name} do not fit the {classes} classes")
     if predictions.first.shape != (pictures, min(5, classes)):
         raise ValueError(f"the first classes have shape {predictions.first.shape}")
+
+
+def network_in(folder):
+    """Loads the network of a finished run.
+
+    Args:
+        folder: A run folder.
+
+    Returns:
+        The `models.network.Network`, not compiled.
+
+    Raises:
+        UserError: If the folder is no finished run, or its network is damaged.
+    """
+    from saliency_keras.models.network import network_of
+    from saliency_keras.models.weights import load_network
+
+    if not run_folder.has_network(folder):
+        raise UserError(f"{folder} is no finished run: it has no model.keras.")
+    return network_of(load_network(Path(folder) / run_folder.MODEL), _parts_in(folder))
+
+
+def _parts_in(folder):
+    """The parts that a run's `config.json` names, or `None`."""
+    try:
+        parts = json.loads((Path(folder) / run_folder.CONFIG).read_text(encoding="utf-8")).get("parts")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
+    return parts if isinstance(parts, dict) else None

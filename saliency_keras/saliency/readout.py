@@ -13,6 +13,7 @@ import numpy as np
 
 from saliency_keras.console import UserError
 from saliency_keras.files import sha256_of
+from saliency_keras.saliency.per_picture import pictures_at_once
 
 BACKBONE = "ResNet50"
 LEVELS = ("conv3_block4_out", "conv4_block6_out", "conv5_block3_out")
@@ -21,7 +22,6 @@ ENVIRONMENT = "SALIENCY_KERAS_RESNET50"
 # The coarsest level has one position for 32x32 pixels, and the levels have to fit onto each other.
 GRID = 32
 SMALLEST = 64
-BATCH = 8
 
 
 class Readout:
@@ -79,10 +79,11 @@ class Readout:
             self._network = self._built()
         height, width = np.shape(images)[1:3]
         maps = np.empty(np.shape(images)[:3], np.float32)
-        for start in range(0, len(images), BATCH):
-            pixels = resized(images[start : start + BATCH], *working_size(height, width, self.parameters["side"]))
+        at_once = pictures_at_once()
+        for start in range(0, len(images), at_once):
+            pixels = resized(images[start : start + at_once], *working_size(height, width, self.parameters["side"]))
             logits = resized(self._logits(pixels), height, width)[..., 0]
-            maps[start : start + BATCH] = np.exp(logits - logits.max(axis=(1, 2), keepdims=True))
+            maps[start : start + at_once] = np.exp(logits - logits.max(axis=(1, 2), keepdims=True))
         return maps
 
     def _logits(self, pixels):

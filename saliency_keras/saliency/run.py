@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
+from saliency_keras.saliency.per_picture import pictures_at_once
 
-BATCH = 8
 UNTRAINED = "-untrained"
 
 
@@ -52,8 +53,9 @@ class NetworkMaps:
         height, width = images.shape[1:3]
         side = [given or own for given, own in zip(self._network.input_shape[1:3], (height, width), strict=True)]
         maps = []
-        for first in range(0, len(images), BATCH):
-            pixels = keras.ops.cast(seen(images[first : first + BATCH], *side), self._network.inputs[0].dtype)
+        at_once = pictures_at_once()
+        for first in range(0, len(images), at_once):
+            pixels = keras.ops.cast(seen(images[first : first + at_once], *side), self._network.inputs[0].dtype)
             # As one graph: layer by layer, a deep network's intermediate maps would all stay in memory.
             outputs = self._network.predict_on_batch(pixels)
             if self._centres:
@@ -78,17 +80,17 @@ class RunPredictor(NetworkMaps):
         folder = Path(folder)
         name = folder.resolve().name
         try:
-            experiment = json.loads((folder / "config.json").read_text(encoding="utf-8"))["experiment"]
+            experiment = json.loads((folder / run_folder.CONFIG).read_text(encoding="utf-8"))["experiment"]
             trained = experiment["name"]
-            summary = dict(json.loads((folder / "summary.json").read_text(encoding="utf-8")))
-            content = (folder / "model.keras").read_bytes()
+            summary = dict(json.loads((folder / run_folder.SUMMARY).read_text(encoding="utf-8")))
+            content = (folder / run_folder.MODEL).read_bytes()
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             lacking = "it lacks config.json, model.keras or summary.json"
             raise UserError(f"{folder} is no finished run: {lacking}.") from None
         if summary.get("beats_center") is False:
             name += UNTRAINED
         self.parameters = {"experiment": trained, "weights": hashlib.sha256(content).hexdigest()[:16]}
-        network, centres = _map_network(folder / "model.keras")
+        network, centres = _map_network(folder / run_folder.MODEL)
         super().__init__(name, network, experiment.get("loss"), centres)
 
 
@@ -135,7 +137,7 @@ def _map_network(path):
     """The part of a saved network that goes from the picture to the map, and where a hallucinated map's places lie."""
     import keras
 
-    from saliency_keras.models.hallucination import MAP_LAYER
+    from saliency_keras.models.network import MAP_LAYER
     from saliency_keras.models.receptive_fields import receptive_centres
     from saliency_keras.models.weights import load_network
 

@@ -9,6 +9,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.experiments import experiment
 from saliency_keras.experiments.tables import Row
@@ -29,7 +30,7 @@ class Backbone:
 
     Attributes:
         name: What it is called in the table and in run folders.
-        source: A name in `models.backbones.BACKBONES`, or a folder with `model.keras`.
+        source: A name in `models.backbones.BACKBONES`, or a folder with a network.
         weights: Of a named one: `"imagenet"`, the path of a file, or `""` for random ones.
     """
 
@@ -45,7 +46,7 @@ class UntrainedNetwork(PlannedRun):
     @property
     def finished(self):
         """Whether the network is there."""
-        return (self.folder / "model.keras").is_file()
+        return run_folder.has_network(self.folder)
 
     def train(self):
         """Draws the weights by seed and saves the network."""
@@ -53,12 +54,13 @@ class UntrainedNetwork(PlannedRun):
 
         from saliency_keras.data.manifest import Manifest
         from saliency_keras.models.registry import build
-        from saliency_keras.training.loop import save_model
+        from saliency_keras.training.listeners import save_model
 
         one, classes = self.experiment, Manifest.load(self.data).classes
         self.folder.mkdir(parents=True, exist_ok=True)
         keras.utils.set_random_seed(self.seed)
-        save_model(build(one.network, one.arguments, one.side, len(classes)), self.folder / "model.keras")
+        network = build(one.network, one.arguments, one.pictures.side, len(classes))
+        save_model(network.model, self.folder / run_folder.MODEL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +106,7 @@ def readout_over(backbone, row, choices, fixations, reads=None, whole=False):
     of_what = f"{row.experiment}-whole" if whole else row.experiment
     row = Row(row.experiment, settings=row.settings, called=f"{of_what}-{backbone.name}")
     chosen = with_choices(experiment(row.experiment), row, choices)
-    chosen = chosen.replace(arguments={**chosen.arguments, "backbone": backbone.source}, weights=backbone.weights)
+    chosen = chosen.replace(backbone=backbone.source, weights=backbone.weights)
     folder = choices.out / "runs" / row.name
     precision = choices.precision
     return ReadoutRun(row, chosen, fixations, folder, 0, None, "", precision, reads, backbone, whole)
@@ -146,7 +148,7 @@ def named_backbones(words):
                 check_weights(name, weights)
             called = f"{name}-{weights if weights in ('imagenet', 'none') else Path(weights).name.partition('.')[0]}"
             found.append(Backbone(called, name, "" if weights == "none" else weights))
-        elif (Path(word) / "model.keras").is_file():
+        elif run_folder.has_network(word):
             found.append(Backbone(Path(word).resolve().name, word))
         else:
             raise UserError(f"{word!r} is neither a finished run nor one of {', '.join(BACKBONES)}.")
@@ -170,7 +172,7 @@ def own_worth(backbone, manifest):
     from saliency_keras.data.stored import Records
     from saliency_keras.runs.run import Run
 
-    if not (Path(backbone.source) / "predictions.h5").is_file():
+    if not (Path(backbone.source) / run_folder.PREDICTIONS).is_file():
         return None
     tested = Run.load(backbone.source).predictions
     if tested.classes != tuple(manifest.classes):
@@ -197,7 +199,7 @@ def linear_worth(run, manifest, limit):
 
     backbone = run.backbone
     path = run.folder / "probe.json"
-    given = {"data": manifest.digest(), "limit": limit, "backbone": started_from(run.experiment)}
+    given = {"data": manifest.digest(), "limit": limit, "backbone": started_from(run.experiment, {})}
     if path.is_file():
         kept = json.loads(path.read_text(encoding="utf-8"))
         if given.items() <= kept.items():

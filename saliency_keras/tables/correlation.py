@@ -337,8 +337,8 @@ def write(table, measured, whole, data, folder):
 def _notes(readout, data):
     """Sentences under the table, by one of the read-outs: what was measured, and how."""
     run = readout.run
-    options = run.config["experiment"]
-    size = f"{options['arguments']['height']}x{options['arguments']['width']}"
+    options = run.settings
+    size = f"{options['height']}x{options['width']}"
     control = ", ".join(f"{metric} {readout.mean(metric, CENTER)[0]:.3f}" for metric in METRICS)
     return [
         f"Top-1: of the classifier itself, where it was tested on the val pictures of {data}; linear Top-1: of a "

@@ -9,11 +9,13 @@ plans its runs through `plan` here and writes what came out.
 import dataclasses
 from pathlib import Path
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.data.few_shot import check_counts
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.stored import Records
 from saliency_keras.experiments import experiment
+from saliency_keras.experiments.experiment import WHOLE
 from saliency_keras.experiments.tables import Row
 from saliency_keras.runs.run import Run
 from saliency_keras.training.start import check_kind
@@ -75,9 +77,14 @@ class PlannedRun:
     reads: Path | None = None
 
     @property
+    def parents(self):
+        """The runs that it starts from, by part."""
+        return {WHOLE: self.init} if self.init else {}
+
+    @property
     def finished(self):
         """Whether the run folder says so."""
-        return (self.folder / "summary.json").is_file()
+        return run_folder.is_finished(self.folder)
 
     @property
     def needs(self):
@@ -90,9 +97,14 @@ class PlannedRun:
 
         try:
             train(
-                self.experiment, self.data, self.folder, self.row.maps, self.seed, self.precision, self.init,
-                resume=(self.folder / "config.json").is_file(),
-            )  # fmt: skip
+                self.experiment,
+                self.data,
+                self.folder,
+                seed=self.seed,
+                precision=self.precision,
+                parents=self.parents,
+                resume=run_folder.is_begun(self.folder),
+            )
         finally:
             forget_networks()
 
@@ -100,14 +112,15 @@ class PlannedRun:
         """This run, lasting as long as the finished one in its folder did, if there is one."""
         if not self.finished:
             return self
-        there = Run.load(self.folder).config["experiment"]
-        schedule = {"epochs": there.get("epochs"), "drops": tuple(there.get("drops", ()))}
+        there = Run.load(self.folder).settings
+        schedule = {"epochs": there["epochs"], "drops": tuple(there["drops"])}
         return dataclasses.replace(self, experiment=self.experiment.replace(**schedule))
 
     def __str__(self):
         maps = "" if self.row.maps == "own" else f", {self.row.maps} maps"
         shots = f", {self.shots} pictures per class" if self.shots else ""
-        epochs = f"{self.experiment.epochs} epoch{'s' * (self.experiment.epochs > 1)}"
+        length = self.experiment.schedule.epochs
+        epochs = f"{length} epoch{'s' * (length > 1)}"
         return f"{self.row.called or self.row.experiment}{maps}{shots}, seed {self.seed}, {epochs}"
 
 
@@ -176,7 +189,7 @@ def carry_out(runs, keep_models=True):
 
     _check_data(runs)
     for run in runs:
-        if run.reads is None or (run.reads / "model.keras").is_file():
+        if run.reads is None or run_folder.has_network(run.reads):
             _check_begun(run)
     missing, needed = {}, {folder for run in runs for folder in run.needs}
     for number, run in enumerate(runs, 1):
@@ -194,9 +207,9 @@ def carry_out(runs, keep_models=True):
                 print(f"{run}: {error}", flush=True)
                 missing[run.folder] = run, str(error)
         else:
-            drop_state(run.folder / "state")  # of a run that was killed before it had cleared up
+            drop_state(run.folder / run_folder.STATE)  # of a run that was killed before it had cleared up
         if not (keep_models or run.folder in needed):
-            for name in "model.keras", "best.keras":
+            for name in run_folder.MODEL, run_folder.BEST:
                 (run.folder / name).unlink(missing_ok=True)
     return list(missing.values())
 
@@ -205,14 +218,19 @@ def _check_begun(run):
     """Refuses a run folder whose run was begun otherwise, or from a run that is gone and would be trained anew."""
     from saliency_keras.training.train import check_begun
 
-    if not (run.folder / "config.json").is_file():
+    if not run_folder.is_begun(run.folder):
         return
-    if run.init is None or (run.init / "model.keras").is_file():
+    if run.init is None or run_folder.has_network(run.init):
         check_begun(
-            run.experiment, run.data, run.folder, run.row.maps, run.seed, run.precision, run.init,
-            init_may_differ=run.finished and run.row.preparation and run.init is None,
-        )  # fmt: skip
-    elif not (run.init / "summary.json").is_file():
+            run.experiment,
+            run.data,
+            run.folder,
+            seed=run.seed,
+            precision=run.precision,
+            parents=run.parents,
+            parents_may_differ=run.finished and run.row.preparation and run.init is None,
+        )
+    elif not run_folder.is_finished(run.init):
         raise UserError(
             f"{run.folder} started from {run.init}, which is gone and would be trained anew; bring it back, or delete "
             f"{run.folder} too."
@@ -230,18 +248,18 @@ def _check_data(runs):
     """Refuses, before the first run, sets that some run cannot be trained on, the last one's too."""
     for run in runs:
         check_kind(run.experiment, run.data)
-    classifiers = [run for run in runs if run.experiment.task == "classification"]
+    classifiers = [run for run in runs if not run.experiment.learns_from_fixations]
     manifests = {data: Manifest.load(data) for data in dict.fromkeys(run.data for run in classifiers)}
-    for data, side, shots in dict.fromkeys((run.data, run.experiment.side, run.shots) for run in classifiers):
+    for data, side, shots in dict.fromkeys((run.data, run.experiment.pictures.side, run.shots) for run in classifiers):
         manifest = manifests[data]
         manifest.check_side(side)
         if shots:
             counts = (manifest.splits[split].per_class for split in ("train", "val"))
             check_counts(*counts, manifest.classes, shots)
-    learned = {run.data for run in classifiers if run.experiment.train_on == "val"}
+    learned = {run.data for run in classifiers if run.experiment.pictures.train_on == "val"}
     tested = {}  # the first run on each set: ids are read once a set
     for run in classifiers:
-        if run.experiment.train_on == "train" and not run.row.large:
+        if run.experiment.pictures.train_on == "train" and not run.row.large:
             tested.setdefault(run.data, run)
     for run in tested.values():
         if any(_share_pictures(manifests[run.data], manifests[data]) for data in learned):
@@ -284,8 +302,8 @@ def _chosen_rows(table, only):
 def _run(table, row, seed, shots, choices):
     chosen = experiment(row.experiment)
     if choices.epochs is not None:
-        length = experiment(table.rows[-1].experiment).epochs
-        chosen = chosen.with_epochs(max(1, round(chosen.epochs * choices.epochs / length)))
+        length = experiment(table.rows[-1].experiment).schedule.epochs
+        chosen = chosen.lasting(max(1, round(chosen.schedule.epochs * choices.epochs / length)))
     chosen = with_choices(chosen, row, choices, [f"few_shot={shots}"] if shots else [])
     of_seed = f"-seed{seed}" if seed else ""
     repeated = any(one.name == row.init and not one.preparation for one in table.rows)
@@ -299,8 +317,9 @@ def with_choices(chosen, row, choices, further=()):
     """An experiment with the settings of its row, then the user's, then further ones."""
     shared = [setting for setting in choices.settings if ":" not in setting and _knows(chosen, setting)]
     own = [setting.partition(":")[2] for setting in choices.settings if setting.startswith(f"{row.experiment}:")]
-    return chosen.with_settings([*row.settings, *shared, *own, *further])
+    found = chosen.with_settings([*row.settings, *shared, *own, *further])
+    return found if row.maps == "own" else found.showing(row.maps)
 
 
 def _knows(one, setting):
-    return setting.partition("=")[0] in one.settable
+    return setting.partition("=")[0] in one.settings

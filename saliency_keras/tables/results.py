@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from saliency_keras.console import UserError
-from saliency_keras.data.shown import CONTROLS, map_and_swap
+from saliency_keras.data.shown import CONTROLS, Shown
 from saliency_keras.experiments import EXPERIMENTS, experiment
 from saliency_keras.figures import style
 from saliency_keras.figures.curves import comparison_figure, run_figure
@@ -141,10 +141,10 @@ def maps_shown(runs):
     """
     made_of, found = {}, {}
     for run in runs:
-        name, swap = map_and_swap(run.maps) if run.maps else ("", "none")
-        if swap == "none" or swap in CONTROLS:
+        shown = Shown.parse(run.maps) if run.maps else None
+        if shown is None or shown.swap in CONTROLS:
             continue
-        name = name or run.config["data"]["maps"][0]
+        name = shown.map or run.config["data"]["maps"][0]
         key = run.config["data"]["digest"], name
         if key not in made_of:
             made_of[key] = _predictor_of(run, name)
@@ -168,13 +168,10 @@ def changed_settings(planned):
     changed = {}
     for one in planned:
         default = experiment(one.row.experiment).with_settings(one.row.settings)
-        given = one.experiment.arguments
-        differing = [f"{name}={json.dumps(given[name])}" for name in given if given[name] != default.arguments[name]]
-        differing += [
-            f"{field.name}={json.dumps(value)}"
-            for field in dataclasses.fields(default)
-            if field.name not in ("arguments", "few_shot", "drops")
-            and (value := getattr(one.experiment, field.name)) != getattr(default, field.name)
+        differing = [
+            f"{name}={json.dumps(value)}"
+            for name, value in one.experiment.settings.items()
+            if name not in ("few_shot", "drops") and value != default.settings[name]
         ]
         changed.setdefault(", ".join(differing), {})[one.row.name] = None
     told = [f"{', '.join(names)}: {settings}" for settings, names in changed.items() if settings]
@@ -183,10 +180,10 @@ def changed_settings(planned):
 
 def what_was_run(run):
     """A sentence about the data, the machine and the versions behind a table."""
-    config, data = run.config, run.config["data"]
+    config, data, settings = run.config, run.config["data"], run.settings
     versions = ", ".join(f"{name} {version}" for name, version in config["versions"].items() if version)
     return (
-        f"Data set {data['folder']} ({data['digest'][:12]}, {data['classes']} classes), {config['experiment']['side']} "
-        f"px, {config['experiment']['epochs']} epochs, batches of {config['experiment']['batch']}, "
-        f"{config['precision']}; {versions}; {config['device']['cores']} cores of {config['device']['machine']}."
+        f"Data set {data['folder']} ({data['digest'][:12]}, {data['classes']} classes), {settings['side']} "
+        f"px, {settings['epochs']} epochs, batches of {settings['batch']}, {config['precision']}; {versions}; "
+        f"{config['device']['cores']} cores of {config['device']['machine']}."
     )

@@ -171,15 +171,15 @@ class SeveralDevices:
         """Gives the model the weights that were trained, and validates it where it is, every picture once.
 
         Args:
-            validation: Function that gives the validation batches, or `None`.
+            validation: Function that gives the validation batches, or gives `None`.
 
         Returns:
             Further columns of the history.
         """
         self.bring_home()
-        if validation is None:
+        if (batches := validation()) is None:
             return {}
-        found = self._model.evaluate(validation(), verbose=0, return_dict=True)
+        found = self._model.evaluate(batches, verbose=0, return_dict=True)
         return {f"val_{name}": value for name, value in found.items()}
 
     def bring_home(self):

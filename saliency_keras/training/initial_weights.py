@@ -1,22 +1,57 @@
-"""What a network starts from: another run, weights of `keras.applications`, or nothing."""
+"""What a network starts from: the weights of other runs, of `keras.applications`, or nothing."""
 
+import dataclasses
 import json
 from pathlib import Path
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
+from saliency_keras.experiments.experiment import WHOLE, flat_settings
 from saliency_keras.models.hallucination import pretrained_resnet
+from saliency_keras.models.network import Network, network_of
 from saliency_keras.models.registry import subtracted
-from saliency_keras.models.weights import carry_weights, imagenet_weights, load_network, new_layers
+from saliency_keras.models.weights import carry_weights, draw_anew, fresh_layers, imagenet_weights
+from saliency_keras.runs.run import network_in
 
 
-def initial_weights(experiment, model, start, init, seed):
+@dataclasses.dataclass(frozen=True)
+class Parent:
+    """A run whose weights another one takes over.
+
+    Attributes:
+        folder: Its run folder.
+        network: Its `Network`.
+        settings: Its experiment's settings, side by side.
+    """
+
+    folder: Path
+    network: Network
+    settings: dict
+
+
+def load_parents(folders):
+    """Loads the runs that a network starts from.
+
+    Args:
+        folders: From a part to a run folder.
+
+    Returns:
+        From the part to its `Parent`; a run that gives several parts is loaded once.
+
+    Raises:
+        UserError: If one is no finished run, or damaged.
+    """
+    loaded = {folder: Parent(Path(folder), network_in(folder), _settings(folder)) for folder in set(folders.values())}
+    return {part: loaded[folder] for part, folder in folders.items()}
+
+
+def initial_weights(experiment, network, parents, seed):
     """Gives a network the weights that it starts from.
 
     Args:
         experiment: The `Experiment`.
-        model: Its built network.
-        start: Network of the run `init`, or `None`.
-        init: The run folder.
+        network: Its `Network`.
+        parents: From a part to its `Parent`.
         seed: Seed of what is drawn anew.
 
     Returns:
@@ -25,92 +60,106 @@ def initial_weights(experiment, model, start, init, seed):
     Raises:
         UserError: If they do not fit.
     """
-    if start:
-        earlier = _experiment_of(init)
-        _check_same_map(experiment, earlier, init)
-        if (means := bool(subtracted(start, "image"))) != experiment.subtract_mean:
-            value = json.dumps(means)
-            raise UserError(
-                f"the network of {init} was trained with subtract_mean={value}: --set subtract_mean={value}."
-            )
-        of = earlier["name"]
-    elif experiment.weights:
-        start, of = _pretrained(experiment), ""
-    else:
-        return []
-    new_top, new_dense = experiment.new_top, experiment.new_dense
-    carried = carry_weights(start, model, experiment.new_weights, new_top, seed, new_dense)
-    known = {*carried, *(layer.name for layer in new_layers(model, new_top, new_dense))}
-    lacking = [layer.name for layer in model.layers if layer.weights and layer.name not in known]
-    if lacking and experiment.starts_from not in ("", of):
-        raise UserError(
-            f"{init} is a run of {of} and lacks {', '.join(lacking)}; {experiment.name} starts from a run of "
-            f"{experiment.starts_from}."
+    start, carried = experiment.start, []
+    for part, parent in parents.items():
+        _check_parent(experiment, network, part, parent)
+        parts = () if part == WHOLE else (part,)
+        carried += carry_weights(
+            parent.network, network, parts, start.fresh, start.new_weights, seed, experiment.learns_from_fixations
         )
+    if start.weights and WHOLE not in parents and not experiment.learns_from_fixations:
+        left = tuple(part for part in network.parts if part not in parents) if parents else ()
+        carried += carry_weights(_pretrained(experiment), network, left, start.fresh, start.new_weights, seed)
+    if not carried:
+        return []
+    draw_anew(network, start.fresh, seed)
+    _check_lacking(experiment, network, parents, carried)
     return carried
 
 
-def _experiment_of(run):
-    try:
-        experiment = json.loads((Path(run) / "config.json").read_text(encoding="utf-8"))["experiment"]
-        return {"name": experiment["name"], "arguments": dict(experiment["arguments"])}
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{run} is no whole run: its config.json cannot be read.") from None
+def _check_parent(experiment, network, part, parent):
+    """Refuses weights that saw other numbers than they would see here."""
+    _check_same_map(experiment, parent)
+    if experiment.pictures is None or "trunk" not in (network.parts if part == WHOLE else (part,)):
+        return
+    means, asked = bool(subtracted(parent.network.model, "image")), experiment.pictures.subtract_mean
+    if means != asked:
+        value = json.dumps(means)
+        raise UserError(
+            f"the network of {parent.folder} was trained with subtract_mean={value}: --set subtract_mean={value}."
+        )
 
 
-def _check_same_map(experiment, earlier, init):
+def _check_same_map(experiment, parent):
     """Refuses a saliency branch that was taught as another factor: its map would be off by one, or not the map."""
-    before, now = earlier["arguments"], experiment.arguments
+    before, now = parent.settings, experiment.arguments
     if not before.get("saliency_branch") or before["saliency_branch"] != now.get("saliency_branch"):
         return
     for name in "skip", "saliency_activation":
         if before.get(name) != now[name]:
             value = json.dumps(before.get(name)).strip('"')
-            raise UserError(f"the saliency branch of {init} was trained with {name}={value}: --set {name}={value}.")
+            raise UserError(
+                f"the saliency branch of {parent.folder} was trained with {name}={value}: --set {name}={value}."
+            )
+
+
+def _check_lacking(experiment, network, parents, carried):
+    """Refuses a run of another experiment than the one expected that leaves layers with random weights."""
+    if WHOLE not in parents:
+        return
+    parent, expected = parents[WHOLE], experiment.start.parents.get(WHOLE, "")
+    known = {*carried, *(layer.name for layer in fresh_layers(network, experiment.start.fresh))}
+    lacking = [layer.name for layer in network.layers_of(network.parts) if layer.name not in known]
+    if lacking and expected not in ("", parent.settings["name"]):
+        raise UserError(
+            f"{parent.folder} is a run of {parent.settings['name']} and lacks {', '.join(lacking)}; {experiment.name} "
+            f"starts from a run of {expected}."
+        )
+
+
+def _settings(run):
+    try:
+        fields = json.loads((Path(run) / run_folder.CONFIG).read_text(encoding="utf-8"))["experiment"]
+        return {**flat_settings(fields), "name": fields["name"]}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{run} is no whole run: its config.json cannot be read.") from None
 
 
 def _pretrained(experiment):
-    backbone, weights = experiment.arguments.get("backbone"), experiment.weights
+    """The `Network` of the weights that `start.weights` names."""
+    backbone, weights = experiment.arguments.get("backbone"), experiment.start.weights
     if backbone is None:
         raise UserError(
             f"weights={weights} is for networks of keras.applications; give {experiment.name} a run: --init."
         )
     if weights == "imagenet":
         with imagenet_weights(backbone, "; name a file of them: --set weights=FILE"):
-            return pretrained_resnet(backbone, weights)
+            return network_of(pretrained_resnet(backbone, weights))
     if not Path(weights).is_file():
         raise UserError(f"there is no weights file {weights}.")
     try:
-        return pretrained_resnet(backbone, weights)
+        return network_of(pretrained_resnet(backbone, weights))
     except (ValueError, OSError, KeyError) as error:
         raise UserError(
             f"the weights {weights} cannot be loaded into {backbone}: {str(error).splitlines()[0]}"
         ) from None
 
 
-def check_frozen(experiment, config):
-    """Refuses frozen layers with random weights: nothing could ever be learned through them."""
-    random = [name for name in config["frozen"] if name not in config["carried"]]
-    if random:
-        raise UserError(
-            f"{experiment.name} freezes {random[0]}{' and others' if len(random) > 1 else ''}, which would keep random "
-            f"weights; give --init a run that has them{f' ({experiment.starts_from})' * bool(experiment.starts_from)}."
-        )
-
-
-def load_run_model(folder):
-    """Loads the network of a finished run: its last epoch.
+def check_frozen(experiment, frozen, given):
+    """Refuses frozen layers with random weights: nothing could ever be learned through them.
 
     Args:
-        folder: A run folder.
-
-    Returns:
-        The Keras model, not compiled.
+        experiment: The `Experiment`.
+        frozen: Names of the frozen layers.
+        given: Names of the layers that got weights.
 
     Raises:
-        UserError: If the folder is no finished run, or its network is damaged.
+        UserError: If there is one.
     """
-    path = Path(folder) / "model.keras"
-    if not path.is_file():
-        raise UserError(f"{folder} is no finished run: it has no model.keras.")
-    return load_network(path)
+    random = [name for name in frozen if name not in given]
+    if random:
+        expected = ", ".join(experiment.start.parents.values())
+        raise UserError(
+            f"{experiment.name} freezes {random[0]}{' and others' if len(random) > 1 else ''}, which would keep random "
+            f"weights; give --init a run that has them{f' ({expected})' * bool(expected)}."
+        )

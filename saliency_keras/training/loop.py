@@ -1,79 +1,38 @@
-"""The training loop: epochs into a run folder, resumable at any moment.
+"""The training loop: epochs of a task, resumable at any moment.
 
-What is trained is a `Job`; `classification.py` and its neighbours make one. The order is: resume, then init from, then
-scratch. After an epoch the state is written, and `history.csv` and `curves.png` follow from it, so that a kill between
-the two leaves no odd row. Where an epoch takes less time than writing all that, several epochs share one state; a
-resumed run repeats those after its last.
+The order is: resume, then the weights of other runs, then random ones. After an epoch the state is written, and
+`history.csv` and `curves.png` follow from it, so that a kill between the two leaves no odd row.
 """
 
-import csv
-import dataclasses
-import json
 import math
-import os
 import statistics
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError, progress
 from saliency_keras.data.stream import CORES
-from saliency_keras.figures.curves import run_figure
-from saliency_keras.figures.style import save
-from saliency_keras.files import whole_file
-from saliency_keras.runs.folder import read_history
+from saliency_keras.models.weights import load_network
 from saliency_keras.training.devices import OneDevice, SeveralDevices, first_process
-from saliency_keras.training.state import load_state, save_state
+from saliency_keras.training.listeners import Kept, Told, write_history
+from saliency_keras.training.optimizer import optimizer_of, rate_at
+from saliency_keras.training.state import load_state
+from saliency_keras.training.tasks.task import best_epoch
 from saliency_keras.training.tensorboard import Events
-
-PATIENCE = 3  # times that a state must have taken to write before the next one: writing takes a quarter of the time
 
 
 class Diverged(UserError):
     """A training whose loss is not finite any more; with the same settings it would come to the same again."""
 
 
-@dataclasses.dataclass
-class Job:
-    """What a run trains.
-
-    Attributes:
-        model: The built network, with its initial weights.
-        loss: A Keras loss.
-        metrics: Keras metrics.
-        best: Column of the history that says which epoch is the best, such as `"val_top1"`; larger is better.
-        steps: Batches in an epoch.
-        pictures: Pictures in an epoch.
-        training: Function of a first and a last epoch that gives the batches of both and all between.
-        validation: Function without arguments that gives the validation batches, or `None` where `measure` does it.
-        finish: Function of the trained model and the run folder that writes what its kind of run has besides and
-            returns what it adds to the summary.
-        fed: What is trained in place of `model`, with which it shares its weights: the model behind the crops that it
-            makes on the device, or the part of it behind features that are computed once.
-        measure: Function without arguments, called after each epoch, that gives further columns of the history.
-    """
-
-    model: keras.Model
-    loss: Callable
-    metrics: list
-    best: str
-    steps: int
-    pictures: int
-    training: Callable
-    validation: Callable | None
-    finish: Callable
-    fed: keras.Model | None = None
-    measure: Callable | None = None
-
-
-def fit(job, experiment, folder, tensorboard=False, devices=1):
-    """Trains a job to the end of its experiment, from the newest state in the run folder if there is one.
+def fit(task, schedule, folder, tensorboard=False, devices=1):
+    """Trains a task to the end of its schedule, from the newest state in the run folder if there is one.
 
     Args:
-        job: The `Job`.
-        experiment: The `Experiment` with its schedule.
+        task: The `Task`.
+        schedule: The `Schedule`.
         folder: The run folder, with its `config.json` written.
         tensorboard: Whether to write event files for TensorBoard too.
         devices: How many devices share each batch.
@@ -89,26 +48,28 @@ def fit(job, experiment, folder, tensorboard=False, devices=1):
     """
     folder = Path(folder)
     spread = SeveralDevices(devices) if devices > 1 else OneDevice()
-    fed = job.fed or job.model
-    model = keras.Model(fed.input, fed.output)  # compiled; the job's own stays free of what a file lacks
-    _compile(model, job, experiment)
-    trained = spread.copy_of(model, lambda copy: _compile(copy, job, experiment))
-    history = load_state(folder / "state", trained)
+    model = keras.Model(task.fed.input, task.fed.output)  # compiled; the task's own stays free of what a file lacks
+    _compile(model, task, schedule)
+    trained = spread.copy_of(model, lambda copy: _compile(copy, task, schedule))
+    history = load_state(folder / run_folder.STATE, trained)
+    listeners = []
     if first_process():
         write_history(folder, history)
-    events = Events(folder, history) if tensorboard and first_process() else None
+        listeners = [Kept(folder, task, trained, history), Told(schedule.epochs)]
+        if tensorboard:
+            listeners.append(Events(folder, history))
     seconds, shares = [row["seconds"] for row in history], {"waiting": None, "host_idle": None}
-    if len(history) < experiment.epochs:
-        recorder = _Recorder(job, experiment, folder, history, events, spread)
-        batches = spread.part(job.training(len(history) + 1, experiment.epochs))
+    if not _is_over(task, schedule, history):
+        recorder = _Recorder(task, schedule, history, listeners, spread)
+        batches = spread.part(task.training(len(history) + 1, schedule.epochs))
         clock, processor = time.perf_counter(), time.process_time()
         with spread.training():
             trained.fit(
                 batches,
                 initial_epoch=len(history),
-                epochs=experiment.epochs,
-                steps_per_epoch=job.steps,
-                validation_data=job.validation() if job.validation and devices == 1 else None,
+                epochs=schedule.epochs,
+                steps_per_epoch=task.steps,
+                validation_data=task.validation() if devices == 1 else None,
                 callbacks=[recorder],
                 shuffle=False,
                 verbose=0,
@@ -117,52 +78,39 @@ def fit(job, experiment, folder, tensorboard=False, devices=1):
         seconds = recorder.training_seconds
         shares = {"waiting": batches.waited / clock, "host_idle": max(0.0, 1 - processor / (clock * CORES))}
     spread.bring_home()
-    if events:
-        events.close()
-    return history, {"images_per_second": job.pictures / statistics.median(seconds), **shares}
+    for listener in listeners:
+        if isinstance(listener, Events):
+            listener.close()
+    if schedule.keep == "best" and best_epoch(task, history) is not history[-1]:
+        task.network.model.set_weights(load_network(folder / run_folder.BEST).get_weights())
+    return history, {"images_per_second": task.pictures / statistics.median(seconds), **shares}
 
 
-def _compile(model, job, experiment):
+def _is_over(task, schedule, history):
+    """Whether all epochs are there, or so many without a better one that the schedule's patience is at its end."""
+    if len(history) >= schedule.epochs:
+        return True
+    best = best_epoch(task, history)
+    return bool(schedule.patience and best and history[-1]["epoch"] - best["epoch"] >= schedule.patience)
+
+
+def _compile(model, task, schedule):
+    by_name = isinstance(task.fed.output, dict)
+    # A metric counts for one model: its variables live where that model does.
+    metrics = {
+        name: [type(metric).from_config(metric.get_config()) for metric in term.metrics]
+        for name, term in task.terms.items()
+    }
+    losses = {name: term.loss for name, term in task.terms.items()}
+    (only,) = (None,) if by_name else task.terms
     model.compile(
-        _optimizer(experiment),
-        loss=job.loss,
-        # A metric counts for one model: its variables live where that model does.
-        metrics=[type(metric).from_config(metric.get_config()) for metric in job.metrics],
+        optimizer_of(schedule, task.network, task.steps),
+        loss=losses if by_name else losses[only],
+        loss_weights={name: term.weight for name, term in task.terms.items()} if by_name else None,
+        metrics=metrics if by_name else metrics[only],
         jit_compile=_compiles(),
     )
     model.optimizer.build(model.trainable_variables)
-
-
-def _optimizer(experiment):
-    if experiment.optimizer == "adam":
-        return keras.optimizers.Adam(experiment.learning_rate)
-    return keras.optimizers.SGD(experiment.learning_rate, experiment.momentum)
-
-
-def save_model(model, path):
-    """Saves a model as a `.keras` file, whole or not at all."""
-    temporary = path.with_name(f".{path.stem}.incomplete.keras")
-    try:
-        model.save(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not say which file it refused
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_history(folder, history):
-    """Writes `history.csv`, one row an epoch, and draws `curves.png` from it."""
-    if not history:
-        return
-    folder = Path(folder)
-    with whole_file(folder / "history.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, list(history[0]))
-        writer.writeheader()
-        writer.writerows(history)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    save(run_figure(config, read_history(folder / "history.csv")), folder / "curves.png")
 
 
 def _compiles():
@@ -175,22 +123,20 @@ def _compiles():
 
 
 class _Recorder(keras.callbacks.Callback):
-    """Sets the learning rate, watches the loss, and records each finished epoch."""
+    """Sets the learning rate, watches the loss, and tells the listeners of each finished epoch."""
 
     async_safe = True  # losses are looked at one step late, so that a device never waits for it
 
-    def __init__(self, job, experiment, folder, history, events, spread):
+    def __init__(self, task, schedule, history, listeners, spread):
         super().__init__()
-        self.spread = spread
-        self.best_weights, self.saved, self.saving = None, -math.inf, 0.0
+        self.task, self.schedule, self.history = task, schedule, history
+        self.listeners, self.spread = listeners, spread
         self.training_seconds = []
-        self.job, self.experiment, self.folder, self.history, self.events = job, experiment, folder, history, events
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.started, self.ended, self.last_loss = epoch + 1, time.perf_counter(), False, None
-        self.learning_rate = self.experiment.learning_rate_of(self.epoch)
-        self.model.optimizer.learning_rate = self.learning_rate
-        self.bar = progress(total=self.job.steps, label=f"epoch {self.epoch}/{self.experiment.epochs}", unit="step")
+        self.model.optimizer.learning_rate = self.schedule.rate(self.epoch)
+        self.bar = progress(total=self.task.steps, label=f"epoch {self.epoch}/{self.schedule.epochs}", unit="step")
 
     def on_train_batch_end(self, batch, logs=None):
         self._stop_if_not_finite(batch)
@@ -202,9 +148,9 @@ class _Recorder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self._end_training()
-        self._stop_if_not_finite(self.job.steps)
+        self._stop_if_not_finite(self.task.steps)
         with self.spread.alone():
-            self._record({**logs, **self.spread.validated(self.job.validation)})
+            self._record({**logs, **self.spread.validated(self.task.validation)})
 
     def _end_training(self):
         """Training of an epoch ends where its validation begins, inside `fit` or after it."""
@@ -214,35 +160,15 @@ class _Recorder(keras.callbacks.Callback):
             self.ended = True
 
     def _record(self, logs):
-        row = {"epoch": self.epoch, "learning_rate": self.learning_rate}
-        figures = {**logs, **(self.job.measure() if self.job.measure else {})}
+        row = {"epoch": self.epoch, "learning_rate": rate_at(self.schedule, self.epoch, self.task.steps)}
+        figures = {**_columns(logs, self.task), **self.task.measure()}
         row |= {name: float(value) for name, value in figures.items()}
         row["seconds"] = round(time.perf_counter() - self.started, 3)
-        best = max((past[self.job.best] for past in self.history), default=-math.inf)
         self.history.append(row)
-        if self.events:
-            self.events.add(row)
-        if row[self.job.best] > best:
-            self.best_weights = self.job.model.get_weights()
-        if not first_process():
-            return
-        if self.epoch == self.experiment.epochs or time.perf_counter() - self.saved > PATIENCE * self.saving:
-            self._save()
-        told = "  ".join(f"{name} {row[name]:.4f}" for name in figures)
-        print(f"epoch {self.epoch}/{self.experiment.epochs}  {told}  {row['seconds']:.0f} s", flush=True)
-
-    def _save(self):
-        started = time.perf_counter()
-        if self.best_weights is not None:
-            current = self.job.model.get_weights()
-            self.job.model.set_weights(self.best_weights)
-            save_model(self.job.model, self.folder / "best.keras")
-            self.job.model.set_weights(current)
-            self.best_weights = None
-        save_state(self.folder / "state", self.model, self.history)
-        write_history(self.folder, self.history)
-        self.saved = time.perf_counter()
-        self.saving = self.saved - started
+        last = _is_over(self.task, self.schedule, self.history)
+        for listener in self.listeners:
+            listener.epoch_ended(row, last)
+        self.model.stop_training = last
 
     def _stop_if_not_finite(self, step):
         """Keras' loss is the mean of the epoch so far: once not finite, it stays so."""
@@ -251,3 +177,21 @@ class _Recorder(keras.callbacks.Callback):
                 f"the loss is not finite in epoch {self.epoch}, step {step}; lower the learning rate "
                 "(--set learning_rate=…) or train in float32."
             )
+
+
+def _columns(logs, task):
+    """Keras' figures by the names of the history's columns: the loss, then the metrics, of training and of validation.
+
+    With several outputs, the first one's metrics go without its name.
+    """
+    first, several = next(iter(task.terms)), len(task.terms) > 1
+    metrics = [f"{name}_{metric.name}" for name, term in task.terms.items() for metric in term.metrics]
+    losses = [f"{name}_loss" for name in task.terms] if several else []
+    columns = {}
+    for side in ("", "val_"):
+        for name in ("loss", *losses, *metrics):
+            told = name if several or name == "loss" else name.removeprefix(f"{first}_")
+            if side + told in logs:
+                column = told if told.endswith("_loss") else told.removeprefix(f"{first}_")
+                columns[side + column] = logs[side + told]
+    return columns

@@ -2,40 +2,75 @@
 
 from pathlib import Path
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
+from saliency_keras.experiments.experiment import WHOLE
 from saliency_keras.files import check_folder
 
 
-def check_start(experiment, out, init=None, resume=False):
+def parents_of(words):
+    """The runs that `--init` names.
+
+    Args:
+        words: List of `RUN`, for the whole network, or `PART=RUN`.
+
+    Returns:
+        From a part to the run folder, `Path`s; `"network"` for the whole network.
+
+    Raises:
+        UserError: If a part is named twice.
+    """
+    parents = {}
+    for word in words:
+        part, equals, folder = word.partition("=")
+        if not equals or Path(word).is_dir():
+            part, folder = WHOLE, word
+        if part in parents:
+            raise UserError(f"--init names two runs for the part {part!r}: {parents[part]} and {folder}.")
+        parents[part] = Path(folder)
+    return parents
+
+
+def check_start(experiment, out, parents=None, resume=False):
     """Refuses a run that cannot start.
 
     Args:
         experiment: The `Experiment`.
         out: The run folder.
-        init: Run folder whose weights to start from, or `None`.
+        parents: From a part to the run folder whose weights it starts from, or `None`.
         resume: Whether to go on with the run in `out`.
 
     Raises:
         UserError: If the experiment needs a run to start from, that run is not finished, or `out` does not fit.
     """
-    out = Path(out)
-    if experiment.starts_from and not init:
-        raise UserError(
-            f"{experiment.name} starts from the weights of another run; train {experiment.starts_from} first and give "
-            f"its folder to --init."
-        )
-    if init and not Path(init).is_dir():
-        raise UserError(f"there is no run folder {init} to start from.")
-    if init and not (Path(init) / "model.keras").is_file():
-        raise UserError(f"{init} is no finished run: it has no model.keras.")
-    if resume and not (out / "config.json").is_file():
+    out, parents = Path(out), parents or {}
+    _check_parents(experiment, parents)
+    if resume and not run_folder.is_begun(out):
         raise UserError(f"{out} holds no run to resume.")
-    if not (out / "summary.json").is_file():
+    if not run_folder.is_finished(out):
         check_folder(out)
     if not resume and out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
-        if (out / "summary.json").is_file():
+        if run_folder.is_finished(out):
             raise UserError(f"{out} holds a finished run; choose another --out.")
         raise UserError(f"{out} is not empty; go on with its run by --resume, or choose another --out.")
+
+
+def _check_parents(experiment, parents):
+    expected = experiment.start.parents
+    missing = {part: name for part, name in expected.items() if part not in parents}
+    if list(expected) == [WHOLE] and missing and not parents:
+        raise UserError(
+            f"{experiment.name} starts from the weights of another run; train {expected[WHOLE]} first and give "
+            f"its folder to --init."
+        )
+    if WHOLE not in expected and missing:
+        needed = " ".join(f"--init {part}=RUN (a run of {name})" for part, name in missing.items())
+        raise UserError(f"{experiment.name} starts from {len(expected)} runs, part by part; give {needed}.")
+    for folder in parents.values():
+        if not folder.is_dir():
+            raise UserError(f"there is no run folder {folder} to start from.")
+        if not run_folder.has_network(folder):
+            raise UserError(f"{folder} is no finished run: it has no model.keras.")
 
 
 def check_kind(experiment, data):
@@ -49,12 +84,12 @@ def check_kind(experiment, data):
         UserError: If it is of the other kind.
     """
     compact, fixations = (Path(data) / "manifest.json").is_file(), (Path(data) / "fixations.csv").is_file()
-    if experiment.task == "saliency" and compact and not fixations:
+    if experiment.learns_from_fixations and compact and not fixations:
         raise UserError(
             f"{data} is a compact data set; {experiment.name} learns from a fixation set, a folder with images/ and "
             "fixations.csv."
         )
-    if experiment.task == "classification" and fixations and not compact:
+    if not experiment.learns_from_fixations and fixations and not compact:
         raise UserError(
             f"{data} is a fixation set; {experiment.name} learns from a compact data set, which "
             "`python -m data_prep.compact` makes."

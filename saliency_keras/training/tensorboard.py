@@ -36,9 +36,9 @@ class Events:
         shutil.rmtree(folder, ignore_errors=True)
         self._writers = {part: Writer(str(folder / part)) for part in ("training", "validation")}
         for row in history:
-            self.add(row)
+            self.epoch_ended(row, last=False)
 
-    def add(self, row):
+    def epoch_ended(self, row, last):
         """Writes one row of the history, to disk."""
         for column, value in row.items():
             if column != "epoch":

@@ -21,20 +21,22 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
-from saliency_keras.data.fixation_set import read_fixation_set
 from saliency_keras.data.manifest import Manifest
+from saliency_keras.experiments.experiment import WHOLE
 from saliency_keras.files import only_process, whole_file
 from saliency_keras.models.count import multiply_adds, parameters
-from saliency_keras.models.weights import freeze
 from saliency_keras.runs.config import check_same, config_of
+from saliency_keras.runs.folder import read_json
 from saliency_keras.training.devices import check_batch, check_devices, first_process
-from saliency_keras.training.initial_weights import check_frozen, initial_weights, load_run_model
-from saliency_keras.training.loop import fit, save_model
+from saliency_keras.training.initial_weights import check_frozen, initial_weights, load_parents
+from saliency_keras.training.listeners import save_model
+from saliency_keras.training.loop import fit
 from saliency_keras.training.start import check_kind, check_start
 from saliency_keras.training.state import drop_state
-from saliency_keras.training.tasks.classification import classification_job
-from saliency_keras.training.tasks.fixation_maps import saliency_job
+from saliency_keras.training.tasks import task_named
+from saliency_keras.training.tasks.task import best_epoch
 from saliency_keras.training.tensorboard import check_tensorboard
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -46,10 +48,10 @@ def train(
     experiment,
     data,
     out,
-    maps="own",
+    *,
     seed=0,
     precision="float32",
-    init=None,
+    parents=None,
     resume=False,
     augment="host",
     tensorboard=False,
@@ -58,14 +60,12 @@ def train(
     """Trains an experiment into a run folder.
 
     Args:
-        experiment: The `Experiment`, its schedule and settings final.
+        experiment: The `Experiment`, its schedule, maps and settings final.
         data: Folder of a compact data set, or of a fixation set for a network that predicts saliency.
         out: The run folder.
-        maps: Which maps the network is shown: `own`, `shuffled`, `shuffled_in_class`, `center`, `uniform` or the
-            name of a map of the set.
         seed: Seed of weights, order, crops, flips, dropout and swaps.
         precision: `"float32"`, or `"bfloat16"` for half the bytes in activations; weights stay float32.
-        init: Run folder whose weights to start from, or `None`.
+        parents: From a part of the network (`"network"` for all of it) to the run folder whose weights it starts from.
         resume: Whether to go on with the run in `out`.
         augment: Where pictures are cropped and flipped, `"host"` or `"device"`; the pixels are the same.
         tensorboard: Whether to write event files for TensorBoard too, into `out/tensorboard`.
@@ -77,20 +77,29 @@ def train(
     Raises:
         UserError: For whatever a user can mend; nothing is written then, or the run can be resumed.
     """
-    out = Path(out)
-    check_start(experiment, out, init, resume)
+    out, parents = Path(out), dict(parents or {})
+    check_start(experiment, out, parents, resume)
     if tensorboard:
         check_tensorboard()
-    check_devices(devices, one_machine=experiment.task == "saliency")
-    source = open_data(experiment, data, maps, augment)
-    config = config_of(experiment, source, maps, seed, precision, init, augment, devices)
+    kind = task_named(experiment.task)
+    check_devices(devices, one_machine=kind.one_machine)
+    source = open_data(experiment, data, augment)
+    config = config_of(experiment, source, seed, precision, parents, augment, devices)
     if resume:
         check_same(config, out)
-        if (out / "summary.json").is_file():
-            drop_state(out / "state")  # of a run that was killed between the two
-            return json.loads((out / "summary.json").read_text(encoding="utf-8"))
-    job = _prepared(experiment, source, maps, seed, precision, init, augment, out, config)
-    check_batch(job.pictures // job.steps, devices)
+        if run_folder.is_finished(out):
+            drop_state(out / run_folder.STATE)  # of a run that was killed between the two
+            return read_json(out / run_folder.SUMMARY)
+    loaded = load_parents(parents)
+    _be_reproducible(seed, precision)
+    start = loaded.get(WHOLE) or loaded.get("trunk")
+    task = kind(experiment, source, seed, out, augment, start and start.network)
+    network = task.network
+    config["parts"] = {name: list(names) for name, names in network.parts.items()}
+    config["carried"] = initial_weights(experiment, network, loaded, seed)
+    check_frozen(experiment, network.freeze(experiment.start.frozen), [*config["carried"], *task.given])
+    config["frozen"] = _frozen(network.model)
+    check_batch(task.pictures // task.steps, devices)
     if isinstance(source, Manifest):
         source.check_sums()
     writes = first_process()
@@ -98,75 +107,52 @@ def train(
         out.mkdir(parents=True, exist_ok=True)
     with only_process(out) if writes else contextlib.nullcontext():
         if writes and not resume:
-            _write_json(out / "config.json", config)
+            _write_json(out / run_folder.CONFIG, config)
         try:
-            history, measured = fit(job, experiment, out, tensorboard, devices)
-            return _finish(job, experiment, history, measured, out) if writes else None
+            history, measured = fit(task, experiment.schedule, out, tensorboard, devices)
+            return _finish(task, experiment, history, measured, out) if writes else None
         except Exception as error:
             _explain_reading(error, source)
             raise
 
 
-def check_begun(experiment, data, out, maps="own", seed=0, precision="float32", init=None, init_may_differ=False):
+def check_begun(experiment, data, out, *, seed=0, precision="float32", parents=None, parents_may_differ=False):
     """Refuses a run folder whose run was begun with other choices than these.
 
     Args:
         experiment: As for `train`, and so are the others.
         data: Folder of what it is trained on.
         out: The run folder, with a `config.json`.
-        maps: Which maps the network is shown.
         seed: Its seed.
         precision: `"float32"` or `"bfloat16"`.
-        init: The run folder that it starts from, or `None`.
-        init_may_differ: Whether the run may have started from any other.
+        parents: The run folders that it starts from, by part.
+        parents_may_differ: Whether the run may have started from any other.
 
     Raises:
         UserError: If it was; the sentence says in what.
     """
-    check_same(
-        config_of(experiment, open_data(experiment, data, maps), maps, seed, precision, init, "host", 1),
-        Path(out),
-        ("init", "started_from") if init_may_differ else (),
-    )
+    config = config_of(experiment, open_data(experiment, data), seed, precision, dict(parents or {}), "host", 1)
+    check_same(config, Path(out), ("init", "started_from") if parents_may_differ else ())
 
 
-def _prepared(experiment, source, maps, seed, precision, init, augment, out, config):
-    """The `Job` with its initial weights; `config` is told which were carried over and which are frozen."""
-    start = load_run_model(init) if init else None
-    _be_reproducible(seed, precision)
-    if experiment.task == "saliency":
-        job, config["carried"] = saliency_job(experiment, source, seed, out, start)
-        config["frozen"] = _frozen(job.model)
-    else:
-        job = classification_job(experiment, source, maps, seed, augment, start)
-        config["carried"] = initial_weights(experiment, job.model, start, init, seed)
-        config["frozen"] = freeze(job.model, experiment.freeze)
-        check_frozen(experiment, config)
-    return job
-
-
-def open_data(experiment, data, maps="own", augment="host"):
+def open_data(experiment, data, augment="host"):
     """Opens what an experiment is trained on.
 
     Args:
         experiment: The `Experiment`.
         data: Folder of a compact data set or a fixation set.
-        maps: As in `train`.
         augment: As in `train`.
 
     Returns:
         A `Manifest`, or a `FixationSet` for a network that predicts saliency.
 
     Raises:
-        UserError: If it is not there, damaged or of the other kind, or maps are chosen for a network that sees none.
+        UserError: If it is not there, damaged or of the other kind, or crops are chosen for a network that sees none.
     """
-    if experiment.task == "classification":
-        check_kind(experiment, data)
-        return Manifest.load(data)
-    if maps != "own" or augment != "host":
-        raise UserError(f"{experiment.name} sees pictures alone, uncropped: --maps and --augment do not apply to it.")
+    if experiment.learns_from_fixations and augment != "host":
+        raise UserError(f"{experiment.name} sees whole pictures: --augment does not apply to it.")
     check_kind(experiment, data)
-    return read_fixation_set(data)
+    return task_named(experiment.task).open(experiment, data)
 
 
 def forget_networks():
@@ -200,26 +186,26 @@ def _frozen(model):
     return [layer.name for layer in model.layers if layer.weights and not layer.trainable]
 
 
-def _finish(job, experiment, history, measured, out):
-    save_model(job.model, out / "model.keras")
-    found = job.finish(job.model, out)
-    best = max(history, key=lambda row: row[job.best])
+def _finish(task, experiment, history, measured, out):
+    model, best = task.network.model, best_epoch(task, history)
+    save_model(model, out / run_folder.MODEL)
     summary = {
         "experiment": experiment.name,
         "epochs": len(history),
         "last": history[-1],
         "best": best,
-        "parameters": parameters(job.model),
-        "multiply_adds": multiply_adds(job.model),
+        "kept": (best if experiment.schedule.keep == "best" else history[-1])["epoch"],
+        "parameters": parameters(model),
+        "multiply_adds": multiply_adds(model),
         "seconds": round(sum(row["seconds"] for row in history), 1),
         **{name: value if value is None else round(value, 4) for name, value in measured.items()},
-        "frozen": _frozen(job.model),
-        **found,
+        "frozen": _frozen(model),
+        **task.finish(out),
     }
     if maps := summary.get("hallucinated_maps"):
         tell_if_dead(maps)
-    _write_json(out / "summary.json", summary)
-    drop_state(out / "state")
+    _write_json(out / run_folder.SUMMARY, summary)
+    drop_state(out / run_folder.STATE)
     return summary
 
 

@@ -8,6 +8,7 @@ import pytest
 from saliency_keras.console import UserError
 from saliency_keras.data.few_shot import SHOTS, few_shot, hold_out
 from saliency_keras.data.reader import Reader
+from saliency_keras.data.shown import Shown
 from tests.small_sets import write_small_set
 
 CLASSES = ("cat", "dog", "gar")
@@ -96,8 +97,8 @@ def test_epoch_of_a_subset_has_each_of_its_pictures_once_in_an_order_of_its_own(
 
 def test_subset_is_validated_in_the_order_on_disk_with_its_own_ids_and_maps(small_set):
     manifest, written = small_set
-    reader = Reader(manifest, "train", 36, 2, maps="shuffled", seed=1, subset=SUBSET)
-    whole = Reader(manifest, "train", 36, 24, maps="shuffled", seed=1)
+    reader = Reader(manifest, "train", 36, 2, shown=Shown.parse("shuffled"), seed=1, subset=SUBSET)
+    whole = Reader(manifest, "train", 36, 24, shown=Shown.parse("shuffled"), seed=1)
     ((everything, _),) = list(whole.validation())
     batches = list(reader.validation())
     assert [len(labels) for _, labels in batches] == [2, 2, 1]

@@ -51,3 +51,40 @@ def test_picture_stored_at_the_network_s_side_is_not_moved():
     plan = epoch_plan(SHARDS, 0, 1, margin=0)
     assert not plan.top.any()
     assert not plan.left.any()
+
+
+def test_five_crops_are_the_corners_and_the_centre_each_a_fifth_of_the_time():
+    plan = epoch_plan((20_000,), 0, 1, margin=41, crops="five")
+    places, counts = np.unique(np.stack([plan.top, plan.left], axis=1), axis=0, return_counts=True)
+    assert places.tolist() == [[0, 0], [0, 41], [20, 20], [41, 0], [41, 41]]
+    assert counts.min() > 3800
+    assert abs(np.corrcoef(plan.top, plan.flip)[0, 1]) < 0.03
+    assert plan.flip.mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_five_crops_change_neither_order_nor_flips():
+    for epoch in (1, 2):
+        five, random = (epoch_plan(SHARDS, 7, epoch, 16, crops=crops) for crops in ("five", "random"))
+        np.testing.assert_array_equal(five.index, random.index)
+        np.testing.assert_array_equal(five.flip, random.flip)
+    assert not np.array_equal(epoch_plan(SHARDS, 7, 1, 16, crops="five").top, epoch_plan(SHARDS, 7, 2, 16).top)
+
+
+def test_five_crops_of_the_first_epoch_never_change():
+    plan = epoch_plan((4, 4), seed=0, epoch=1, margin=16, crops="five")
+    assert plan.top.tolist() == [0, 0, 16, 0, 0, 0, 16, 8]
+    assert plan.left.tolist() == [0, 16, 16, 0, 16, 0, 0, 8]
+
+
+def test_a_picture_s_five_crops_are_drawn_anew_in_each_epoch():
+    found = set()
+    for epoch in range(1, 41):
+        plan = epoch_plan(SHARDS, 0, epoch, 10, crops="five")
+        (row,) = np.flatnonzero(plan.index == 6)
+        found.add((int(plan.top[row]), int(plan.left[row]), bool(plan.flip[row])))
+    assert len(found) == 10, "five places and their flips"
+
+
+def test_crops_of_an_unknown_kind_are_refused():
+    with pytest.raises(ValueError, match=r"crops is one of random, five\. Received: ten"):
+        epoch_plan(SHARDS, 0, 1, 16, crops="ten")

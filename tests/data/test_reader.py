@@ -1,5 +1,6 @@
 """Batches against the arrays that were written, for every codec."""
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from saliency_keras.console import UserError
+from saliency_keras.data.device import crops as crops_on_device
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.order import epoch_plan
 from saliency_keras.data.reader import Reader
@@ -50,6 +52,50 @@ def test_training_is_the_plan_s_crops_pixel_by_pixel_for_picture_and_map(sets, c
     for image, saliency, label, (pixels, true) in zip(images, maps, labels, wanted, strict=True):
         np.testing.assert_array_equal(np.concatenate([image, saliency], axis=-1), pixels)
         assert label == true
+
+
+def drawn_five(seed, epoch, records):
+    """Places and flips of an epoch's five crops for a set of one shard, from the generator's definition on."""
+    raw = np.random.Philox(key=[seed, epoch]).random_raw
+    raw(1)  # the order of the one shard
+    order = sorted(range(records), key=list(map(int, raw(records))).__getitem__)
+    for place, word in zip(order, map(int, raw(records)), strict=True):
+        yield place, ["top left", "top right", "bottom left", "bottom right", "centre"][word % 2**20 % 5], word >= 2**63
+
+
+@pytest.mark.parametrize("augment", ["host", "device"])
+def test_five_crops_are_the_drawn_corners_and_centres_of_picture_and_map_alike(tmp_path, augment):
+    manifest, written = write_small_set(tmp_path, codec="npy", train=(40,), val=(3,))
+    reader = Reader(manifest, "train", SIDE, 8, seed=5, crops="five", augment=augment)
+    slices = {"top": slice(0, 31), "bottom": slice(5, 36), "left": slice(0, 31), "right": slice(5, 36)}
+    seen = set()
+    for epoch in (1, 2):
+        shown = []
+        for inputs, labels in reader.training(epoch, epoch):
+            if augment == "device":
+                image, saliency = (np.asarray(one) for one in crops_on_device(inputs["words"], inputs["box"], SIDE))
+            else:
+                image, saliency = inputs["image"], inputs["saliency"]
+            shown += zip(image, saliency[..., 0], labels, strict=True)
+        for (image, saliency, label), (place, where, flip) in zip(shown, drawn_five(5, epoch, 40), strict=True):
+            rows, columns = (slice(2, 33),) * 2 if where == "centre" else (slices[one] for one in where.split())
+            turn = slice(None, None, -1 if flip else 1)
+            np.testing.assert_array_equal(image, written["train"]["image"][place][rows, columns][:, turn])
+            np.testing.assert_array_equal(saliency, written["train"]["saliency"][place][rows, columns][:, turn])
+            assert label == written["train"]["label"][place]
+            seen.add((where, flip))
+    assert len(seen) == 10
+
+
+def test_five_crops_leave_validation_at_the_centre(sets):
+    manifest, written = sets["npy"]
+    images, _, _ = everything(Reader(manifest, "val", 30, 4, crops="five").validation())
+    np.testing.assert_array_equal(images, written["val"]["image"][:, 3:33, 3:33])
+
+
+def test_crops_of_an_unknown_kind_are_refused(sets):
+    with pytest.raises(ValueError, match=r"crops is one of random, five\. Received: ten"):
+        Reader(sets["npy"][0], "train", SIDE, 4, crops="ten")
 
 
 def test_every_codec_gives_the_same_records_in_the_same_order(sets):
@@ -157,9 +203,9 @@ def test_memory_stays_flat_over_twenty_epochs(tmp_path):
 
 def test_network_without_maps_gets_none(sets):
     for codec in CODECS:
-        for inputs, _ in Reader(sets[codec][0], "val", SIDE, 4, maps=None).validation():
+        for inputs, _ in Reader(sets[codec][0], "val", SIDE, 4, shown=None).validation():
             assert set(inputs) == {"image"}
-    images = np.concatenate([i["image"] for i, _ in Reader(sets["raw"][0], "val", 36, 4, maps=None).validation()])
+    images = np.concatenate([i["image"] for i, _ in Reader(sets["raw"][0], "val", 36, 4, shown=None).validation()])
     np.testing.assert_array_equal(images, sets["raw"][1]["val"]["image"])
 
 
@@ -228,12 +274,28 @@ def test_manifest_that_does_not_fit_its_folder_is_refused(tmp_path):
     with pytest.raises(UserError, match=f"{path.name} is missing"):
         Manifest.load(tmp_path)
     path.write_bytes(content)
-    (tmp_path / "manifest.json").write_text(json.dumps({**json.loads(text), "version": 2}))
-    with pytest.raises(UserError, match="has format version 2, this program reads version 1"):
+    (tmp_path / "manifest.json").write_text(json.dumps({**json.loads(text), "version": 3}))
+    with pytest.raises(UserError, match="has format version 3, this program reads versions 1 and 2"):
         Manifest.load(tmp_path)
     (tmp_path / "manifest.json").unlink()
     with pytest.raises(UserError, match="has no manifest"):
         Manifest.load(tmp_path)
+
+
+def test_manifests_of_one_set_have_one_digest_whichever_kernels_made_its_bytes(sets):
+    """That of the manifest's text before it named kernels, so that runs of then and of now can be compared."""
+    manifest, _ = sets["raw"]
+    text = json.loads((manifest.folder / "manifest.json").read_text())
+    assert "kernels" not in text["maps"][0]
+    text["maps"] = text["maps"][:1]
+    digest = hashlib.sha256((json.dumps(text, indent=1, ensure_ascii=False) + "\n").encode()).hexdigest()
+    assert manifest.digest() == digest
+    first, other = manifest.maps
+    known = dataclasses.replace(manifest, maps=(dataclasses.replace(first, kernels="some"), other))
+    assert known.digest() == digest
+    assert known.described()["recipe"] == manifest.described()["recipe"]
+    assert known.described()["kernels"] == "some"
+    assert known.described("other")["recipe"] != known.described()["recipe"]
 
 
 def test_npy_shard_is_an_array_that_numpy_loads(sets):

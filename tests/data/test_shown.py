@@ -9,7 +9,7 @@ import pytest
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.reader import Reader
-from saliency_keras.data.shown import map_and_swap
+from saliency_keras.data.shown import Shown
 from saliency_keras.data.stored import Records
 from tests.small_sets import write_small_set
 
@@ -27,7 +27,7 @@ def donors(small_set, split, maps, epochs=1, seed=0, shown="saliency"):
     """
     manifest, written = small_set
     arrays = written[split]
-    reader = Reader(manifest, split, manifest.side, 4, maps, seed)
+    reader = Reader(manifest, split, manifest.side, 4, Shown.parse(maps), seed)
     stream = reader.training(1, epochs) if split == "train" else reader.validation()
     images = {one.tobytes(): (place, flip) for place, whole in enumerate(arrays["image"]) for flip, one in
               enumerate((whole, np.ascontiguousarray(whole[:, ::-1])))}  # fmt: skip
@@ -76,14 +76,15 @@ def test_shuffled_in_class_keeps_the_class_and_loses_the_picture(small_set, spli
 def test_class_with_one_picture_cannot_be_shuffled_within_itself(tmp_path):
     manifest, _ = write_small_set(tmp_path, codec="npy", classes=4, val=(5,))
     with pytest.raises(UserError, match="has a single picture in val"):
-        Reader(manifest, "val", 32, 4, "shuffled_in_class")
+        Reader(manifest, "val", 32, 4, Shown.parse("shuffled_in_class"))
 
 
 def test_uniform_is_white_and_center_is_one_blob_for_all(small_set):
     manifest, _ = small_set
-    for inputs, _ in Reader(manifest, "val", 32, 4, "uniform").validation():
+    for inputs, _ in Reader(manifest, "val", 32, 4, Shown.parse("uniform")).validation():
         assert (inputs["saliency"] == 255).all()
-    shown = np.concatenate([inputs["saliency"] for inputs, _ in Reader(manifest, "val", 32, 4, "center").validation()])
+    reader = Reader(manifest, "val", 32, 4, Shown.parse("center"))
+    shown = np.concatenate([inputs["saliency"] for inputs, _ in reader.validation()])
     assert (shown == shown[0]).all()
     middle = shown[0, 14:18, 14:18].mean()
     assert middle > 250
@@ -116,9 +117,10 @@ def test_more_shards_than_may_be_open_at_once_are_read(tmp_path, monkeypatch):
 @pytest.mark.parametrize("codec", ["npy", "raw"])
 def test_named_map_is_the_further_map_of_the_set(tmp_path, codec):
     manifest, written = write_small_set(tmp_path, codec=codec, train=(2,), val=(3, 2), classes=2)
-    shown = np.concatenate([inputs["saliency"] for inputs, _ in Reader(manifest, "val", 36, 2, "other").validation()])
+    reader = Reader(manifest, "val", 36, 2, Shown.parse("other"))
+    shown = np.concatenate([inputs["saliency"] for inputs, _ in reader.validation()])
     np.testing.assert_array_equal(shown[..., 0], written["val"]["other"])
-    assert Reader(manifest, "val", 36, 2, "other").mean_saliency == pytest.approx(written["val"]["other"].mean() / 255)
+    assert reader.mean_saliency == pytest.approx(written["val"]["other"].mean() / 255)
 
 
 @pytest.mark.parametrize(("maps", "in_class"), [("other:shuffled", False), ("other:shuffled_in_class", True)])
@@ -137,17 +139,17 @@ def test_interleaved_map_by_its_name_is_the_own_one(small_set):
 
 @pytest.mark.parametrize("maps", ["other:", "other:center", "other:own", ":shuffled", "other:shuffled:shuffled"])
 def test_only_a_shuffle_may_follow_a_name(small_set, maps):
-    with pytest.raises(UserError, match="after the name of a map comes :shuffled or :shuffled_in_class"):
-        Reader(small_set[0], "val", 32, 4, maps)
+    with pytest.raises(UserError, match="followed by :shuffled or :shuffled_in_class"):
+        Reader(small_set[0], "val", 32, 4, Shown.parse(maps))
 
 
 def test_no_name_at_all_is_refused():
     with pytest.raises(UserError, match="--maps is empty"):
-        map_and_swap("")
+        Shown.parse("")
 
 
 def test_unknown_map_is_refused_with_the_names_there_are(small_set):
     with pytest.raises(UserError, match="no map named 'gaze'; it has first, other"):
-        Reader(Manifest.load(small_set[0].folder), "val", 32, 4, "gaze")
+        Reader(Manifest.load(small_set[0].folder), "val", 32, 4, Shown.parse("gaze"))
     with pytest.raises(UserError, match="no map named 'gaze'; it has first, other"):
-        Reader(Manifest.load(small_set[0].folder), "val", 32, 4, "gaze:shuffled")
+        Reader(Manifest.load(small_set[0].folder), "val", 32, 4, Shown.parse("gaze:shuffled"))

@@ -9,6 +9,7 @@ import pytest
 from data_prep import add_map as command
 from data_prep import compaction
 from data_prep.add_map import add_map
+from saliency_keras.blas import kernels
 from saliency_keras.console import UserError
 from saliency_keras.data import geometry
 from saliency_keras.data.manifest import Manifest
@@ -136,6 +137,27 @@ def test_finished_side_shards_are_not_predicted_again(small, monkeypatch, capsys
     assert not set(redone) & set(done)
     assert "3 of 5 side shards are finished" in capsys.readouterr().out
     assert not [name for name in contents(manifest.folder) if name.startswith(".")]
+
+
+def test_side_shards_that_another_processor_has_begun_are_made_again(small, monkeypatch, capsys):
+    manifest, _ = small
+    write, done = command.write_side_shard, []
+
+    def stopping(task, **options):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(task.file)
+        return write(task, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(command, "write_side_shard", stopping)
+        patched.setattr("saliency_keras.blas.kernels", lambda: "OpenBLAS Colossus, numpy valves")
+        with pytest.raises(KeyboardInterrupt):
+            add_map(manifest.folder, "center", workers=0)
+    made, _ = add_map(manifest.folder, "center", workers=0)
+    assert "are finished already" not in capsys.readouterr().out
+    assert made.map_named("center").kernels == kernels()
+    assert made.map_named("first").kernels == ""
 
 
 def test_the_same_map_again_is_nothing_to_do(small, monkeypatch, capsys):

@@ -18,6 +18,7 @@ from PIL import Image
 
 from data_prep import beam, compaction, shards
 from data_prep.sources.source import FolderSource
+from saliency_keras import blas
 from saliency_keras.console import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -49,11 +50,11 @@ def unfinished(folder, plan):
 
 @needs_beam
 @pytest.mark.slow
-@pytest.mark.parametrize("codec", ["raw", "npy"])
-def test_pipeline_writes_the_bytes_of_the_local_command(make_tree, tmp_path, codec):
+@pytest.mark.parametrize(("codec", "sides"), [("raw", ["--side", 64]), ("npy", ["--shorter", 340, "--side", 299])])
+def test_pipeline_writes_the_bytes_of_the_local_command(make_tree, tmp_path, codec, sides):
     tree = make_tree(tmp_path / "pictures", train=20, val=4)
     (tree / "train" / "eel" / "broken.png").write_bytes(b"no picture")
-    words = [*MAPS, "--shards", 4, "--codec", codec, "--side", 64, "--seed", 3]
+    words = [*MAPS, "--shards", 4, "--codec", codec, *sides, "--seed", 3]
     local = run("compact", tree, tmp_path / "local", *words, "--workers", 2)
     piped = run("beam", os.path.relpath(tree, ROOT), tmp_path / "piped", *words)
     assert piped.returncode == 0, piped.stderr
@@ -197,6 +198,16 @@ def test_worker_with_other_libraries_is_refused(tree, tmp_path, monkeypatch):
     versions = {**compaction.versions(), "pillow": "1.0"}
     monkeypatch.setattr(compaction, "versions", lambda: versions)
     with pytest.raises(UserError, match=r"has pillow 1\.0, the machine"):
+        beam.check_mark(tmp_path / "set", mark)
+
+
+def test_worker_with_a_processor_of_other_kernels_is_refused(tree, tmp_path, monkeypatch):
+    plan = compaction.make_plan(FolderSource(tree), ("center",))
+    mark = json.dumps({**json.loads(unfinished(tmp_path / "set", plan)), "kernels": blas.kernels()})
+    (tmp_path / "set" / compaction.PLAN).write_text(mark)
+    beam.check_mark(tmp_path / "set", mark)
+    monkeypatch.setattr(blas, "kernels", lambda: "OpenBLAS Colossus, numpy valves")
+    with pytest.raises(UserError, match=r"other kernels \(OpenBLAS Colossus, numpy valves\)"):
         beam.check_mark(tmp_path / "set", mark)
 
 

@@ -37,8 +37,9 @@ def test_command_makes_a_set_and_says_what_is_in_it(tree, tmp_path, capsys):
     [
         (["absent", "set"], "there is no folder absent"),
         (["pictures", "set", "--saliency", "eyes"], "no saliency predictor 'eyes'"),
-        (["pictures", "set", "--side", "300"], "16 to 256"),
-        (["pictures", "set", "--side", "0"], "16 to 256"),
+        (["pictures", "set", "--side", "1025"], "16 to 1024"),
+        (["pictures", "set", "--side", "0"], "16 to 1024"),
+        (["pictures", "set", "--side", "300", "--square", "256"], "--square 256, --shorter 256"),
         (["pictures", "set", "--codec", "gif"], "raw, jpeg or npy"),
         (["pictures", "set", "--workers", "-1"], "workers must be 0 or more"),
         (["pictures", "pictures/train"], "no data set of ours"),

@@ -6,20 +6,28 @@ import csv
 import fcntl
 import hashlib
 import io
+import json
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from data_prep import compaction, shards
+from data_prep.sources.popout import PopoutSource
 from data_prep.sources.source import FolderSource, Picture
+from saliency_keras.blas import kernels
 from saliency_keras.console import UserError
 from saliency_keras.data import geometry
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.pictures import read_picture
 from saliency_keras.saliency import predictor
+
+ROOT = Path(__file__).parents[2]
 
 
 def compact(tree, out, **options):
@@ -45,7 +53,7 @@ def test_records_are_the_pictures_in_keyed_order_with_their_maps(tree, tmp_path,
         assert len(set(ids)) == count
         for record in records:
             name = record["id"].decode()
-            pixels = geometry.square(read_picture(tree / split / name))
+            pixels = geometry.square(read_picture(tree / split / name), geometry.Framing())
             rgbs = np.frombuffer(record["rgbs"], "uint8").reshape(100, 100, 4)
             np.testing.assert_array_equal(rgbs[..., :3], geometry.shrink(pixels, 100))
             saliency = predictor("center")(pixels[None])[0]
@@ -106,6 +114,49 @@ def test_bytes_do_not_depend_on_the_number_of_workers(make_tree, tmp_path):
     for workers in (0, 1, 2):
         compact(tree, tmp_path / f"set{workers}", workers=workers, shards=5, codec="npy")
     assert contents(tmp_path / "set0") == contents(tmp_path / "set1") == contents(tmp_path / "set2")
+
+
+def test_maps_do_not_depend_on_workers_where_nobody_has_set_the_threads_of_blas(make_tree, tmp_path):
+    """A worker is started with one thread of BLAS; `--workers 0` works in a process that has as many as it likes."""
+    tree = make_tree(tmp_path / "pictures", train=12, val=2)
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    running = []
+    for workers in (0, 1, 2):
+        maps = (word for name in ("gbvs", "itti", "aim", "sdlf") for word in ("--saliency", name))
+        words = [tree, tmp_path / f"set{workers}", *maps, "--shards", 2, "--workers", workers]
+        command = [sys.executable, "-m", "data_prep.compact", *map(str, words)]
+        running.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL))
+    assert [process.wait() for process in running] == [0, 0, 0]
+    assert contents(tmp_path / "set0") == contents(tmp_path / "set1") == contents(tmp_path / "set2")
+
+
+def test_a_manifest_says_which_kernels_made_each_map_and_of_maps_that_were_not_predicted_nothing(tmp_path):
+    source = PopoutSource({"train": 10, "val": 10})
+    compaction.compact(source, tmp_path / "set", ("uniform",), side=16, workers=0)
+    fields = json.loads((tmp_path / "set" / "manifest.json").read_text())
+    assert {one["name"]: one.get("kernels") for one in fields["maps"]} == {"uniform": kernels(), "mask": None}
+
+
+def test_what_another_processor_has_begun_is_refused_and_left_alone(tree, tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(compaction, "kernels", lambda: "OpenBLAS Colossus, numpy valves")
+        patched.setattr(shards, "write_shard", lambda *task, **rest: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            compact(tree, tmp_path / "set")
+    before = contents(tmp_path / "set")
+    with pytest.raises(UserError, match=r"begun by the kernels of another processor \(OpenBLAS Colossus, numpy valves"):
+        compact(tree, tmp_path / "set")
+    assert contents(tmp_path / "set") == before
+
+
+def test_what_an_earlier_version_has_begun_goes_on(tree, tmp_path):
+    """It did not say which kernels it had."""
+    whole = contents(compact(tree, tmp_path / "whole").folder)
+    plan = {"plan": compaction.make_plan(FolderSource(tree), ("center",)).digest, "libraries": compaction.versions()}
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / ".plan.json").write_text(json.dumps(plan))
+    compact(tree, tmp_path / "set")
+    assert contents(tmp_path / "set") == whole
 
 
 def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(tree, tmp_path, monkeypatch):
@@ -192,6 +243,8 @@ def test_a_run_killed_while_clearing_up_is_cleared_up(tree, tmp_path):
         ({"limit": 3}, r"(other pictures .* another --limit, .*|another --limit \(none, now 3\))"),
         ({"shards": 2}, r"another --shards \(1, now 2\)"),
         ({"side": 64, "seed": 1}, r"another --side \(144, now 64\) and another --seed \(0, now 1\)"),
+        ({"square": 200}, r"another --square \(256, now 200\);"),
+        ({"shorter": 340}, r"another --shorter \(256, now 340\);"),
     ],
 )
 def test_a_folder_of_another_plan_is_refused_finished_or_not(tree, tmp_path, monkeypatch, options, differing):
@@ -324,8 +377,11 @@ def test_two_pictures_of_one_id_are_refused_and_both_are_named(tree, tmp_path, m
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"side": 257}, "16 to 256"),
-        ({"side": 15}, "16 to 256"),
+        ({"side": 1025}, "the side must be 16 to 1024 pixels; received 1025"),
+        ({"side": 15}, "the side must be 16 to 1024 pixels; received 15"),
+        ({"square": 2000}, "the square must be 16 to 1024 pixels; received 2000"),
+        ({"side": 300, "square": 299}, r"received --side 300, --square 299, --shorter 299"),
+        ({"square": 299, "shorter": 256}, r"received --side 144, --square 299, --shorter 256"),
         ({"codec": "png"}, "raw, jpeg or npy"),
         ({"saliency": ("look",)}, "no saliency predictor 'look'"),
         ({"saliency": ("center", "center")}, "once only"),

@@ -17,6 +17,7 @@ from saliency_keras.console import UserError
 from saliency_keras.data import geometry
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.pictures import UnreadablePicture, read_picture
+from saliency_keras.data.shown import Shown
 from saliency_keras.data.stored import Records
 from tests.small_sets import write_small_set
 
@@ -64,7 +65,7 @@ def test_a_damaged_picture_is_unreadable_or_becomes_a_square(kind):
             continue
         assert (pixels.dtype, pixels.ndim, pixels.shape[2]) == (np.uint8, 3, 3)
         if pixels.size < 10**7:
-            assert geometry.square(pixels).shape == (256, 256, 3)
+            assert geometry.square(pixels, geometry.Framing()).shape == (256, 256, 3)
     assert refusals
     assert not [text for text in refusals if "\n" in text or "read as a picture: ." in text]
 
@@ -108,7 +109,7 @@ def test_damaged_pictures_go_through_compaction_as_what_they_decode_to_or_are_sk
     assert not used.keys() & skipped.keys()
     assert all(skipped.values())
     for name, pixels in used.items():
-        expected = geometry.shrink(geometry.square(read_picture(tree / "train" / name)), 32)
+        expected = geometry.shrink(geometry.square(read_picture(tree / "train" / name), geometry.Framing()), 32)
         np.testing.assert_array_equal(pixels, expected, err_msg=name)
     for name, good in nasty.items():
         assert (f"damaged/{name}" in used) == good, name
@@ -181,7 +182,7 @@ def test_batches_of_a_damaged_shard_have_their_shape_or_end_in_a_sentence(small_
     refused = 0
     for _, damaged in shards_damaged_in_place(small_set[0], tmp_path, MUTATIONS // 3):
         try:
-            for inputs, labels in Reader(damaged, "val", 12, 2, maps="other").validation():
+            for inputs, labels in Reader(damaged, "val", 12, 2, shown=Shown.parse("other")).validation():
                 assert inputs["image"].shape == (*labels.shape, 12, 12, 3)
         except UserError:
             refused += 1

@@ -1,5 +1,6 @@
 """The check of a whole set: a good one passes, and each kind of damage is found and named."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -10,6 +11,7 @@ from PIL import Image
 
 from data_prep import verify
 from saliency_keras import console
+from saliency_keras.blas import kernels
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from tests.small_sets import write_small_set
@@ -38,6 +40,18 @@ def test_a_good_set_passes_and_what_was_checked_is_printed(tmp_path, capsys, cod
     assert "val: 9 pictures of 3 classes, 2 shards" in printed
     assert "first (interleaved), other (side shards)" in printed
     assert Image.open(tmp_path / "set-contact_sheet.png").format == "PNG"
+
+
+def test_kernels_that_made_the_maps_are_told_and_others_than_here(copy, capsys):
+    manifest = Manifest.load(copy)
+    first, other = manifest.maps
+    here = dataclasses.replace(first, kernels=kernels())
+    elsewhere = dataclasses.replace(other, kernels="OpenBLAS Colossus, numpy valves")
+    dataclasses.replace(manifest, maps=(here, elsewhere)).save(copy)
+    verify.main([str(copy)])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("kernels: ")]
+    assert lines[0] == f"kernels: {kernels()} made first"
+    assert lines[1].startswith("kernels: OpenBLAS Colossus, numpy valves made other; this processor has other ones")
 
 
 def test_the_contact_sheet_shows_pictures_of_both_splits_with_all_their_maps(made):

@@ -32,13 +32,13 @@ ONE_STEP = """
 import keras, numpy as np, tempfile
 from saliency_keras.experiments import experiment
 from saliency_keras.metrics.top_k import Top1, Top5
-from saliency_keras.models.registry import build, uses_saliency
+from saliency_keras.models.registry import build, shows_map
 random = np.random.default_rng(0)
 for name in sys.argv[1:]:
     chosen = experiment(name).with_settings(["dense_units=16"])
-    model = build(chosen.network, chosen.arguments, 128, 3, (0.5, 0.5, 0.5, 0.5))
+    model = build(chosen.network, chosen.arguments, 128, 3, (0.5, 0.5, 0.5, 0.5)).model
     inputs = {"image": random.integers(0, 256, (4, 128, 128, 3), np.uint8)}
-    if uses_saliency(chosen.network, chosen.arguments):
+    if shows_map(chosen.network, chosen.arguments):
         inputs["saliency"] = random.integers(0, 256, (4, 128, 128, 1), np.uint8)
     trained = keras.Model(model.input, model.output)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -93,14 +93,14 @@ MODULATED = ("smic_alexnet", "scratch_sal_alexnet", "scratch_sal_resnet")
 MODULATED_STEP = """
 import keras, numpy as np
 from saliency_keras.experiments import experiment
-from saliency_keras.models.registry import build, uses_saliency
+from saliency_keras.models.registry import build, shows_map
 random = np.random.default_rng(0)
 for name in sys.argv[1:]:
     settings = ["backbone=ResNet50"] if name.endswith("resnet") else ["dense_units=16"]
     chosen = experiment(name).with_settings(settings)
-    model = build(chosen.network, chosen.arguments, 96, 3, None)
+    model = build(chosen.network, chosen.arguments, 96, 3).model
     inputs = {"image": random.integers(0, 256, (2, 96, 96, 3), np.uint8)}
-    if uses_saliency(chosen.network, chosen.arguments):
+    if shows_map(chosen.network, chosen.arguments):
         inputs["saliency"] = random.integers(0, 256, (2, 96, 96, 1), np.uint8)
     model.compile(keras.optimizers.SGD(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     assert np.isfinite(model.train_on_batch(inputs, np.array([0, 1]))).all(), name

@@ -6,9 +6,11 @@ import pytest
 
 from saliency_keras.console import UserError
 from saliency_keras.experiments import EXPERIMENTS
+from saliency_keras.experiments.experiment import WHOLE
+from saliency_keras.models.network import network_of
 from saliency_keras.models.registry import build
-from saliency_keras.models.weights import carry_weights
-from saliency_keras.training.initial_weights import initial_weights
+from saliency_keras.models.weights import carry_weights, draw_anew
+from saliency_keras.training.initial_weights import Parent, initial_weights
 from tests.runs_fixture import write_run
 
 
@@ -19,15 +21,15 @@ def network(name, classes=4, side=128, **changes):
 
 @pytest.fixture(scope="module")
 def baseline():
-    model = network("rgb")
+    found = network("rgb")
     rng = np.random.default_rng(0)
-    for layer in model.layers:
+    for layer in found.model.layers:
         layer.set_weights([rng.normal(2, 1, weight.shape).astype("float32") for weight in layer.get_weights()])
-    return model
+    return found
 
 
-def weights(model, layer):
-    return {variable.name: variable.numpy() for variable in model.get_layer(layer).weights}
+def weights(network, layer):
+    return {variable.name: variable.numpy() for variable in network.model.get_layer(layer).weights}
 
 
 def test_input_channel_is_added_last_and_drawn_from_0_to_1(baseline):
@@ -68,13 +70,14 @@ def test_zeros_leave_the_function_as_it_was(baseline):
     carry_weights(baseline, model, new_weights="zeros")
     pixels = np.random.default_rng(1).integers(0, 256, (2, 128, 128, 4), np.uint8)
     inputs = {"image": pixels[..., :3], "saliency": pixels[..., 3:]}
-    expected = baseline({"image": inputs["image"]})
-    np.testing.assert_allclose(model(inputs), expected, rtol=1e-3, atol=float(np.abs(expected).max()) * 1e-5)
+    expected = baseline.model({"image": inputs["image"]})
+    np.testing.assert_allclose(model.model(inputs), expected, rtol=1e-3, atol=float(np.abs(expected).max()) * 1e-5)
 
 
 def test_new_top_is_drawn_and_everything_below_is_copied(baseline):
     model = network("rgb", classes=7)
-    carried = carry_weights(baseline, model, new_top=True)
+    carried = carry_weights(baseline, model, fresh=("top",))
+    draw_anew(model, ("top",), 0)
     assert "fc3" not in carried
     assert np.array_equal(weights(model, "fc2")["kernel"], weights(baseline, "fc2")["kernel"])
     kernel = weights(model, "fc3")["kernel"]
@@ -88,19 +91,22 @@ def test_new_top_is_not_the_one_that_the_source_began_with_but_the_same_in_all_n
         keras.utils.set_random_seed(0)
         model = network(name)
         began = weights(model, "fc3")["kernel"]
-        carry_weights(baseline, model, new_top=True, seed=0)
+        carry_weights(baseline, model, fresh=("top",), seed=0)
+        draw_anew(model, ("top",), 0)
         tops.append(weights(model, "fc3")["kernel"])
         assert not np.isin(tops[-1], began).any()
     assert np.array_equal(*tops)
-    carry_weights(baseline, model, new_top=True, seed=1)
+    carry_weights(baseline, model, fresh=("top",), seed=1)
+    draw_anew(model, ("top",), 1)
     assert not np.isin(weights(model, "fc3")["kernel"], tops[0]).any()
 
 
 def test_new_dense_layers_carry_the_convolutions_to_another_side(baseline):
     model = network("rgb", side=227)
-    with pytest.raises(UserError, match=r"'fc1' does not fit.*new_dense=true"):
+    with pytest.raises(UserError, match=r"'fc1' does not fit.*fresh=dense,top"):
         carry_weights(baseline, model)
-    carried = carry_weights(baseline, model, new_dense=True)
+    carried = carry_weights(baseline, model, fresh=("dense", "top"))
+    draw_anew(model, ("dense", "top"), 0)
     assert {"conv1", "conv5"} <= set(carried)
     assert np.array_equal(weights(model, "conv5")["kernel"], weights(baseline, "conv5")["kernel"])
     for name in "fc1", "fc2", "fc3":
@@ -120,10 +126,10 @@ def test_draws_follow_the_seed(baseline):
 
 def test_other_number_of_classes_is_refused_and_nothing_is_changed(baseline):
     model = network("rgb", classes=7)
-    before = [value.copy() for value in model.get_weights()]
-    with pytest.raises(UserError, match=r"'fc3' does not fit.*new_top"):
+    before = [value.copy() for value in model.model.get_weights()]
+    with pytest.raises(UserError, match=r"'fc3' does not fit.*fresh=top"):
         carry_weights(baseline, model)
-    assert all(np.array_equal(old, new) for old, new in zip(before, model.get_weights(), strict=True))
+    assert all(np.array_equal(old, new) for old, new in zip(before, model.model.get_weights(), strict=True))
 
 
 @pytest.mark.parametrize("subtracts", [False, True])
@@ -132,11 +138,11 @@ def test_a_network_goes_on_subtracting_what_it_was_trained_with(tmp_path, subtra
     arguments = {**experiment.arguments, "dense_units": 8}
     means = (None, (0.4, 0.5, 0.6, 0.5))
     start, model = (build("alexnet", arguments, 128, 4, one) for one in (means if subtracts else means[::-1]))
-    init = write_run(tmp_path / "run", "rgb")
+    parents = {WHOLE: Parent(write_run(tmp_path / "run", "rgb"), start, {"name": "rgb"})}
     sentence = f"--set subtract_mean={'false' if subtracts else 'true'}"
     with pytest.raises(UserError, match=sentence):
-        initial_weights(experiment, model, start, init, 0)
-    assert "fc3" in initial_weights(experiment.replace(subtract_mean=not subtracts), start, start, init, 0)
+        initial_weights(experiment, model, parents, 0)
+    assert "fc3" in initial_weights(experiment.replace(subtract_mean=not subtracts), start, parents, 0)
 
 
 def test_without_a_network_the_way_to_imagenet_s_weights_is_told(monkeypatch):
@@ -145,10 +151,10 @@ def test_without_a_network_the_way_to_imagenet_s_weights_is_told(monkeypatch):
 
     monkeypatch.setattr("saliency_keras.training.initial_weights.pretrained_resnet", no_network)
     with pytest.raises(UserError, match=r"could not fetch .* --set weights=FILE"):
-        initial_weights(EXPERIMENTS["baseline_rgb_resnet"], None, None, None, 0)
+        initial_weights(EXPERIMENTS["baseline_rgb_resnet"], None, {}, 0)
 
 
 def test_network_without_a_layer_in_common_is_refused(baseline):
     other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="elsewhere")])
     with pytest.raises(UserError, match="no layer"):
-        carry_weights(baseline, other)
+        carry_weights(baseline, network_of(other))

@@ -89,18 +89,18 @@ def test_centres_are_where_a_lone_pixel_is_felt():
 
 def test_unpadded_alexnet_looks_at_the_places_worked_out_by_hand():
     arguments = {"dense_units": 8}
-    model = build("alexnet", arguments, 128, 3)
+    model = build("alexnet", arguments, 128, 3).model
     assert last_convolution(model) == "relu5"
     # conv1 sees 5 + 4i, pool1 9 + 8i, conv2 25 + 8i, pool2 33 + 16i; the padded ones leave that alone.
     for centres in receptive_centres(model, "relu5"):
         np.testing.assert_allclose(centres, [33, 49, 65, 81])
-    for centres in receptive_centres(build("noconv2", arguments, 128, 3), "relu5"):
+    for centres in receptive_centres(build("noconv2", arguments, 128, 3).model, "relu5"):
         np.testing.assert_allclose(centres, 9 + 8 * np.arange(14))
 
 
 @pytest.mark.parametrize(("network", "arguments"), [("fanin1", {}), ("modulated_alexnet", {"saliency_branch": "map"})])
 def test_networks_of_two_branches_have_a_last_convolution_of_the_picture(network, arguments):
-    model = build(network, {"dense_units": 8, **arguments}, 128, 3)
+    model = build(network, {"dense_units": 8, **arguments}, 128, 3).model
     grad_cam = GradCam(model)
     assert grad_cam.layer == "relu5"
     random = np.random.default_rng(0)

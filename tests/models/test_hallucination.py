@@ -10,7 +10,7 @@ import pytest
 from saliency_keras.console import UserError
 from saliency_keras.models.count import parameters
 from saliency_keras.models.hallucination import RESNETS, modulate
-from saliency_keras.models.registry import build, uses_saliency
+from saliency_keras.models.registry import build, shows_map
 
 ALEXNET = {"batch_norm": False, "conv2_padding": "same", "weight_decay": 0.005, "saliency_branch": "rgb"}
 MEAN = (0.4, 0.4, 0.3, 0.2)
@@ -24,12 +24,12 @@ def forget_graphs():
 
 def alexnet(side=227, classes=10, mean=MEAN, **changes):
     small = {"dense_units": 8} if side < 227 else {}
-    return build("modulated_alexnet", {**ALEXNET, **small, **changes}, side, classes, mean)
+    return build("modulated_alexnet", {**ALEXNET, **small, **changes}, side, classes, mean).model
 
 
 def resnet(backbone="ResNet50", side=64, classes=5, **changes):
     arguments = {**ALEXNET, "backbone": backbone, **changes}
-    return build("modulated_resnet", arguments, side, classes)
+    return build("modulated_resnet", arguments, side, classes).model
 
 
 def output_sizes(model, *names):
@@ -113,8 +113,8 @@ def test_map_of_zeros_leaves_the_baseline_to_the_bit():
 def test_smic_sees_the_given_map_in_place_of_the_picture():
     model = alexnet(side=128, saliency_branch="map")
     assert {one.name for one in model.inputs} == {"image", "saliency"}
-    assert uses_saliency("modulated_alexnet", {"saliency_branch": "map"})
-    assert not uses_saliency("modulated_alexnet", {"saliency_branch": "rgb"})
+    assert shows_map("modulated_alexnet", {"saliency_branch": "map"})
+    assert not shows_map("modulated_alexnet", {"saliency_branch": "rgb"})
     assert model.get_layer("conv1_saliency").kernel.shape == (11, 11, 1, 96)
     inputs = {"image": pictures(128), "saliency": pictures(128, channels=1)}
     other = {**inputs, "saliency": 255 - inputs["saliency"]}

@@ -7,7 +7,7 @@ import pytest
 from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.experiments.thesis import EXPERIMENTS as THESIS
 from saliency_keras.models.count import multiply_adds, parameters
-from saliency_keras.models.registry import build, uses_saliency
+from saliency_keras.models.registry import build, shows_map
 
 MEAN = (0.4, 0.4, 0.3, 0.2)
 
@@ -20,8 +20,8 @@ def forget_graphs():
 
 def network(name, side=128, classes=1000, **changes):
     experiment = EXPERIMENTS[name]
-    mean = MEAN if experiment.subtract_mean else None
-    return build(experiment.network, {**experiment.arguments, **changes}, side, classes, mean)
+    mean = MEAN if experiment.pictures.subtract_mean else None
+    return build(experiment.network, {**experiment.arguments, **changes}, side, classes, mean).model
 
 
 def output_sizes(model, *names):
@@ -122,9 +122,10 @@ def test_pooled_control_has_alexnets_dense_layers():
 
 @pytest.mark.parametrize("experiment", THESIS, ids=lambda one: one.name)
 def test_network_has_an_input_for_the_map_only_if_it_uses_it(experiment):
-    model = build(experiment.network, experiment.arguments, 128, 7, MEAN if experiment.subtract_mean else None)
+    mean = MEAN if experiment.pictures.subtract_mean else None
+    model = build(experiment.network, experiment.arguments, 128, 7, mean).model
     names = {tensor.name for tensor in model.inputs}
-    assert names == ({"image", "saliency"} if uses_saliency(experiment.network, experiment.arguments) else {"image"})
+    assert names == ({"image", "saliency"} if shows_map(experiment.network, experiment.arguments) else {"image"})
     assert model.output.shape == (None, 7)
 
 

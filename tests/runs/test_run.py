@@ -87,7 +87,8 @@ def test_predictions_have_room_for_the_names_of_ten_thousand_classes(tmp_path):
         validation=lambda: [(inputs, None)], manifest=manifest, split="val",
         ids_and_labels=lambda: (["a", "b", "c"], np.array([5, 6, 7])),
     )  # fmt: skip
-    written(SimpleNamespace(predict_on_batch=lambda inputs: scores), reader, tmp_path)
+    model = SimpleNamespace(predict_on_batch=lambda inputs: scores)
+    written(SimpleNamespace(model=model, named=lambda outputs: {"logits": outputs}), reader, tmp_path)
     assert _read_predictions(tmp_path / "predictions.h5").classes == names
 
 

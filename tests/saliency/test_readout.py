@@ -9,6 +9,7 @@ import pytest
 
 from saliency_keras.console import UserError
 from saliency_keras.saliency import readout
+from saliency_keras.saliency.per_picture import pictures_at_once
 from saliency_keras.saliency.readout import HEAD, Readout, working_size
 
 
@@ -104,6 +105,17 @@ def test_pictures_of_several_sizes_may_come_in_any_order(untrained):
     assert high.shape == (2, 80, 40)
     np.testing.assert_array_equal(predictor(wide), first)
     np.testing.assert_allclose(predictor(wide[1:])[0], first[1], atol=1e-5)
+
+
+@pytest.mark.skipif(pictures_at_once() > 1, reason="an accelerator takes pictures in batches, which round otherwise")
+def test_on_a_processor_a_map_is_the_same_to_the_last_bit_in_every_batch(untrained):
+    predictor = untrained(side=128)
+    draw = np.random.default_rng(0)
+    pictures = draw.integers(0, 256, (5, 8, 8, 3), np.uint8).repeat(16, axis=1).repeat(16, axis=2)
+    together = predictor(pictures)
+    np.testing.assert_array_equal(np.concatenate([predictor(pictures[:2]), predictor(pictures[2:])]), together)
+    np.testing.assert_array_equal(predictor(pictures[::-1])[::-1], together)
+    np.testing.assert_array_equal(predictor(pictures[4:])[0], together[4])
 
 
 NAMED = {"one": b"weights", "copy": b"weights", "other": b"others"}

@@ -9,6 +9,7 @@ from keras import layers
 
 from saliency_keras.console import UserError
 from saliency_keras.saliency import predictor
+from saliency_keras.saliency.per_picture import pictures_at_once
 
 
 def write_run(folder, model, **experiment):
@@ -81,6 +82,19 @@ def test_pictures_of_a_batch_do_not_change_each_other(tmp_path):
     predict = predictor(write_run(tmp_path / "run", classifier()))
     pictures = np.random.default_rng(0).integers(0, 256, (18, 30, 30, 3), np.uint8)
     np.testing.assert_allclose(predict(pictures)[17], predict(pictures[17:])[0], rtol=1e-5)
+
+
+@pytest.mark.skipif(pictures_at_once() > 1, reason="an accelerator takes pictures in batches, which round otherwise")
+def test_on_a_processor_a_map_is_the_same_to_the_last_bit_in_every_batch(tmp_path):
+    keras.utils.set_random_seed(0)
+    image = keras.Input((64, 64, 3), name="image")
+    x = layers.Conv2D(64, 5, activation="relu", padding="same")(image)
+    x = layers.Conv2D(96, 3, activation="relu", padding="same", strides=2)(x)
+    predict = predictor(write_run(tmp_path / "run", keras.Model(image, layers.Conv2D(1, 3)(x)), loss="divergence"))
+    pictures = np.random.default_rng(0).integers(0, 256, (11, 30, 40, 3), np.uint8)
+    together = predict(pictures)
+    np.testing.assert_array_equal(np.concatenate([predict(pictures[:3]), predict(pictures[3:])]), together)
+    np.testing.assert_array_equal(predict(pictures[::-1])[::-1], together)
 
 
 def test_run_without_a_map_is_refused(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import EXPERIMENTS
-from saliency_keras.training import loop
+from saliency_keras.training import listeners
 from tests.small_sets import write_small_set
 
 SMALL = ["--set", "side=128", "--set", "dense_units=8", "--batch", "8", "--epochs", "1"]
@@ -167,7 +167,7 @@ def test_approach_b_trains_everything_and_few_shot_tests_what_it_did_not_see(set
         (["approach_b_alexnet", "--init", "step1", "--set", "few_shot=7"], "6 pictures in train, and 7"),
         (["approach_b_alexnet", "--init", "step1", "--set", "few_shot=0"], "Received: 0"),
         (["approach_b_alexnet", "--init", "step1", "--set", "train_on=test"], "train_on is one of train, val"),
-        (["rgb", "--set", "freeze=saliency_branch"], "has no saliency branch"),
+        (["rgb", "--set", "frozen=saliency"], "has no part 'saliency'"),
         (["rgb", "--set", "optimizer=lion"], "optimizer is one of sgd, adam"),
         (["rgb", "--set", "weights=imagenet"], "give rgb a run"),
     ],
@@ -189,7 +189,8 @@ def test_every_method_of_the_paper_is_there_on_both_base_networks():
     methods = ("baseline_rgb", "scratch_sal", "smic", "approach_a", "approach_b", "hallucination_step1")
     assert {f"{one}_{base}" for one in methods for base in ("alexnet", "resnet")} <= set(EXPERIMENTS)
     one = EXPERIMENTS["approach_a_alexnet"]
-    assert (one.epochs, one.learning_rate, one.side, one.arguments["weight_decay"]) == (70, 1e-4, 227, 5e-3)
+    assert (one.schedule.epochs, one.schedule.learning_rate) == (70, 1e-4)
+    assert (one.pictures.side, one.arguments["weight_decay"]) == (227, 5e-3)
 
 
 @pytest.mark.slow
@@ -211,7 +212,7 @@ def test_resnet_starts_from_a_weights_file_and_step_1_keeps_it_to_the_bit_moving
     for name in ("conv1_conv", "conv3_block2_2_conv", "conv5_block3_3_conv"):
         assert np.array_equal(base[name][0], source.get_layer(name).get_weights()[0])
     assert base["predictions"][0].shape == (2048, 2)
-    with pytest.raises(UserError, match=r"'predictions' does not fit: .*new_top=true"):
+    with pytest.raises(UserError, match=r"'predictions' does not fit: .*fresh=top"):
         train_resnet("hallucination_step1_resnet", "large", "--set", f"weights={file}")
     step1 = train_resnet("hallucination_step1_resnet", "large", "--init", tmp_path / "baseline_rgb_resnet")
     assert all(same(base[name], step1[name]) for name in base)
@@ -226,8 +227,8 @@ def test_run_that_was_stopped_between_two_states_repeats_the_epochs_after_the_fi
     from saliency_keras.train import main
 
     words = ["pretrain_alexnet", *SMALL[:-1], "4", "--data", str(sets["large"]), "--out"]
-    monkeypatch.setattr(loop, "PATIENCE", 1e9)
-    write, written = loop.save_state, []
+    monkeypatch.setattr(listeners, "PAUSE", 1e9)
+    write, written = listeners.save_state, []
 
     def stop_at_the_second(folder, model, history):
         if written:
@@ -235,10 +236,10 @@ def test_run_that_was_stopped_between_two_states_repeats_the_epochs_after_the_fi
         written.append(len(history))
         write(folder, model, history)
 
-    monkeypatch.setattr(loop, "save_state", stop_at_the_second)
+    monkeypatch.setattr(listeners, "save_state", stop_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         main([*words, str(tmp_path / "stopped")])
-    monkeypatch.setattr(loop, "save_state", write)
+    monkeypatch.setattr(listeners, "save_state", write)
     assert written == [1]
     assert len((tmp_path / "stopped" / "history.csv").read_text().splitlines()) == 2
     main([*words, str(tmp_path / "stopped"), "--resume"])

@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -89,9 +90,9 @@ def test_run_folder_is_whole_and_says_what_was_run(finished):
     config = json.loads((finished / "config.json").read_text())
     assert config["experiment"]["name"] == "fanin2"
     assert config["experiment"]["published"] == {"top1": 0.366, "top5": 0.614}
-    assert config["experiment"]["drops"] == [1, 2, 2]
+    assert config["experiment"]["schedule"]["drops"] == [1, 2, 2]
     assert (config["maps"], config["seed"]) == ("own", 0)
-    header = "epoch,learning_rate,loss,top1,top5,val_loss,val_top1,val_top5,seconds"
+    header = "epoch,learning_rate,loss,cross_entropy,top1,top5,val_loss,val_cross_entropy,val_top1,val_top5,seconds"
     assert (finished / "history.csv").read_text().splitlines()[0] == header
     assert [row["epoch"] for row in rows(finished)] == ["1", "2", "3"]
 
@@ -177,7 +178,7 @@ def test_without_data_the_built_in_pictures_are_made_once_and_trained_on(tmp_pat
     assert {path.name for path in Path("runs").iterdir()} == {"rgb", "rgb-seed1"}
     config = json.loads(Path("runs", "rgb", "config.json").read_text())
     assert config["data"]["source"]["kind"] == "popout"
-    assert config["experiment"]["batch"] == EXPERIMENTS["rgb"].popout["batch"]
+    assert config["experiment"]["schedule"]["batch"] == EXPERIMENTS["rgb"].popout["batch"]
 
 
 def test_list_names_every_experiment_with_its_figure(capsys):
@@ -263,7 +264,7 @@ def test_constant_model_scores_chance_on_every_batch_size(data):
     constant = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3, kernel_initializer="zeros")])
     for batch in (1, 4, 11, 64):
         top1, top5 = Top1(), Top5()
-        reader = Reader(manifest, "val", 128, batch, maps=None)
+        reader = Reader(manifest, "val", 128, batch, shown=None)
         for inputs, labels in reader.validation():
             scores = constant(inputs["image"])
             top1.update_state(labels, scores)
@@ -316,6 +317,43 @@ def test_resuming_with_other_settings_is_refused(data, finished):
 
     with pytest.raises(UserError, match=r"another epochs \(3, now 4\)"):
         train("fanin2", "--data", data, "--out", finished, "--epochs", 4, *SMALL, "--resume")
+
+
+def test_a_set_made_by_another_processors_kernels_is_told_from_another_set(data, tmp_path):
+    """By `--resume`, and by what reads the run's data set later (`evaluate` shows pictures of it)."""
+    from saliency_keras.console import UserError
+    from saliency_keras.data.manifest import Manifest
+    from saliency_keras.runs.run import Run
+
+    def made_by(kernels, sha256=None, **changed):
+        """The set, as if such kernels had made its maps, and other bytes where a checksum is given."""
+        manifest = Manifest.load(data)
+        maps = tuple(dataclasses.replace(one, kernels=kernels) for one in manifest.maps)
+        val = manifest.splits["val"]
+        shards = tuple(dataclasses.replace(one, sha256=sha256 or one.sha256) for one in val.shards)
+        splits = {**manifest.splits, "val": dataclasses.replace(val, shards=shards)}
+        dataclasses.replace(manifest, maps=maps, splits=splits, **changed).save(folder)
+
+    folder = tmp_path / "set"
+    shutil.copytree(data, folder)
+    made_by("kernel A")
+    words = ["fanin3", "--data", folder, "--out", tmp_path / "run", "--epochs", 1, *SMALL]
+    train(*words)
+    run = Run.load(tmp_path / "run")
+    assert run.data_set().maps[0].kernels == run.config["data"]["kernels"] == "kernel A"
+    made_by("kernel B")
+    run.data_set()  # the same bytes: the same data
+    made_by("kernel B", "b" * 64)
+    made = r"the same set, made by another processor's kernels: kernel A, now kernel B"
+    with pytest.raises(UserError, match=made):
+        train(*words, "--resume")
+    with pytest.raises(UserError, match=r"kernels \(kernel B; the run was trained on maps of kernel A"):
+        run.data_set()
+    made_by("kernel B", "b" * 64, seed=9)
+    with pytest.raises(UserError, match="started with another data;"):
+        train(*words, "--resume")
+    with pytest.raises(UserError, match="no longer the one that the run was trained on"):
+        run.data_set()
 
 
 def test_a_network_that_sees_no_map_says_so_and_runs_that_said_own_can_be_resumed(data, tmp_path):

@@ -1,1 +1,14 @@
-"""What is trained: one module a task."""
+"""What is trained, by name: one module a task. A new one is a module here and an entry in `TASKS`."""
+
+import importlib
+
+TASKS = {
+    "classification": "saliency_keras.training.tasks.classification:Classification",
+    "fixation_maps": "saliency_keras.training.tasks.fixation_maps:FixationMaps",
+}
+
+
+def task_named(name):
+    """The class of the task of that name."""
+    module, kind = TASKS[name].split(":")
+    return getattr(importlib.import_module(module), kind)

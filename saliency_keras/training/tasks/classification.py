@@ -1,90 +1,129 @@
-"""Classification runs: compact set and experiment in, `Job` out, predictions at the end."""
+"""Classifiers on a compact data set: batches in, predictions of every tested picture at the end."""
 
 import h5py
 import keras
 import numpy as np
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.data.device import crops
 from saliency_keras.data.few_shot import few_shot, hold_out
+from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.reader import Reader
+from saliency_keras.data.shown import OWN
 from saliency_keras.data.stored import Records
 from saliency_keras.figures import style
 from saliency_keras.figures.overlay import contact_sheet
 from saliency_keras.files import whole_file
 from saliency_keras.metrics.top_k import Top1, Top5, first_classes, rank_of_true_class
-from saliency_keras.models.hallucination import MAP_LAYER
-from saliency_keras.models.receptive_fields import laid_out, receptive_centres
-from saliency_keras.models.registry import build, subtracted, uses_saliency
-from saliency_keras.training.loop import Job
+from saliency_keras.models.registry import build, shows_map, subtracted
+from saliency_keras.training.tasks.task import Term
 
 HELD_OUT = 0.2  # of each class, where a run trains on the val split
 SHOWN = 12  # pictures in `maps.png`
 
 
-def classification_job(experiment, manifest, maps, seed, augment="host", start=None):
-    """Prepares the training of a classifier.
+class Classification:
+    """A classifier on a compact data set; a `Task`.
 
     Args:
         experiment: The `Experiment`.
         manifest: The compact set's `Manifest`.
-        maps: Which maps the network is shown, as `--maps`.
         seed: Seed of order, crops and flips.
+        folder: The run folder.
         augment: Where pictures are cropped and flipped, `"host"` or `"device"`; the pixels are the same.
-        start: The network whose weights it will start from, or `None`. Where that one subtracts means, so does this
+        start: The `Network` whose weights it will start from, or `None`. Where that one subtracts means, so does this
             one, the same: carried layers see what they were trained on.
 
-    Returns:
-        A `Job`.
-
     Raises:
-        UserError: If maps are chosen for a network that sees none, or network and data set do not fit.
+        UserError: If maps are chosen for a network that is shown none, or network and data set do not fit.
     """
-    if maps != "own" and not uses_saliency(experiment.network, experiment.arguments):
-        raise UserError(f"{experiment.name} sees no map, so --maps {maps} would change nothing; leave it out.")
-    shown = maps if uses_saliency(experiment.network, experiment.arguments) else None
-    parts = _parts(experiment, manifest, seed)
 
-    def reader(split, places, augment="host"):
-        size = experiment.side, experiment.batch
-        return Reader(manifest, split, *size, shown, seed, subset=places, augment=augment)
+    best, smaller_is_better = "val_top1", False
+    one_machine = False
+    given = ()
 
-    train, val = reader(*parts["train"], augment), reader(*parts["validation"])
-    mean = None
-    if experiment.subtract_mean:
-        rgb = subtracted(start, "image") or manifest.mean_rgb
-        mean = (*rgb, *(subtracted(start, "saliency") or [train.mean_saliency]))
-    model = build(experiment.network, experiment.arguments, experiment.side, len(manifest.classes), mean)
+    def __init__(self, experiment, manifest, seed, folder, augment="host", start=None):
+        sees_map = shows_map(experiment.network, experiment.arguments)
+        if experiment.shown != OWN and not sees_map:
+            raise UserError(
+                f"{experiment.name} sees no map, so --maps {experiment.shown} would change nothing; leave it out."
+            )
+        self._manifest, self._experiment, self._seed = manifest, experiment, seed
+        self._shown = experiment.shown if sees_map else None
+        self._parts = _parts(experiment, manifest, seed)
+        train = self._reader(*self._parts["train"], augment)
+        self._validated = self._reader(*self._parts["validation"], augment)
+        self.network = build(
+            experiment.network,
+            experiment.arguments,
+            experiment.pictures.side,
+            len(manifest.classes),
+            _means(experiment, manifest, train, start),
+        )
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        self.terms = {"logits": Term(loss, metrics=(_cross_entropy(), Top1(), Top5()))}
+        self.steps, self.pictures = train.steps, train.steps * min(experiment.schedule.batch, train.records)
+        self.training, self.validation = train.training, self._validated.validation
+        on_device = augment == "device"
+        side = experiment.pictures.side
+        self.fed = behind_crops(self.network.model, manifest.side, side) if on_device else self.network.model
 
-    def finish(model, folder):
+    @staticmethod
+    def open(experiment, folder):
+        """The `Manifest` of a compact data set; a `UserError` if it is not there or damaged."""
+        return Manifest.load(folder)
+
+    def _reader(self, split, places, augment="host"):
+        pictures, schedule = self._experiment.pictures, self._experiment.schedule
+        size = pictures.side, schedule.batch
+        return Reader(
+            self._manifest,
+            split,
+            *size,
+            self._shown,
+            self._seed,
+            subset=places,
+            augment=augment,
+            crops=pictures.crops,
+        )
+
+    def measure(self):
+        """No further columns."""
+        return {}
+
+    def finish(self, folder):
         """Writes `predictions.h5` and `maps.png`; returns what the summary adds: few-shot accuracies, what maps are."""
-        tested = val if parts["tested"][1] is parts["validation"][1] else reader(*parts["tested"])
-        ranks = write_predictions(model, tested, folder)
-        summary = {"pictures": {name: _size(manifest, *part) for name, part in parts.items()}}
+        val = self._reader(*self._parts["validation"])
+        same = self._parts["tested"][1] is self._parts["validation"][1]
+        tested = val if same else self._reader(*self._parts["tested"])
+        ranks = write_predictions(self.network, tested, folder)
+        summary = {"pictures": {name: _size(self._manifest, *part) for name, part in self._parts.items()}}
         for name in ("test", "unused"):
-            if name in parts and parts[name][1].size:
-                right = ranks[np.searchsorted(tested.places, parts[name][1])] < 1
+            if name in self._parts and self._parts[name][1].size:
+                right = ranks[np.searchsorted(tested.places, self._parts[name][1])] < 1
                 summary[name] = {"pictures": int(right.size), "right": int(right.sum()), "top1": float(right.mean())}
-        if any(layer.name == MAP_LAYER for layer in model.layers):
-            summary["hallucinated_maps"] = describe_maps(model, val)
-            style.save(maps_figure(model, val), folder / "maps.png")
+        if self.network.map:
+            summary["hallucinated_maps"] = describe_maps(self.network, val)
+            style.save(maps_figure(self.network, val), folder / run_folder.MAPS)
         return summary
 
-    return Job(
-        model=model,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[Top1(), Top5()],
-        best="val_top1",
-        steps=train.steps,
-        pictures=train.steps * min(experiment.batch, train.records),
-        training=train.training,
-        validation=val.validation if augment == "host" else reader(*parts["validation"], augment).validation,
-        finish=finish,
-        fed=None if augment == "host" else _behind_crops(model, manifest.side, experiment.side),
-    )
+
+def _cross_entropy():
+    """The loss without the weight penalty."""
+    return keras.metrics.SparseCategoricalCrossentropy(name="cross_entropy", from_logits=True)
 
 
-def _behind_crops(model, stored, side):
+def _means(experiment, manifest, train, start):
+    """The means to subtract, of red, green, blue and the shown maps, 0 to 1; `None` for none."""
+    if not experiment.pictures.subtract_mean:
+        return None
+    model = start and start.model
+    rgb = subtracted(model, "image") or manifest.mean_rgb
+    return (*rgb, *(subtracted(model, "saliency") or [train.mean_saliency]))
+
+
+def behind_crops(model, stored, side):
     """The model fed with whole pictures and where to crop them, as the reader gives them with `augment="device"`."""
     inputs = {
         "words": keras.Input((stored, stored), dtype="int32", name="words"),
@@ -100,14 +139,14 @@ def _parts(experiment, manifest, seed):
     Of a few-shot run, all of val that it was not validated on is tested: the five test pictures of each class and the
     unused ones.
     """
-    if not experiment.few_shot and experiment.train_on == "train":
+    if not experiment.pictures.few_shot and experiment.pictures.train_on == "train":
         return {"train": ("train", None), "validation": ("val", None), "tested": ("val", None)}
     stored = {split: Records(manifest, split) for split in ("train", "val")}
     labels = {split: records.labels(np.arange(len(records))) for split, records in stored.items()}
-    if experiment.train_on == "val":
+    if experiment.pictures.train_on == "val":
         kept, held = hold_out(labels["val"], HELD_OUT)
         return {"train": ("val", kept), "validation": ("val", held), "tested": ("val", held)}
-    drawn = few_shot(labels["train"], labels["val"], manifest.classes, experiment.few_shot, seed)
+    drawn = few_shot(labels["train"], labels["val"], manifest.classes, experiment.pictures.few_shot, seed)
     return {
         "train": ("train", drawn.train),
         "validation": ("val", drawn.validation),
@@ -121,11 +160,11 @@ def _size(manifest, split, places):
     return manifest.splits[split].records if places is None else int(places.size)
 
 
-def describe_maps(model, reader):
+def describe_maps(network, reader):
     """Describes the maps that a network hallucinates, so that a dead or constant branch is seen.
 
     Args:
-        model: A network with the layer `saliency_map`.
+        network: A `Network` that makes a map.
         reader: A `Reader` with its pictures.
 
     Returns:
@@ -134,8 +173,7 @@ def describe_maps(model, reader):
         up to it: `variance_of_strength`, of the maps' means from picture to picture; `variance_of_place`, of the mean
         map from position to position; `variance_of_pattern`, what is left: where each map differs from the others.
     """
-    part = _map_part(model)
-    batches = [np.asarray(part.predict_on_batch(inputs), np.float64) for inputs, _ in reader.validation()]
+    batches = [np.asarray(network.map.predict_on_batch(inputs), np.float64) for inputs, _ in reader.validation()]
     maps = np.concatenate(batches)[..., 0]
     strength, place = maps.mean(axis=(1, 2), keepdims=True), maps.mean(axis=0)
     return {
@@ -150,49 +188,46 @@ def describe_maps(model, reader):
     }
 
 
-def maps_figure(model, reader):
+def maps_figure(network, reader):
     """The first pictures of a reader, of one batch at most, with a network's maps of them, laid out where it saw them.
 
     Each map is drawn from zero to its own maximum; its range stands above it.
 
     Args:
-        model: A network with the layer `saliency_map`.
+        network: A `Network` that makes a map.
         reader: A `Reader` with its pictures.
 
     Returns:
         A `matplotlib.figure.Figure`.
     """
     inputs = {name: values[:SHOWN] for name, values in next(iter(reader.validation()))[0].items()}
-    maps = np.asarray(_map_part(model).predict_on_batch(inputs), np.float32)[..., 0]
+    maps = np.asarray(network.map.predict_on_batch(inputs), np.float32)[..., 0]
     pictures = np.asarray(inputs["image"])
-    laid = laid_out(maps, receptive_centres(model, MAP_LAYER), pictures.shape[1:3], to_the_border=True)
+    laid = network.maps_on(maps, pictures.shape[1:3], to_the_border=True)
     labels = reader.stored.labels(reader.places[: len(pictures)])
     names = (reader.manifest.classes[label] for label in labels)
     captions = [f"{name} · map {one.min():.2g} to {one.max():.2g}" for name, one in zip(names, maps, strict=True)]
     return contact_sheet(pictures, laid, captions)
 
 
-def _map_part(model):
-    return keras.Model(model.input, model.get_layer(MAP_LAYER).output)
-
-
-def write_predictions(model, reader, folder):
-    """Writes `predictions.h5`: what the model says of every tested picture.
+def write_predictions(network, reader, folder):
+    """Writes `predictions.h5`: what the network says of every tested picture.
 
     Args:
-        model: The trained model.
+        network: The trained `Network`.
         reader: `Reader` of those pictures.
         folder: The run folder.
 
     Returns:
         The ranks of the true class, int32 `(pictures,)`, 0 where the model is right.
     """
-    scores = np.concatenate([np.asarray(model.predict_on_batch(inputs)) for inputs, _ in reader.validation()])
+    outputs = (network.named(network.model.predict_on_batch(inputs)) for inputs, _ in reader.validation())
+    scores = np.concatenate([np.asarray(one["logits"]) for one in outputs])
     ids, labels = reader.ids_and_labels()
     ranks = rank_of_true_class(scores, labels)
     # In the format of HDF5 1.8, an attribute may have more than 64 kB: the names of some thousand classes.
     form = {"libver": ("v108", "latest")}
-    with whole_file(folder / "predictions.h5", "w+b") as file, h5py.File(file, "w", **form) as out:
+    with whole_file(folder / run_folder.PREDICTIONS, "w+b") as file, h5py.File(file, "w", **form) as out:
         out["id"] = np.array(ids, dtype=h5py.string_dtype())
         out["label"] = labels.astype("int32")
         out["rank"] = ranks

@@ -1,4 +1,4 @@
-"""Saliency runs: fixation set and experiment in, `Job` out, scores on held-out pictures at the end.
+"""Networks that learn where people look: fixation maps as targets, scores on held-out pictures at the end.
 
 A fixed fifth of the pictures is held out with all its observers (`data.fixation_split`) and judged after every epoch,
 at the size of the pictures, in NSS, CC and AUC-Judd. Training pictures are mirrored at random, and their fixation maps
@@ -12,8 +12,10 @@ import itertools
 import keras
 import numpy as np
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.data.arrays import array_on_disk
+from saliency_keras.data.fixation_set import read_fixation_set
 from saliency_keras.data.fixation_split import parts_of
 from saliency_keras.data.pictures import read_picture
 from saliency_keras.data.stream import Stream
@@ -24,103 +26,85 @@ from saliency_keras.models.backbones import BACKBONES
 from saliency_keras.models.losses import LOSSES
 from saliency_keras.models.readouts import in_two, keep_statistics
 from saliency_keras.models.registry import build_saliency
-from saliency_keras.models.weights import give_weights
 from saliency_keras.saliency.controls import Center
 from saliency_keras.saliency.run import NetworkMaps, maps_of, seen
 from saliency_keras.scoring.fixation_scores import make_maps
-from saliency_keras.training.loop import Job
+from saliency_keras.training.tasks.task import Term
 
 METRICS = {"nss": "NSS", "cc": "CC", "auc_judd": "AUC-Judd"}
 BATCH = 8  # pictures predicted at once
 GREATEST = float(np.finfo(np.float16).max)
 
 
-def saliency_job(experiment, fixation_set, seed, folder, source=None):
-    """Prepares the training of a network that predicts saliency.
+class FixationMaps:
+    """A network that learns where people look, on a fixation set; a `Task`.
 
     Args:
         experiment: The `Experiment`.
         fixation_set: The `FixationSet`.
         seed: Seed of order and mirroring.
         folder: The run folder; arrays are kept in its `state/` when training begins.
-        source: Network of the run to start from, or `None`.
-
-    Returns:
-        A `Job`, and the names of the layers that took weights over from `source`.
+        augment: Not used: pictures are seen whole.
+        start: `Network` of the run to start from, or `None`.
 
     Raises:
         UserError: If the loss is unknown, the set has too few pictures, or weights do not fit.
     """
-    if experiment.loss not in LOSSES:
-        raise UserError(f"the loss is one of {', '.join(LOSSES)}. Received: loss={experiment.loss}")
-    learned, held_out = parts_of(fixation_set)
-    arguments = experiment.arguments
-    model = build_saliency(experiment.network, arguments, "" if source else experiment.weights)
-    carried = carry_all(source, model) if source else []
-    random = [one.name for one in model.layers if isinstance(one, keras.Model) and one.name not in carried]
-    if source and random:
-        raise UserError(f"the backbone of {source.name} does not fit {random[0]}, which would keep random weights.")
-    frozen = arguments.get("frozen", False)
-    if not frozen and (source or experiment.weights or arguments.get("backbone") not in (None, *BACKBONES)):
-        keep_statistics(model)
-    network, head = in_two(model) if frozen else (None, model)
-    options = head, experiment.loss, folder / "state", model.input_shape[1:3], network
-    train, val = Part(learned, "train", *options), Part(held_out, "val", *options)
-    batch = min(experiment.batch, len(learned.images))
-    steps = len(learned.images) // batch
 
-    @functools.lru_cache(2)
-    def plan(epoch):
-        generator = np.random.default_rng([seed, epoch])
-        return generator.permutation(len(learned.images)), generator.random(len(learned.images)) < 0.5
+    best, smaller_is_better = "val_nss", False
+    one_machine = True
 
-    def batch_of(step):
-        order, mirrored = plan(step // steps + 1)
-        chosen = order[step % steps * batch :][:batch]
-        return train.batch(chosen, mirrored[chosen])
+    def __init__(self, experiment, fixation_set, seed, folder, augment="host", start=None):
+        if experiment.loss not in LOSSES:
+            raise UserError(f"the loss is one of {', '.join(LOSSES)}. Received: loss={experiment.loss}")
+        self._learned, self._held_out = parts_of(fixation_set)
+        self._experiment, self._seed = experiment, seed
+        arguments, frozen = experiment.arguments, "backbone" in experiment.start.frozen
+        weights = "" if start else experiment.start.weights
+        self.network = build_saliency(experiment.network, arguments, weights, frozen)
+        model = self.network.model
+        if not frozen and (start or weights or arguments.get("backbone") not in (None, *BACKBONES)):
+            keep_statistics(model)
+        before, self.fed = in_two(model) if frozen else (None, model)
+        options = self.fed, experiment.loss, folder / run_folder.STATE, model.input_shape[1:3], before
+        self.given = self.network.parts.get("backbone", ())
+        self._train, self._val = Part(self._learned, "train", *options), Part(self._held_out, "val", *options)
+        self._batch = min(experiment.schedule.batch, len(self._learned.images))
+        self.steps = len(self._learned.images) // self._batch
+        self.pictures = self.steps * self._batch
+        self.terms = {"map": Term(LOSSES[experiment.loss])}
+        self._plan = functools.lru_cache(2)(self._plan_of)
 
-    def training(first_epoch, last_epoch):
-        train.prepare()
-        return Stream(batch_of, range((first_epoch - 1) * steps, last_epoch * steps))
+    @staticmethod
+    def open(experiment, folder):
+        """The `FixationSet` in a folder; a `UserError` if it is not there or damaged."""
+        return read_fixation_set(folder)
 
-    return Job(
-        model=model,
-        loss=LOSSES[experiment.loss],
-        metrics=[],
-        best="val_nss",
-        steps=steps,
-        pictures=steps * batch,
-        training=training,
-        validation=None,
-        finish=lambda model, folder: finish(model, experiment.loss, learned, held_out, folder),
-        fed=head if frozen else None,
-        measure=val.measure,
-    ), carried
+    def _plan_of(self, epoch):
+        generator = np.random.default_rng([self._seed, epoch])
+        pictures = len(self._learned.images)
+        return generator.permutation(pictures), generator.random(pictures) < 0.5
 
+    def _batch_of(self, step):
+        order, mirrored = self._plan(step // self.steps + 1)
+        chosen = order[step % self.steps * self._batch :][: self._batch]
+        return self._train.batch(chosen, mirrored[chosen])
 
-def carry_all(source, model):
-    """Copies the weights of every layer that both networks have by name and by shape.
+    def training(self, first_epoch, last_epoch):
+        """The batches of several epochs: pictures or features, and fixation maps."""
+        self._train.prepare()
+        return Stream(self._batch_of, range((first_epoch - 1) * self.steps, last_epoch * self.steps))
 
-    Args:
-        source: A built Keras model.
-        model: The model to fill.
+    def validation(self):
+        """`None`: `measure` judges the held-out pictures at their own size."""
 
-    Returns:
-        The names of those layers.
+    def measure(self):
+        """What the network is worth on the held-out pictures."""
+        return self._val.measure()
 
-    Raises:
-        UserError: If there is none.
-    """
-    sources = {layer.name: layer for layer in source.layers if layer.weights}
-    carried = []
-    for layer in model.layers:
-        other = sources.get(layer.name)
-        if layer.weights and other and [w.shape for w in other.weights] == [w.shape for w in layer.weights]:
-            give_weights(layer, other.get_weights())
-            carried.append(layer.name)
-    if not carried:
-        raise UserError(f"no layer of {source.name} fits {model.name} by name and shape; choose another --init.")
-    return carried
+    def finish(self, folder):
+        """Writes `scores.csv`; returns what the summary adds."""
+        return finish(self.network.model, self._experiment.loss, self._learned, self._held_out, folder)
 
 
 class Part:
@@ -252,7 +236,7 @@ def finish(model, loss, learned, held_out, folder):
         for name, (one,) in make_maps(held_out, sources, [image]).items():
             scores[name].append(score(one, held_out, place))
     rows = [[name, image, *row] for name in scores for image, row in zip(held_out.images, scores[name], strict=True)]
-    write_csv(folder / "scores.csv", ["predictor", "image", *METRICS.values()], rows)
+    write_csv(folder / run_folder.SCORES, ["predictor", "image", *METRICS.values()], rows)
     return {
         "pictures": {"train": len(learned.images), "validation": len(held_out.images)},
         "held_out": {name: _means(values) for name, values in scores.items()},

@@ -52,7 +52,7 @@ def test_maps_go_through_the_geometry_of_their_pictures(tree, maps, tmp_path):
     places = np.arange(9)
     for identifier, saliency in zip(stored.ids(places), stored.maps(places), strict=True):
         levels = np.asarray(Image.open(maps / "val" / identifier)).astype("float32")
-        np.testing.assert_array_equal(saliency, geometry.stored_map(geometry.square(levels), 64))
+        np.testing.assert_array_equal(saliency, geometry.stored_map(geometry.square(levels, geometry.Framing()), 64))
         assert saliency.max() == 255
 
 
@@ -76,7 +76,7 @@ def test_a_map_of_a_picture_made_at_another_size_and_format_is_scaled(tree, maps
             levels = np.asarray(Image.open((maps / "train" / identifier).with_suffix(".tif")))
             box = (0, 0, levels.shape[1], levels.shape[0])
             whole = Image.fromarray(levels).resize(pixels.shape[1::-1], Image.Resampling.BILINEAR, box=box)
-            expected = geometry.stored_map(geometry.square(np.asarray(whole)), 64)
+            expected = geometry.stored_map(geometry.square(np.asarray(whole), geometry.Framing()), 64)
             np.testing.assert_array_equal(saliency, expected)
 
 

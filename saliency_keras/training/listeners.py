@@ -1,0 +1,115 @@
+"""What happens after each epoch: a line is printed, the best weights are kept, the run folder follows.
+
+A `Listener` is told each finished epoch. The loop knows nothing else of them.
+"""
+
+import csv
+import json
+import os
+import time
+from pathlib import Path
+from typing import Protocol
+
+from saliency_keras import run_folder
+from saliency_keras.figures.curves import run_figure
+from saliency_keras.figures.style import save
+from saliency_keras.files import whole_file
+from saliency_keras.runs.folder import read_history
+from saliency_keras.training.state import save_state
+from saliency_keras.training.tasks.task import best_epoch
+
+PAUSE = 3  # times that a state must have taken to write before the next one: writing takes a quarter of the time
+
+
+class Listener(Protocol):
+    """Is told of each epoch."""
+
+    def epoch_ended(self, row, last):
+        """Takes note of an epoch.
+
+        Args:
+            row: The epoch's row of the history, a dictionary.
+            last: Whether the training ends with it.
+        """
+
+
+class Told:
+    """Prints a line an epoch.
+
+    Args:
+        epochs: Epochs of the schedule.
+    """
+
+    def __init__(self, epochs):
+        self._epochs = epochs
+
+    def epoch_ended(self, row, last):
+        """Prints the epoch's figures."""
+        figures = {name: value for name, value in row.items() if name not in ("epoch", "learning_rate", "seconds")}
+        told = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
+        print(f"epoch {row['epoch']}/{self._epochs}  {told}  {row['seconds']:.0f} s", flush=True)
+
+
+class Kept:
+    """Keeps the run folder up to date: best weights, state, history and curves.
+
+    Where an epoch takes less time than writing all that, several epochs share one state; a resumed run repeats those
+    after its last.
+
+    Args:
+        folder: The run folder.
+        task: The `Task`.
+        trained: The compiled model whose state is kept.
+        history: The list of rows, which the loop appends to.
+    """
+
+    def __init__(self, folder, task, trained, history):
+        self._folder, self._task, self._trained, self._history = Path(folder), task, trained, history
+        self._best_weights, self._saved, self._saving = None, float("-inf"), 0.0
+
+    def epoch_ended(self, row, last):
+        """Remembers the weights of a best epoch, and writes all when it is time."""
+        if best_epoch(self._task, self._history) is row:
+            self._best_weights = self._task.network.model.get_weights()
+        if last or time.perf_counter() - self._saved > PAUSE * self._saving:
+            self._save()
+
+    def _save(self):
+        started = time.perf_counter()
+        model = self._task.network.model
+        if self._best_weights is not None:
+            current = model.get_weights()
+            model.set_weights(self._best_weights)
+            save_model(model, self._folder / run_folder.BEST)
+            model.set_weights(current)
+            self._best_weights = None
+        save_state(self._folder / run_folder.STATE, self._trained, self._history)
+        write_history(self._folder, self._history)
+        self._saved = time.perf_counter()
+        self._saving = self._saved - started
+
+
+def save_model(model, path):
+    """Saves a model as a `.keras` file, whole or not at all."""
+    temporary = path.with_name(f".{path.stem}.incomplete.keras")
+    try:
+        model.save(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say which file it refused
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_history(folder, history):
+    """Writes `history.csv`, one row an epoch, and draws `curves.png` from it."""
+    if not history:
+        return
+    folder = Path(folder)
+    with whole_file(folder / run_folder.HISTORY, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(history[0]))
+        writer.writeheader()
+        writer.writerows(history)
+    config = json.loads((folder / run_folder.CONFIG).read_text(encoding="utf-8"))
+    save(run_figure(config, read_history(folder / run_folder.HISTORY)), folder / run_folder.CURVES)
