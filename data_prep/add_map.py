@@ -1,6 +1,8 @@
-"""python -m data_prep.add_map OUT --saliency PREDICTOR [--name NAME] [--workers N]
+"""Adds a saliency map to a compact data set, or replaces one.
 
-Adds a map to a compact data set that is there already, or replaces one, without its pictures' source. The predictor
+    python -m data_prep.add_map OUT --saliency PREDICTOR [--name NAME] [--workers N]
+
+The set is there already; its pictures' source is not needed. The predictor
 sees the pictures as they are stored (144x144 unless --side said otherwise, and decoded where the codec is jpeg), not
 the square (256x256) that `data_prep.compact` shows it, so its maps are coarser; the manifest says so. The map is called
 as its predictor, or NAME, and is used by `--maps NAME` in training. The interleaved map cannot be replaced.
@@ -9,7 +11,6 @@ The set can be read all the while: new side shards get names that no map of the 
 of them are there, and only then what it no longer names is removed. Killed and run again, it goes on where it was.
 """
 
-import argparse
 import dataclasses
 import functools
 import hashlib
@@ -17,7 +18,8 @@ import json
 import shutil
 from pathlib import Path
 
-from saliency_keras.console import UserError, progress, run
+from saliency_keras import console
+from saliency_keras.console import UserError, progress
 from saliency_keras.data import geometry
 from saliency_keras.files import whole_file
 
@@ -33,10 +35,7 @@ def main(arguments=None):
     Raises:
         UserError: For whatever a user can mend.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m data_prep.add_map",
-        description="Adds a saliency map to a compact data set, or replaces one.",
-    )
+    parser = console.parser(__spec__.name, __doc__)
     parser.add_argument("out", metavar="OUT", type=Path, help="folder of the compact data set")
     parser.add_argument("--saliency", metavar="PREDICTOR", required=True, help="saliency predictor or run folder")
     parser.add_argument("--name", help="the map's name (default: the predictor's)")
@@ -251,4 +250,4 @@ def _clear_up(folder, manifest):
 
 
 if __name__ == "__main__":
-    run(main)
+    console.run(main)

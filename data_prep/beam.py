@@ -1,4 +1,6 @@
-"""python -m data_prep.beam SOURCE OUT [options of data_prep.compact, --workers aside] [Apache Beam's own options] ...
+"""Makes a compact data set as an Apache Beam pipeline.
+
+    python -m data_prep.beam SOURCE OUT [options of data_prep.compact, --workers aside] [Apache Beam's own options] …
 
 Makes the data set that `data_prep.compact` makes, byte for byte, as an Apache Beam pipeline: on this machine by the
 DirectRunner, one shard per core at a time (`--direct_num_workers N`), on a cluster by Beam's own options (`--runner
@@ -42,7 +44,7 @@ def main(arguments=None):
     Raises:
         UserError: For whatever a user can mend.
     """
-    parser = options_parser("python -m data_prep.beam", "Makes a compact data set as an Apache Beam pipeline.")
+    parser = options_parser(__spec__.name, __doc__)
     parser.epilog = "All other options are Apache Beam's own, such as --runner FlinkRunner --flink_master HOST:PORT."
     options, for_beam = parser.parse_known_args(arguments)
     if (Path(options.source) / "manifest.json").is_file():

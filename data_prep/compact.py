@@ -1,12 +1,14 @@
-"""python -m data_prep.compact SOURCE OUT [--saliency PREDICTOR] [--maps NAME=DIR] [--side S] [--codec raw|jpeg|npy] ...
+"""Turns pictures into a compact data set with their saliency maps.
 
-Turns pictures into a compact data set: pictures and their saliency maps side by side in shards that
-`saliency_keras.data` reads. SOURCE is a folder with `train/CLASS/*` and `val/CLASS/*` (a `classes.csv` with the
-columns class,name beside them gives the classes human names); `tfds:NAME`, a set of TensorFlow Datasets;
-`imagenet:DIR`, DIR having ILSVRC2012 as tars or folders; or `popout` for the built-in pictures. Prints how many
-pictures, how many bytes and how much room there is before it starts, and what was written and skipped at the end.
-Stopped and run again, it goes on where it was. Where a set of TFDS has boxes of objects, `boxes.csv` has them
-(split,id,xmin,ymin,xmax,ymax) as shares of the stored pictures, cut off at their edges.
+    python -m data_prep.compact SOURCE OUT [--saliency PREDICTOR] [--maps NAME=DIR] [--side S]
+           [--codec raw|jpeg|npy] …
+
+Pictures and maps lie side by side in shards that `saliency_keras.data` reads. SOURCE is a folder with `train/CLASS/*`
+and `val/CLASS/*` (a `classes.csv` with the columns class,name beside them gives the classes human names); `tfds:NAME`,
+a set of TensorFlow Datasets; `imagenet:DIR`, DIR having ILSVRC2012 as tars or folders; or `popout` for the built-in
+pictures. Prints how many pictures, how many bytes and how much room there is before it starts, and what was written
+and skipped at the end. Stopped and run again, it goes on where it was. Where a set of TFDS has boxes of objects,
+`boxes.csv` has them (split,id,xmin,ymin,xmax,ymax) as shares of the stored pictures, cut off at their edges.
 
 Pictures are scaled so that the shorter side has --shorter pixels (256), the central square of --square pixels (256) is
 cut out, the map is predicted on it, and both are scaled to --side pixels (144). What is not given fits what is:
@@ -40,17 +42,47 @@ def main(arguments=None):
     Raises:
         UserError: For whatever a user can mend.
     """
-    options = _parse(arguments)
-    if (Path(options.source) / "manifest.json").is_file():
-        _convert(options)
-        return
+    options = _parser().parse_args(arguments)
+    manifest = _compact(options)
+    if _is_compact(options.source):
+        size = sum(path.stat().st_size for path in manifest.folder.iterdir())
+        records = sum(split.records for split in manifest.splits.values())
+        print(f"{records:,} records in codec {manifest.codec}, {size:,} bytes, are in {manifest.folder}")
+    else:
+        print_set(manifest)
+
+
+def _compact(options):
+    """Turns pictures into a compact data set, as the command `compact` does.
+
+    All arguments but the first two are the command's options, by keyword: `side`, `codec`, `shards`, `limit`, `seed`,
+    `workers` and so on.
+
+    Args:
+        source: What the command takes: a folder of pictures, `"tfds:NAME"`, `"imagenet:DIR"`, `"popout"`, or a finished
+            compact data set, to be written in another codec.
+        out: Folder to make.
+        saliency: List of the maps: names of predictors, or `(name, folder)` of maps computed elsewhere.
+
+    Returns:
+        The `Manifest`.
+
+    Raises:
+        UserError: For whatever a user can mend.
+    """
+    if _is_compact(options.source):
+        return _convert(options)
     from data_prep.compaction import PLAN, compact
 
     if (Path(options.source) / PLAN).is_file():
         raise console.UserError(
             f"{options.source} is an unfinished compact data set; first give the command that makes it again."
         )
-    print_set(compact(workers=options.workers, **settings(options)))
+    return compact(workers=options.workers, **settings(options))
+
+
+def _is_compact(source):
+    return (Path(source) / "manifest.json").is_file()
 
 
 def settings(options):
@@ -58,7 +90,7 @@ def settings(options):
     from data_prep.sources import open_source
 
     source = open_source(options.source)
-    chosen = options.saliency or ["gbvs"]
+    chosen = [options.saliency] if isinstance(options.saliency, str) else options.saliency or ["gbvs"]
     if folders := dict(one for one in chosen if isinstance(one, tuple)):
         from data_prep.sources.with_maps import SourceWithMaps
 
@@ -98,22 +130,19 @@ def _convert(options):
             f"{options.source} is a compact data set: its records are as they are, only --codec can be chosen. "
             f"Received: {', '.join(given)}"
         )
-    manifest = convert(options.source, options.out, options.codec)
-    size = sum(path.stat().st_size for path in manifest.folder.iterdir())
-    records = sum(split.records for split in manifest.splits.values())
-    print(f"{records:,} records in codec {manifest.codec}, {size:,} bytes, are in {manifest.folder}")
+    return convert(options.source, options.out, options.codec)
 
 
-def _parse(arguments):
-    parser = options_parser("python -m data_prep.compact", "Turns pictures into a compact data set with their maps.")
+def _parser():
+    parser = options_parser(__spec__.name, __doc__)
     parser.epilog = "SOURCE may be a finished compact data set: it is then written anew in another --codec."
     parser.add_argument("--workers", type=int, help="worker processes, 0 for none (default: one per core)")
-    return parser.parse_args(arguments)
+    return parser
 
 
-def options_parser(prog, description):
+def options_parser(module, document):
     """The parser of what says which data set to make, whoever makes it; `settings` takes what it parsed."""
-    parser = argparse.ArgumentParser(prog=prog, description=description, allow_abbrev=False)
+    parser = console.parser(module, document, allow_abbrev=False)
     parser.add_argument("source", help="folder with train/CLASS/* and val/CLASS/*, tfds:NAME, imagenet:DIR or popout")
     parser.add_argument("out", help="folder to make")
     parser.add_argument(
@@ -142,6 +171,9 @@ def _named_folder(text):
     if not name or not folder:
         raise argparse.ArgumentTypeError(f"must be NAME=DIR; received {text}")
     return name, folder
+
+
+compact = console.in_python(_compact, _parser, "source", "out")
 
 
 if __name__ == "__main__":

@@ -1,19 +1,22 @@
-"""python -m data_prep.learn_aim_basis PHOTOGRAPHS [--out FILE] [--side 11] [--components 25] [--seed 0]
+"""Learns the basis of the predictor `aim` from photographs.
 
-Learns the basis that `aim` looks through: independent components of patches of photographs, by FastICA (Hyvarinen,
+    python -m data_prep.learn_aim_basis PHOTOGRAPHS [--out FILE] [--side 11] [--components 25] [--seed 0]
+
+The basis is what `aim` looks through: independent components of patches of photographs, by FastICA (Hyvarinen,
 IEEE Trans. Neural Networks 10(3), 1999). PHOTOGRAPHS is a folder of pictures, in folders of their own or not. Prints
 how much of the patches' variance the components hold and writes one small .npz file. The basis that comes with the
 program was learned with the defaults from 2,000 of the training photographs of Imagenette at 160 pixels.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
+from saliency_keras import console
 from saliency_keras.blas import one_thread
-from saliency_keras.console import UserError, check_seed, progress, run
+from saliency_keras.console import UserError, check_seed, progress
 from saliency_keras.files import check_file, whole_file
+from saliency_keras.saliency.aim import BASIS
 
 PICTURES = 2000
 PATCHES_PER_PICTURE = 30
@@ -23,9 +26,9 @@ TOLERANCE = 1e-5
 
 def main(arguments=None):
     """Parses, learns, writes."""
-    parser = argparse.ArgumentParser(description="Learns the basis of the predictor `aim` from photographs.")
+    parser = console.parser(__spec__.name, __doc__)
     parser.add_argument("photographs", help="folder of pictures; folders inside it are entered")
-    parser.add_argument("--out", default=Path(__file__).parent / "aim_basis.npz", type=Path, help="file to write")
+    parser.add_argument("--out", default=BASIS, type=Path, help="file to write (default: where `aim` reads it)")
     parser.add_argument("--side", type=int, default=11, help="side of a patch, in pixels")
     parser.add_argument("--components", type=int, default=25, help="number of components")
     parser.add_argument("--seed", type=int, default=0, help="seed of the patches and of the start")
@@ -118,4 +121,4 @@ def _decorrelated(matrix):
 
 
 if __name__ == "__main__":
-    run(main)
+    console.run(main)

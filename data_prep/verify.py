@@ -1,6 +1,8 @@
-"""python -m data_prep.verify OUT [--sheet FILE]
+"""Checks every checksum and every record of a compact data set and draws a contact sheet.
 
-Checks a compact data set from end to end: the checksum of every shard; then every record, decoded as networks get it:
+    python -m data_prep.verify OUT [--sheet FILE]
+
+Checks the set from end to end: the checksum of every shard; then every record, decoded as networks get it:
 its size, that its id is there once in its split, that its label is a class; that side shards have as many maps as the
 shards they belong to (a side record has no id: that it is the right one rests on the checksum); and that counts per
 class and means are those of the manifest. Prints what it checked and which kernels made the maps, and draws a contact
@@ -9,11 +11,11 @@ beside the set: `compact/photos` gets `compact/photos-contact_sheet.png`. Ends w
 first thing that does not fit.
 """
 
-import argparse
 import itertools
 from pathlib import Path
 
-from saliency_keras.console import UserError, progress, run
+from saliency_keras import console
+from saliency_keras.console import UserError, progress
 
 # JPEG changes means a little; raw pixels are those the manifest's means were added up from.
 MEAN_TOLERANCE = {"raw": 1e-6, "npy": 1e-6, "jpeg": 0.02}
@@ -29,10 +31,7 @@ def main(arguments=None):
     Raises:
         UserError: At the first thing that does not fit.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m data_prep.verify",
-        description="Checks every checksum and every record of a compact data set and draws a contact sheet.",
-    )
+    parser = console.parser(__spec__.name, __doc__)
     parser.add_argument("out", metavar="OUT", type=Path, help="folder of the compact data set")
     sheet_help = "where to draw pictures with their maps, .png, .pdf or .svg (default: OUT-contact_sheet.png)"
     parser.add_argument("--sheet", metavar="FILE", type=Path, help=sheet_help)
@@ -193,4 +192,4 @@ def _named(label, identifier):
 
 
 if __name__ == "__main__":
-    run(main)
+    console.run(main)

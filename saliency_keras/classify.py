@@ -7,7 +7,6 @@ shown; draws picture, map and Grad-CAM (the places that the best label rests on)
 prepared as the run's data set was: its central square, the map of that, the stored side, and a centre crop.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -17,8 +16,7 @@ from saliency_keras.console import UserError
 
 def main(arguments=None):
     """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
-    what = "What a trained network sees in photographs."
-    parser = argparse.ArgumentParser(prog="python -m saliency_keras.classify", description=what)
+    parser = console.parser(__spec__.name, __doc__)
     parser.add_argument("run", metavar="RUN", type=Path, help="folder of a finished run of a classifier")
     parser.add_argument("photos", metavar="PHOTO", type=Path, nargs="+", help="pictures of any size")
     parser.add_argument("--out", metavar="DIR", type=Path, help="where the figures go (default: RUN/photos)")

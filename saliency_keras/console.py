@@ -1,26 +1,91 @@
-"""What every command shares: errors a user can mend, progress bars, quiet logs, whole files or none.
+"""What every command shares: its parser, errors that a user can mend, progress bars, quiet logs.
 
 Nothing here imports Keras or TensorFlow, so that `--help` answers at once.
 """
 
+import argparse
 import contextlib
+import functools
 import importlib.util
+import inspect
 import os
+import shlex
 import sys
+from pathlib import Path
+
+_called_as = None  # how the entry point called the command: "saliency-keras train"
 
 
 class UserError(ValueError):
     """Something the person at the keyboard can mend: told in one sentence, exit code 2, no traceback."""
 
 
-def run(main):
+def parser(module, document, **options):
+    """The argument parser of a command: its usage line names the command as it was called.
+
+    Args:
+        module: Name of the command's module, `__spec__.name`.
+        document: The module's docstring, whose first line says what the command does.
+        **options: Passed to `argparse.ArgumentParser`.
+
+    Returns:
+        The `argparse.ArgumentParser`, without arguments yet.
+    """
+    return argparse.ArgumentParser(_called_as or f"python -m {module}", description=document.splitlines()[0], **options)
+
+
+def in_python(function, parser, *positional, without=()):
+    """Makes a function of a command's parsed options callable from Python, the options being keyword arguments.
+
+    Names and defaults are the command's, so that the two cannot differ.
+
+    Args:
+        function: Takes an `argparse.Namespace`. The result takes over its docstring.
+        parser: Function that makes the command's parser.
+        *positional: Names of the positional arguments, all of which must be given.
+        without: Names of options that are for the command alone.
+
+    Returns:
+        The function; its `__signature__` has what it takes.
+    """
+    defaults = vars(parser().parse_args(["-"] * len(positional)))
+    named = [name for name in defaults if name not in (*positional, *without)]
+    signature = inspect.Signature([
+        *(inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in positional),
+        *(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name]) for name in named),
+    ])  # fmt: skip
+
+    @functools.wraps(function)
+    def verb(*arguments, **options):
+        given = signature.bind(*arguments, **options).arguments
+        return function(argparse.Namespace(**{**defaults, **given}))
+
+    verb.__signature__ = signature
+    verb.__name__ = verb.__qualname__ = function.__name__.strip("_")
+    return verb
+
+
+def command_line():
+    """The command line that started this process; of a notebook or a script, the name of its program alone."""
+    if _called_as:
+        return f"{_called_as} {shlex.join(sys.argv[1:])}"
+    main = getattr(sys.modules["__main__"], "__spec__", None)
+    if main and main.name.partition(".")[0] == __package__:
+        return shlex.join(["python", "-m", main.name, *sys.argv[1:]])
+    return Path(sys.argv[0]).name
+
+
+def run(main, called_as=None):
     """Runs a command's `main` as a program: exit code 0, or 2 with one sentence for what a user can mend.
 
     Args:
         main: Function without arguments. A `UserError` it raises is printed as a sentence; so is an
             `OSError` (no space, no permission, a path that is a file). Any other exception is a defect of the
             program and keeps its traceback.
+        called_as: How the command was called, for its usage line; `None` for `python -m` and the module's name.
     """
+    global _called_as
+    _called_as = called_as
     quiet_tensorflow()
     try:
         check_backend()
@@ -30,7 +95,7 @@ def run(main):
     except ModuleNotFoundError as error:
         if error.name not in BACKENDS:
             raise
-        sentence = NO_BACKEND.format(error.name)
+        sentence = no_backend(error.name)
     except BrokenPipeError:
         # The reader of our output (`| head`) is gone: not an error, but nothing more can be printed either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -54,7 +119,8 @@ def quiet_tensorflow():
     error of the import is raised as ever.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if "tensorflow" not in sys.modules:
+    hooked = any(isinstance(finder, _QuietImport) for finder in sys.meta_path)
+    if "tensorflow" not in sys.modules and not hooked:
         sys.meta_path.insert(0, _QuietImport())
 
 
@@ -99,10 +165,21 @@ def check_backend():
 
 
 BACKENDS = ("tensorflow", "jax", "torch")
-NO_BACKEND = (
-    "Keras is to run on {}, which is not installed; install it, or name a backend that is: KERAS_BACKEND=tensorflow, "
-    "jax or torch."
-)
+CHOOSE = "install another backend and name it: KERAS_BACKEND=tensorflow, jax or torch"
+
+
+def no_backend(name):
+    """What to do where Keras' backend of that name is not installed, in one sentence."""
+    others = [one for one in BACKENDS if one != name and _is_installed(one)]
+    other = f"use one that is installed: KERAS_BACKEND={' or '.join(others)}" if others else CHOOSE
+    return f"Keras runs on {name}, which is not installed; install it (`pip install {name}`), or {other}."
+
+
+def _is_installed(name):
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ValueError:  # it is being imported, or a test has taken it away
+        return False
 
 
 def check_seed(seed):
@@ -116,10 +193,6 @@ def check_seed(seed):
     """
     if not 0 <= seed < 2**32:
         raise UserError(f"the seed is 0 or more, and less than 2**32. Received: --seed {seed}")
-
-
-
-
 
 
 def progress(iterable=None, total=None, label="", unit="picture"):
@@ -137,9 +210,3 @@ def progress(iterable=None, total=None, label="", unit="picture"):
     from tqdm import tqdm
 
     return tqdm(iterable, total=total, desc=label, unit=f" {unit}s", disable=not sys.stderr.isatty(), leave=False)
-
-
-
-
-
-

@@ -7,7 +7,6 @@ same pictures with its paired bootstrap interval, McNemar's exact test and the c
 same text goes to `evaluation.md` and the classes to `per_class.csv` in the run folder or in DIR.
 """
 
-import argparse
 from pathlib import Path
 
 from saliency_keras import console, files
@@ -15,15 +14,13 @@ from saliency_keras import console, files
 
 def main(arguments=None):
     """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
-    what = "What a run got right, and whether it is better than another."
-    parser = argparse.ArgumentParser(prog="python -m saliency_keras.evaluate", description=what)
+    parser = console.parser(__spec__.name, __doc__)
     parser.add_argument("run", metavar="RUN", type=Path, help="folder of a finished run")
     parser.add_argument("--against", metavar="RUN", type=Path, help="another run, tested on the same pictures")
     parser.add_argument("--out", metavar="DIR", type=Path, help="where the tables go (default: the run folder)")
     options = parser.parse_args(arguments)
 
-    from saliency_keras.figures.document import markdown
-    from saliency_keras.figures.evaluation import class_table, evaluation
+    from saliency_keras.figures.evaluation import class_table
     from saliency_keras.figures.table import write_csv
     from saliency_keras.runs.run import Run
 
@@ -31,13 +28,33 @@ def main(arguments=None):
     run = Run.load(options.run)
     against = Run.load(options.against) if options.against else None
     files.check_folder(out)
-    text = markdown(evaluation(run, against))
+    text = str(evaluate(run, against))
     out.mkdir(parents=True, exist_ok=True)
     with files.whole_file(out / "evaluation.md", "w", encoding="utf-8") as file:
         file.write(text)
     write_csv(out / "per_class.csv", *class_table(run, against))
     print(text)
     print(f"written: {out / 'evaluation.md'}, {out / 'per_class.csv'}")
+
+
+def evaluate(run, against=None):
+    """Tells what a run got right: Top-1 and Top-5 with intervals, and the accuracy of each class.
+
+    Args:
+        run: A `Run` of a classifier, or the folder of one.
+        against: Another one to compare it with, tested on the same pictures, or `None`.
+
+    Returns:
+        A `figures.document.Document`, which shows itself in a notebook and in print.
+
+    Raises:
+        UserError: If one is no finished run of a classifier, or the two were not tested on the same pictures.
+    """
+    from saliency_keras.figures.document import Document
+    from saliency_keras.figures.evaluation import evaluation
+    from saliency_keras.runs.run import Run
+
+    return Document(evaluation(Run.of(run), None if against is None else Run.of(against)))
 
 
 if __name__ == "__main__":

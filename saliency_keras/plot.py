@@ -9,7 +9,6 @@ instead by how many points each run is better at Top-1 than its baseline, which 
 difference with its 95 % interval over pictures, beside the published one. Prints the picture's name.
 """
 
-import argparse
 from pathlib import Path
 
 from saliency_keras import console
@@ -17,8 +16,7 @@ from saliency_keras import console
 
 def main(arguments=None):
     """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
-    what = "The curves of several runs in one picture, or what each gained over its baseline."
-    parser = argparse.ArgumentParser(prog="python -m saliency_keras.plot", description=what)
+    parser = console.parser(__spec__.name, __doc__)
     parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="folders of finished runs")
     gains = "draw gains over the baselines among the runs, with intervals, instead of curves"
     parser.add_argument("--gains", action="store_true", help=gains)
@@ -28,20 +26,37 @@ def main(arguments=None):
     parser.add_argument("--out", metavar="FILE", type=Path, default=Path("comparison.png"), help=where)
     options = parser.parse_args(arguments)
 
-    from saliency_keras.figures import curves, style
+    from saliency_keras.figures import style
+
+    style.check_path(options.out)
+    style.save(plot(options.runs, gains=options.gains, published=options.published), options.out)
+    print(options.out)
+
+
+def plot(runs, *, gains=False, published=False):
+    """Draws the curves of runs, or what each gained over its baseline.
+
+    Args:
+        runs: A `Run` or the folder of one, for all its curves; or a list of them, to compare Top-1 and Top-5.
+        gains: Draw gains over the baselines among the runs, with intervals, instead of curves.
+        published: Whether a paper's figure stands beside every run of its strategy, whatever the data set.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        UserError: If one is no finished run, or the runs cannot be compared.
+    """
+    from saliency_keras.figures import curves
     from saliency_keras.figures.intervals import gain_panels, intervals_figure
     from saliency_keras.runs.run import Run
 
-    style.check_path(options.out)
-    runs = [Run.load(folder) for folder in options.runs]
-    if options.gains:
-        figure = intervals_figure(gain_panels(runs))
-    elif len(runs) == 1:
-        figure = curves.run_figure(runs[0].config, runs[0].history, options.published)
-    else:
-        figure = curves.comparison_figure(runs, published=options.published)
-    style.save(figure, options.out)
-    print(options.out)
+    runs = [Run.of(one) for one in (runs if isinstance(runs, list | tuple) else [runs])]
+    if gains:
+        return intervals_figure(gain_panels(runs))
+    if len(runs) == 1:
+        return curves.run_figure(runs[0].config, runs[0].history, published)
+    return curves.comparison_figure(runs, published=published)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,17 @@
-"""python -m saliency_keras.predict PREDICTOR IMAGES OUT
+"""Saliency maps of pictures, as PNG.
+
+    python -m saliency_keras.predict PREDICTOR IMAGES OUT
 
 Writes a saliency map for every picture: an 8-bit grey PNG of the picture's size and stem in the folder OUT, where 255
 is the map's greatest value and 0 is 0. IMAGES is a folder of pictures or one picture. Prints each picture that could
 not be read, with the reason, and how many maps were written.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
-from saliency_keras.console import UserError, progress, run
+from saliency_keras import console
+from saliency_keras.console import UserError, progress
 from saliency_keras.files import check_folder, whole_file
 from saliency_keras.saliency import PREDICTORS, predictor
 
@@ -20,7 +22,7 @@ WAITING = 64
 
 def main(arguments=None):
     """Parses, predicts, prints."""
-    parser = argparse.ArgumentParser(prog="python -m saliency_keras.predict", description="Saliency maps as PNG.")
+    parser = console.parser(__spec__.name, __doc__)
     who = f"who predicts: {', '.join(PREDICTORS)}, or a run folder"
     parser.add_argument("predictor", metavar="PREDICTOR", help=who)
     parser.add_argument("images", metavar="IMAGES", type=Path, help="a folder of pictures, or one picture")
@@ -120,4 +122,4 @@ def _write_maps(predict, group, out):
 
 
 if __name__ == "__main__":
-    run(main)
+    console.run(main)

@@ -1,4 +1,4 @@
-"""One page about one or several runs.
+"""One page about one or several runs; the further ones are compared with the first.
 
     python -m saliency_keras.report RUN RUN … [--out report.html]
 
@@ -6,7 +6,6 @@ Writes one HTML file that needs nothing else: accuracies with intervals, curves,
 accuracy of each class, and each further run compared with the first over the same pictures. Prints the file's name.
 """
 
-import argparse
 from pathlib import Path
 
 from saliency_keras import console, files
@@ -14,25 +13,43 @@ from saliency_keras import console, files
 
 def main(arguments=None):
     """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
-    what = "One page about one or several runs; the further ones are compared with the first."
-    parser = argparse.ArgumentParser(prog="python -m saliency_keras.report", description=what)
+    parser = console.parser(__spec__.name, __doc__)
     parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="folders of finished runs of classifiers")
     where = "the page (default: %(default)s)"
     parser.add_argument("--out", metavar="FILE", type=Path, default=Path("report.html"), help=where)
     options = parser.parse_args(arguments)
 
+    print(report(options.runs, out=options.out))
+
+
+def report(runs, *, out="report.html"):
+    """Writes one page about runs, an HTML file that needs nothing else.
+
+    Args:
+        runs: A `Run` of a classifier or the folder of one, or a list of them; the first is what the others are
+            compared with.
+        out: The file.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        UserError: If one is no finished run of a classifier, the runs cannot be compared, or the file cannot be
+            written.
+    """
+    from saliency_keras.figures import report as document
     from saliency_keras.figures.document import html_page
-    from saliency_keras.figures.report import report
     from saliency_keras.runs.labels import labels_of
     from saliency_keras.runs.run import Run
 
-    files.check_file(options.out)
-    runs = [Run.load(folder) for folder in options.runs]
-    page = html_page(" · ".join(labels_of(runs)), report(runs))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    with files.whole_file(options.out, "w", encoding="utf-8") as file:
+    out = Path(out)
+    files.check_file(out)
+    runs = [Run.of(one) for one in (runs if isinstance(runs, list | tuple) else [runs])]
+    page = html_page(" · ".join(labels_of(runs)), document.report(runs))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with files.whole_file(out, "w", encoding="utf-8") as file:
         file.write(page)
-    print(options.out)
+    return out
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ The hallucination tables begin on a large set: `--large`. `accuracy-vs-saliency`
 ImageNet's weights, a file of weights or `=none`, and run folders.
 """
 
-import argparse
 import textwrap
 from pathlib import Path
 
@@ -79,9 +78,7 @@ def _parser(kinds):
     """The command's parser, with the options of some kinds of tables."""
     from saliency_keras.tables.plan import words_of
 
-    what = "Every row of a paper's table, theirs beside ours."
-    name = "python -m saliency_keras.reproduce"
-    parser = argparse.ArgumentParser(prog=name, description=what, conflict_handler="resolve")
+    parser = console.parser(__spec__.name, __doc__, conflict_handler="resolve")
     add = parser.add_argument
     add("table", nargs="?", metavar="TABLE", help="name of a table; --list shows them")
     add("--list", action="store_true", help="print every table and figure that can be made")

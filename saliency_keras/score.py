@@ -12,7 +12,6 @@ is the human density itself. A network that was trained on FIXATIONS is to be ju
 took no part; the others only lend their fixations to sAUC and IG.
 """
 
-import argparse
 from pathlib import Path
 
 from saliency_keras import console, files
@@ -20,40 +19,61 @@ from saliency_keras import console, files
 
 def main(arguments=None):
     """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
-    options = _parse(arguments)
+    options = _parser().parse_args(arguments)
 
-    from saliency_keras.data.fixation_set import read_fixation_set
     from saliency_keras.figures import style
-    from saliency_keras.figures.document import markdown, terminal
+    from saliency_keras.figures.document import terminal
     from saliency_keras.figures.table import write_csv
     from saliency_keras.metrics.fixation_metrics import METRICS
-    from saliency_keras.scoring.examples import examples_figure, scores_blocks
+
+    out = options.out or Path("scores") / options.fixations.resolve().name
+    files.check_folder(out)
+    scored = _score(options)
+    table = str(scored)
+    out.mkdir(parents=True, exist_ok=True)
+    with files.whole_file(out / "table.md", "w", encoding="utf-8") as file:
+        file.write(table)
+    write_csv(out / "scores.csv", ["predictor", "image", *METRICS], scored.scores.table_rows())
+    print(terminal(scored), flush=True)
+    style.save(scored.figure(), out / "figure.png")
+    print(f"written: {out / 'table.md'}, {out / 'scores.csv'}, {out / 'figure.png'}")
+
+
+def _score(options):
+    """Scores saliency maps on a fixation set, as the command `score` does.
+
+    All arguments but the first are the command's options, by keyword: `predictors`, `maps`, `convention`, `sigma`,
+    `other_images`, `baseline`, `seed`, `held_out`, `limit`.
+
+    Args:
+        fixations: Folder of the set.
+        predictors: Names, run folders, `Run`s or predictors: a list, or names separated by commas.
+        maps: A list of folders of maps.
+
+    Returns:
+        A `scoring.examples.Scored`: `scores`, the table in print and in a notebook, and `figure()`.
+
+    Raises:
+        UserError: If the set, a predictor or an option does not fit.
+    """
+    from saliency_keras.data.fixation_set import read_fixation_set
+    from saliency_keras.scoring.examples import Scored
     from saliency_keras.scoring.fixation_scores import Protocol, score_set
     from saliency_keras.scoring.sources import sources_of
 
     protocol = Protocol(options.convention, options.sigma, options.other_images, options.baseline, options.seed)
-    fixation_set = read_fixation_set(options.fixations)
+    fixation_set = read_fixation_set(Path(options.fixations))
     images = _images(options, fixation_set)
-    names = [name.strip() for name in options.predictors.split(",") if name.strip()]
-    sources = sources_of(names, options.maps, fixation_set, images, options.sigma)
-    out = options.out or Path("scores") / fixation_set.folder.resolve().name
-    files.check_folder(out)
+    names = options.predictors.split(",") if isinstance(options.predictors, str) else options.predictors
+    names = [name.strip() if isinstance(name, str) else name for name in names]
+    sources = sources_of(list(filter(None, names)), options.maps, fixation_set, images, options.sigma)
     if fixation_set.outside:
         print(f"{fixation_set.outside} fixations lie outside their picture and are left out")
-    scores = score_set(fixation_set, sources, protocol, images)
-    blocks = scores_blocks(scores)
-    out.mkdir(parents=True, exist_ok=True)
-    with files.whole_file(out / "table.md", "w", encoding="utf-8") as file:
-        file.write(markdown(blocks))
-    write_csv(out / "scores.csv", ["predictor", "image", *METRICS], scores.table_rows())
-    print(terminal(blocks), flush=True)
-    style.save(examples_figure(fixation_set, sources, protocol, scores.images, scores), out / "figure.png")
-    print(f"written: {out / 'table.md'}, {out / 'scores.csv'}, {out / 'figure.png'}")
+    return Scored(fixation_set, sources, score_set(fixation_set, sources, protocol, images))
 
 
-def _parse(arguments):
-    what = "How well saliency maps predict where people looked."
-    parser = argparse.ArgumentParser(prog="python -m saliency_keras.score", description=what)
+def _parser():
+    parser = console.parser(__spec__.name, __doc__)
     add = parser.add_argument
     add("fixations", metavar="FIXATIONS", type=Path, help="folder with images/ and fixations.csv (image,subject,x,y)")
     names = "predictors or run folders, separated by commas; `fixations` is the human density (default: %(default)s)"
@@ -68,7 +88,7 @@ def _parse(arguments):
     held_out = "score only the pictures that training on FIXATIONS holds out (about a fifth, by their names)"
     add("--held-out", action="store_true", help=held_out)
     add("--limit", metavar="N", type=int, help="score a sample of N pictures")
-    return parser.parse_args(arguments)
+    return parser
 
 
 def _images(options, fixation_set):
@@ -83,6 +103,9 @@ def _images(options, fixation_set):
         if not images:
             raise console.UserError(f"none of the pictures of {options.fixations} is one that training holds out.")
     return images if options.limit is None else fixation_set.sample(options.limit, images)
+
+
+score = console.in_python(_score, _parser, "fixations", without=("out",))
 
 
 if __name__ == "__main__":

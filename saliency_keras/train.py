@@ -6,10 +6,11 @@ python -m saliency_keras.train readout_bi --data DIR    a network that predicts 
 python -m saliency_keras.train --list                   what there is to train
 """
 
-import argparse
+import json
 from pathlib import Path
 
-from saliency_keras.console import UserError, check_seed, run
+from saliency_keras import console
+from saliency_keras.console import UserError, check_seed
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import EXPERIMENTS, experiment
 from saliency_keras.experiments.tables import Row
@@ -21,7 +22,7 @@ DATA = "compact data set, by default the built-in pictures `popout`; for a netwo
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m saliency_keras.train", description=__doc__.splitlines()[0])
+    parser = console.parser(__spec__.name, __doc__)
     parser.add_argument("experiment", nargs="?", help="name of an experiment; --list shows them")
     parser.add_argument("--list", action="store_true", help="print every experiment and what it reproduces")
     parser.add_argument("--data", metavar="DIR", help=DATA)
@@ -50,6 +51,31 @@ def main(arguments=None):
         return
     if not options.experiment:
         parser.error("say which experiment to train; --list shows them")
+    run = _fit(options)
+    if run is None:  # another process than the first
+        return
+    print(f"{run.name}: {run.figures()}")
+    print(f"{run.folder}: see curves.png and summary.json")
+
+
+def _fit(options):
+    """Trains an experiment into a run folder, as the command `train` does.
+
+    All arguments but the first are the command's options, by keyword: `data`, `out`, `epochs`, `batch`, `seed`, `maps`,
+    `init`, `precision`, `augment`, `devices`, `tensorboard`, `resume` and `set`.
+
+    Args:
+        experiment: Name of an experiment, or an `Experiment`.
+        data: Folder of a compact data set, or `None` or `"popout"` for the built-in pictures.
+        out: The run folder, `runs/EXPERIMENT` by default.
+        set: Fields to change: a dictionary, `{"dense_units": 512}`, or `KEY=VALUE` strings.
+
+    Returns:
+        The finished `Run`; `None` in another process than the first of several.
+
+    Raises:
+        UserError: For whatever a user can mend; nothing is written then, or the run can be resumed.
+    """
     chosen = experiment(options.experiment)
     check_seed(options.seed)
     if options.maps != "own":
@@ -60,6 +86,8 @@ def main(arguments=None):
     out = Path(options.out) if options.out else default_out(chosen.name, options.maps, options.seed)
     check_start(chosen, out, parents, options.resume)
     data = options.data
+    if data == "popout" and not Path(data).exists():
+        data = None
     if data is None and chosen.learns_from_fixations:
         raise UserError(f"{chosen.name} learns from fixations: --data DIR, a folder with images/ and fixations.csv.")
     if data is None:
@@ -78,37 +106,29 @@ def main(arguments=None):
         raise UserError(f"--devices must be at least 1. Received: {options.devices}")
     if options.batch is not None:
         chosen = chosen.replace(batch=options.batch)
-    chosen = chosen.with_settings(options.set)
+    chosen = chosen.with_settings(_settings(options.set))
     if options.tensorboard:
         check_tensorboard()
     check_kind(chosen, data)  # so is a set that does not fit, at once
     if not chosen.learns_from_fixations:
         Manifest.load(data)
 
+    from saliency_keras.runs.run import Run
     from saliency_keras.training.train import train
 
     chosen_options = ("seed", "precision", "resume", "augment", "tensorboard", "devices")
     summary = train(chosen, data, out, parents=parents, **{name: getattr(options, name) for name in chosen_options})
-    if summary is None:  # another process than the first
-        return
-    print(f"{chosen.name}: {_figures(summary)}")
-    print(f"{out}: see curves.png and summary.json")
+    return None if summary is None else Run.load(out)
 
 
-def _figures(summary):
-    last, best, count = summary["last"], summary["best"], summary["parameters"]["total"]
-    if "held_out" in summary:
-        run, center = (
-            ", ".join(f"{metric} {value['mean']:.3f}" for metric, value in summary["held_out"][who].items())
-            for who in ("run", "center")
-        )
-        verdict = "" if summary["beats_center"] else ", which it does not beat: it counts as untrained"
-        return f"{run} on {summary['pictures']['validation']} held-out pictures (center: {center}{verdict})"
-    return (
-        f"Top-1 {_in_percent(last['val_top1'])}, Top-5 {_in_percent(last['val_top5'])} "
-        f"after {summary['epochs']} epochs (best epoch {best['epoch']}: {_in_percent(best['val_top1'])}), "
-        f"{count:,} parameters, {summary['images_per_second']:.0f} images/s"
-    )
+fit = console.in_python(_fit, _parser, "experiment", without=("list",))
+
+
+def _settings(given):
+    """Settings as `--set` takes them, of a dictionary too."""
+    if not isinstance(given, dict):
+        return given
+    return [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in given.items()]
 
 
 def default_out(name, maps, seed):
@@ -116,16 +136,12 @@ def default_out(name, maps, seed):
     return Path("runs") / (Row(name, maps).name + (f"-seed{seed}" if seed else ""))
 
 
-def _in_percent(fraction):
-    return f"{100 * fraction:.2f} %"
-
-
 def _print_experiments():
     for one in EXPERIMENTS.values():
-        published = ", ".join(f"{metric} {_in_percent(value)}" for metric, value in one.published.items())
+        published = ", ".join(f"{metric} {100 * value:.2f} %" for metric, value in one.published.items())
         told = published or "no single figure printed"
         print(f"{one.name:34}{one.paper}, {one.row}: {told}; {one.size}, {one.schedule.epochs} epochs")
 
 
 if __name__ == "__main__":
-    run(main)
+    console.run(main)

@@ -8,18 +8,22 @@ from pathlib import Path
 
 import pytest
 
+import saliency_keras
+from saliency_keras import console
+
 ROOT = Path(__file__).parents[1]
 COMMANDS = sorted(
-    f"{path.parent.name}.{path.stem}"
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for folder in ("saliency_keras", "data_prep")
-    for path in (ROOT / folder).glob("*.py")
-    if "__main__" in path.read_text(encoding="utf-8")
+    for path in (ROOT / folder).rglob("*.py")
+    if '__name__ == "__main__"' in path.read_text(encoding="utf-8") and path.stem != "__main__"
 )
+SUB_COMMANDS = [module.rpartition(".")[2] for module in COMMANDS]
 CODE = """
 import json, runpy, sys, time
-module, sys.argv = sys.argv[1], sys.argv[1:] + ["--help"]
+module, sys.argv = sys.argv[1], [*sys.argv[1:], "--help"]
 try:
-    runpy.run_module(module, run_name="__main__")
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 except SystemExit as end:
     heavy = [name for name in ("tensorflow", "keras", "matplotlib", "h5py") if name in sys.modules]
     print(json.dumps([end.code, heavy, time.process_time()]))
@@ -40,8 +44,65 @@ def test_help_answers_in_under_a_second_without_heavy_imports(module):
     code, heavy, seconds = json.loads(done.stdout.splitlines()[-1])
     assert (code, heavy) == (0, [])
     assert seconds < 1
-    assert "usage:" in done.stdout
+    assert f"usage: python -m {module} " in done.stdout
     assert not done.stderr
+
+
+@pytest.mark.parametrize("name", SUB_COMMANDS)
+def test_help_of_a_sub_command_is_as_quick_and_names_the_way_it_was_called(name):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-c", CODE, "saliency_keras", name]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment)
+    code, heavy, seconds = json.loads(done.stdout.splitlines()[-1])
+    assert (code, heavy) == (0, [])
+    assert seconds < 1
+    assert f"usage: python -m saliency_keras {name} " in done.stdout
+    assert not done.stderr
+
+
+def test_the_installed_command_is_called_by_its_own_name():
+    script = (
+        "import sys; from saliency_keras.__main__ import main; "
+        "sys.argv = ['/somewhere/bin/saliency-keras', 'score', '--help']; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: saliency-keras score ")
+
+
+def test_without_a_command_all_of_them_are_printed_with_what_they_do():
+    done = _entry_point()
+    assert done.returncode == 0
+    listed = [line.split(maxsplit=1) for line in done.stdout.splitlines() if line.startswith("  ")]
+    assert sorted(name for name, _ in listed) == sorted(SUB_COMMANDS)
+    assert all(what.endswith(".") for _, what in listed)
+    assert dict(listed)["train"] == "Trains one experiment of the papers into a run folder."
+
+
+def test_version_is_that_of_the_package():
+    assert _entry_point("--version").stdout == f"{saliency_keras.__version__}\n"
+
+
+def test_an_unknown_command_is_refused_in_a_sentence_that_names_the_nearest():
+    done = _entry_point("trian", "fanin3")
+    assert done.returncode == 2
+    assert done.stderr == "error: there is no command 'trian'; did you mean train?\n"
+
+
+def test_a_sub_command_does_what_the_module_does_and_reports_a_mistake_in_the_same_way():
+    done, by_module = _entry_point("train", "rbg"), _module("saliency_keras.train", "rbg")
+    assert done.returncode == by_module.returncode == 2
+    assert done.stderr == by_module.stderr
+    assert "did you mean rgb" in done.stderr
+    assert _entry_point("train", "--list").stdout == _module("saliency_keras.train", "--list").stdout
+
+
+def _entry_point(*words):
+    return _module("saliency_keras", *words)
+
+
+def _module(*words):
+    return subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, cwd=ROOT)
 
 
 @pytest.mark.parametrize("module", COMMANDS)
@@ -60,8 +121,17 @@ def test_a_backend_that_is_not_installed_is_told_in_a_sentence(backend):
     )
     ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 2
-    assert ended.stderr.startswith(f"error: Keras is to run on {backend}, which is not installed")
+    assert ended.stderr.startswith(f"error: Keras runs on {backend}, which is not installed; install it")
+    assert f"pip install {backend}" in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+def test_the_sentence_names_the_backends_that_are_installed(monkeypatch):
+    present = {"jax"}
+    monkeypatch.setattr(console, "_is_installed", present.__contains__)
+    assert console.no_backend("tensorflow").endswith("or use one that is installed: KERAS_BACKEND=jax.")
+    present.add("torch")
+    assert console.no_backend("tensorflow").endswith("or use one that is installed: KERAS_BACKEND=jax or torch.")
 
 
 def test_a_backend_that_keras_does_not_know_is_told_in_a_sentence():

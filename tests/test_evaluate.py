@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from saliency_keras import evaluate
 from saliency_keras.console import UserError
+from saliency_keras.evaluate import main
 from tests.runs_fixture import CLASSES, write_predictions, write_run
 
 
@@ -37,7 +37,7 @@ def baseline(tmp_path):
 
 
 def test_top_1_and_top_5_are_printed_with_interval_count_and_published_value(run, capsys):
-    evaluate.main([str(run)])
+    main([str(run)])
     text = capsys.readouterr().out
     right, _ = outcomes_of(run)
     row = cells(text, "Top-1")
@@ -49,7 +49,7 @@ def test_top_1_and_top_5_are_printed_with_interval_count_and_published_value(run
 
 
 def test_the_printed_text_and_the_classes_are_in_the_run_folder(run, capsys):
-    evaluate.main([str(run)])
+    main([str(run)])
     printed = capsys.readouterr().out
     assert (run / "evaluation.md").read_text(encoding="utf-8") in printed
     right, labels = outcomes_of(run)
@@ -63,7 +63,7 @@ def test_the_printed_text_and_the_classes_are_in_the_run_folder(run, capsys):
 
 
 def test_against_another_run_the_difference_is_paired_over_pictures(run, baseline, capsys):
-    evaluate.main([str(run), "--against", str(baseline)])
+    main([str(run), "--against", str(baseline)])
     text = capsys.readouterr().out
     (ours, labels), (theirs, _) = outcomes_of(run), outcomes_of(baseline)
     assert f"{100 * (ours.mean() - theirs.mean()):+.1f}" in text
@@ -82,18 +82,18 @@ def test_against_a_run_on_the_same_set_made_by_another_processor_that_is_told(ru
         config = json.loads((folder / "config.json").read_text())
         config["data"] |= {"digest": kernel, "kernels": kernel, "recipe": "one recipe"}
         (folder / "config.json").write_text(json.dumps(config))
-    evaluate.main([str(run), "--against", str(baseline)])
+    main([str(run), "--against", str(baseline)])
     told = "the same set, made on two processors (kernels: kernel A, and kernel B)"
     assert told in capsys.readouterr().out
     config["data"]["recipe"] = "another recipe"
     (baseline / "config.json").write_text(json.dumps(config))
-    evaluate.main([str(run), "--against", str(baseline)])
+    main([str(run), "--against", str(baseline)])
     assert "two processors" not in capsys.readouterr().out
 
 
 def test_a_run_equal_in_its_outcomes_differs_by_nothing(tmp_path, run, capsys):
     twin = write_run(tmp_path / "twin", "noconv2", skill=1.6)
-    evaluate.main([str(run), "--against", str(twin)])
+    main([str(run), "--against", str(twin)])
     text = capsys.readouterr().out
     comparison = cells(text.split("## Against")[1], "Top-1")
     assert comparison[3:] == ["+0.0", "+0.0 to +0.0", "1"]
@@ -110,7 +110,7 @@ def test_changes_of_classes_are_tested_for_luck_over_all_classes(tmp_path, capsy
     for name, first in ("rgb", before), ("fanin3", after):
         folder = write_run(tmp_path / name, name, classes=classes)
         write_predictions(folder / "predictions.h5", np.eye(3)[first], labels, classes)
-    evaluate.main([str(tmp_path / "fanin3"), "--against", str(tmp_path / "rgb")])
+    main([str(tmp_path / "fanin3"), "--against", str(tmp_path / "rgb")])
     text = capsys.readouterr().out
     # McNemar: 2 / 2**8 = 0.0078, 1, 1; times 3 classes over rank 1: 0.0234.
     assert cells(text.split("gained most")[1], "cat") == ["cat", "2", "10", "10", "+80", "+400 %", "0.023"]
@@ -119,7 +119,7 @@ def test_changes_of_classes_are_tested_for_luck_over_all_classes(tmp_path, capsy
 
 def test_out_takes_the_files_and_leaves_the_run_as_it_was(tmp_path, run):
     before = sorted(path.name for path in run.iterdir())
-    evaluate.main([str(run), "--out", str(tmp_path / "new" / "folder")])
+    main([str(run), "--out", str(tmp_path / "new" / "folder")])
     assert sorted(path.name for path in run.iterdir()) == before
     written = sorted(path.name for path in (tmp_path / "new" / "folder").iterdir())
     assert written == ["evaluation.md", "per_class.csv"]
@@ -128,7 +128,7 @@ def test_out_takes_the_files_and_leaves_the_run_as_it_was(tmp_path, run):
 def test_of_a_thousand_classes_the_text_shows_the_extremes_and_the_file_all(tmp_path, capsys):
     classes = tuple(f"class {index}" for index in range(1000))
     run = write_run(tmp_path / "run", classes=classes, pictures=1500)
-    evaluate.main([str(run)])
+    main([str(run)])
     text = capsys.readouterr().out
     assert len(text.splitlines()) < 70
     assert "20 best and the 20 worst of 1,000 classes; all" in text
@@ -140,13 +140,13 @@ def test_classes_without_pictures_are_not_the_worst(tmp_path, capsys):
     run = write_run(tmp_path / "run", classes=classes)
     labels = np.arange(100) // 2
     write_predictions(run / "predictions.h5", np.eye(1000)[np.where(labels < 30, labels, 999)], labels, classes)
-    evaluate.main([str(run)])
+    main([str(run)])
     text = capsys.readouterr().out
     assert "the 20 worst of 1,000 classes (950 without a picture); all" in text
     assert [cells(text, f"class {index}")[3] for index in (0, 19, 30, 49)] == ["100", "100", "0", "0"]
     assert "class 50" not in text
     write_predictions(run / "predictions.h5", np.eye(1000)[labels // 2], labels // 2, classes)
-    evaluate.main([str(run)])
+    main([str(run)])
     assert "All 25 with a picture of 1,000 classes; all" in capsys.readouterr().out
 
 
@@ -154,7 +154,7 @@ def test_a_class_without_pictures_has_a_dash_and_fewer_classes_than_five_work(tm
     run = write_run(tmp_path / "run", classes=("cat", "dog", "never seen"))
     labels = np.arange(40) % 2
     write_predictions(run / "predictions.h5", np.eye(3)[labels], labels, ("cat", "dog", "never seen"))
-    evaluate.main([str(run)])
+    main([str(run)])
     text = capsys.readouterr().out
     assert cells(text, "never seen")[1:] == ["0", "0", "–"]
     assert cells(text, "Top-1")[1] == "100"
@@ -164,7 +164,7 @@ def test_a_class_without_pictures_has_a_dash_and_fewer_classes_than_five_work(tm
 def test_runs_over_other_pictures_are_refused_and_nothing_is_written(tmp_path, run):
     other = write_run(tmp_path / "other", pictures=203, data="ab" * 32)
     with pytest.raises(UserError, match=r"other pictures .*abab.*d1d1"):
-        evaluate.main([str(run), "--against", str(other)])
+        main([str(run), "--against", str(other)])
     assert not (run / "evaluation.md").exists()
 
 

@@ -28,9 +28,10 @@ ARROWS = {
     "data_prep.sources": GROUND | {"data", "metrics", "data_prep"},
     "data_prep": GROUND | {"data", "metrics", "models", "saliency", "figures", "data_prep.sources"},
 }
+FACE = ("face", "__main__")
 COMMANDS = ("train", "evaluate", "plot", "report", "classify", "reproduce", "predict", "score")
 BELOW_COMMANDS = set(ARROWS) - {"data_prep", "data_prep.sources"}
-ARROWS |= dict.fromkeys(COMMANDS, BELOW_COMMANDS)
+ARROWS |= dict.fromkeys((*COMMANDS, *FACE), BELOW_COMMANDS)
 ARROWS["train"] = BELOW_COMMANDS | {"data_prep.sources"}  # the built-in set
 # The one circle that stays: `popout` compacts itself, and sources know `data_prep`'s worker-free helpers.
 CIRCLES = {frozenset({"data_prep", "data_prep.sources"})}

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saliency_keras import plot
 from saliency_keras.console import UserError
 from saliency_keras.figures import intervals
+from saliency_keras.plot import main
 from saliency_keras.runs.run import Run
 from tests.runs_fixture import write_run
 
@@ -20,7 +20,7 @@ def runs(tmp_path):
 
 def test_the_picture_goes_to_the_current_folder_and_its_name_is_printed(tmp_path, monkeypatch, runs, capsys):
     monkeypatch.chdir(tmp_path)
-    plot.main(runs)
+    main(runs)
     assert capsys.readouterr().out == "comparison.png\n"
     pixels = np.asarray(Image.open(tmp_path / "comparison.png").convert("L"))
     assert pixels.shape[1] > pixels.shape[0] > 300
@@ -28,14 +28,14 @@ def test_the_picture_goes_to_the_current_folder_and_its_name_is_printed(tmp_path
 
 
 def test_each_run_is_named_in_the_picture(tmp_path, runs):
-    plot.main([*runs, "--out", str(tmp_path / "figure.svg")])
+    main([*runs, "--out", str(tmp_path / "figure.svg")])
     drawn = (tmp_path / "figure.svg").read_text(encoding="utf-8")
     assert "<!-- rgb -->" in drawn
     assert "<!-- fanin3 -->" in drawn
 
 
 def test_one_run_is_drawn_with_its_training_curves(tmp_path, runs):
-    plot.main([runs[0], "--out", str(tmp_path / "figure.svg")])
+    main([runs[0], "--out", str(tmp_path / "figure.svg")])
     assert "<!-- training -->" in (tmp_path / "figure.svg").read_text(encoding="utf-8")
 
 
@@ -49,7 +49,7 @@ def test_gains_are_over_the_baseline_of_the_same_seed_beside_the_published_ones(
         str(write_run(tmp_path / f"{name}{seed}", name, published=published[name], skill=skill, seed=seed))
         for name, skill, seed in (("rgb", 0.3, 0), ("rgb", 2.0, 1), ("fanin3", 1.5, 0), ("rgbs", 1.0, 0))
     ]
-    plot.main([*folders, "--gains", "--out", str(tmp_path / "gains.png")])
+    main([*folders, "--gains", "--out", str(tmp_path / "gains.png")])
     ((title, ((label, gain, theirs),)),) = drawn.items()
     before, _, run = (Run.load(Path(folder)).predictions.correct() for folder in folders[:3])
     assert (title, label) == ("against rgb, seed 0", "fanin3, seed 0")
@@ -62,14 +62,14 @@ def test_gains_over_two_baselines_are_refused_not_guessed(tmp_path, runs):
     """As with runs of 15 and of 20 epochs in one picture: which baseline is meant, only the caller knows."""
     longer = write_run(tmp_path / "longer", "rgb", epochs=20)
     with pytest.raises(UserError, match="fanin3 has more than one baseline"):
-        plot.main([*runs, str(longer), "--gains", "--out", str(tmp_path / "gains.png")])
+        main([*runs, str(longer), "--gains", "--out", str(tmp_path / "gains.png")])
     assert not (tmp_path / "gains.png").exists()
 
 
 def test_gains_without_a_baseline_say_which_run_is_missing(tmp_path, runs):
     with pytest.raises(UserError, match="give rgb of the same seed too"):
-        plot.main([runs[1], "--gains", "--out", str(tmp_path / "gains.png")])
-    plot.main([*runs, "--gains", "--out", str(tmp_path / "gains.svg")])
+        main([runs[1], "--gains", "--out", str(tmp_path / "gains.png")])
+    main([*runs, "--gains", "--out", str(tmp_path / "gains.svg")])
     assert "<!-- against rgb -->" in (tmp_path / "gains.svg").read_text(encoding="utf-8")
 
 
@@ -81,5 +81,5 @@ def test_a_run_twice_no_run_and_an_odd_file_name_are_refused_before_anything_is_
         ([*runs, "--out", "figure.bmp"], "must end in"),
     ):
         with pytest.raises(UserError, match=sentence):
-            plot.main(words)
+            main(words)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fanin3", "rgb"]

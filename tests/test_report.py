@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from saliency_keras import report
 from saliency_keras.console import UserError
+from saliency_keras.report import main
 from saliency_keras.runs.run import Run
 from tests.runs_fixture import CLASSES, write_run
 
@@ -20,7 +20,7 @@ def runs(tmp_path):
 
 def test_two_runs_are_shown_and_compared_with_the_first(tmp_path, runs, capsys):
     out = tmp_path / "page.html"
-    report.main([*map(str, runs), "--out", str(out)])
+    main([*map(str, runs), "--out", str(out)])
     assert capsys.readouterr().out == f"{out}\n"
     text = out.read_text(encoding="utf-8")
     assert "<title>rgb · fanin3</title>" in text
@@ -35,7 +35,7 @@ def test_two_runs_are_shown_and_compared_with_the_first(tmp_path, runs, capsys):
 
 
 def test_one_run_has_no_comparison(tmp_path, runs):
-    report.main([str(runs[0]), "--out", str(tmp_path / "page.html")])
+    main([str(runs[0]), "--out", str(tmp_path / "page.html")])
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "against" not in text
     assert text.count("data:image/png;base64,") == 1
@@ -45,15 +45,15 @@ def test_a_place_for_the_page_is_looked_for_first_and_made_last(tmp_path, runs):
     (tmp_path / "file").touch()
     for out, says in ((tmp_path / "file" / "r.html", "is a file"), (tmp_path, "is a folder")):
         with pytest.raises(UserError, match=says):
-            report.main([*map(str, runs[:1]), "--out", str(out)])
-    report.main([*map(str, runs[:1]), "--out", str(tmp_path / "pages" / "r.html")])
+            main([*map(str, runs[:1]), "--out", str(out)])
+    main([*map(str, runs[:1]), "--out", str(tmp_path / "pages" / "r.html")])
     assert (tmp_path / "pages" / "r.html").stat().st_size > 1000
 
 
 def test_runs_over_other_pictures_are_refused_and_nothing_is_written(tmp_path, runs):
     other = write_run(tmp_path / "other", pictures=203)
     with pytest.raises(UserError, match="cannot be compared"):
-        report.main([str(runs[0]), str(other), "--out", str(tmp_path / "page.html")])
+        main([str(runs[0]), str(other), "--out", str(tmp_path / "page.html")])
     assert not (tmp_path / "page.html").exists()
 
 
@@ -74,7 +74,7 @@ frame.onload = () => {{
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_browser_shows_it_whole_at_the_width_of_a_phone_and_of_a_desk(tmp_path, runs, width):
-    report.main([*map(str, runs), "--out", str(tmp_path / "page.html")])
+    main([*map(str, runs), "--out", str(tmp_path / "page.html")])
     page = html.escape((tmp_path / "page.html").read_text(encoding="utf-8"))
     (tmp_path / "frame.html").write_text(FRAME.format(width=width, page=page), encoding="utf-8")
     words = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]

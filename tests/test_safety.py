@@ -15,11 +15,14 @@ from PIL import Image
 from data_prep import add_map, compact, compaction, verify
 from data_prep.convert import convert
 from data_prep.sources import open_source
-from saliency_keras import evaluate, plot, predict, report
+from saliency_keras import predict
 from saliency_keras.console import UserError
 from saliency_keras.data.fixation_set import read_fixation_set
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.stored import Records
+from saliency_keras.evaluate import main as evaluate
+from saliency_keras.plot import main as plot
+from saliency_keras.report import main as report
 from saliency_keras.runs.run import Run
 from tests.runs_fixture import write_run
 from tests.small_sets import write_small_set
@@ -365,9 +368,9 @@ def test_what_a_run_s_files_say_is_not_done(attack):
         for number, name in enumerate(names)
     ]
     words = [str(run) for run in runs]
-    plot.main([*words, "--out", "curves.png"])
-    report.main([*words, "--out", "report.html"])
-    evaluate.main([words[0], "--against", words[1]])
+    plot([*words, "--out", "curves.png"])
+    report([*words, "--out", "report.html"])
+    evaluate([words[0], "--against", words[1]])
     (runs[0] / "summary.json").unlink()
     with pytest.raises(UserError, match="is not finished"):
         Run.load(runs[0])

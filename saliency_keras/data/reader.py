@@ -84,6 +84,15 @@ class Reader:
         """Batches in a training epoch; the pictures of a last, smaller batch wait for another epoch's order."""
         return max(1, self.records // self.batch)
 
+    def __len__(self):
+        return -(-self.records // self.batch)
+
+    def __getitem__(self, place):
+        """One batch of `validation()`, read at once."""
+        if not 0 <= place < len(self):
+            raise IndexError(place)
+        return self._validation_batch(place)
+
     @property
     def mean_saliency(self):
         """Mean of the maps that are shown, 0 to 1."""
@@ -103,7 +112,7 @@ class Reader:
 
     def validation(self):
         """A `Stream` of every picture once, in the order on disk, cropped at the centre; the last may be smaller."""
-        return Stream(self._validation_batch, range(-(-self.records // self.batch)))
+        return Stream(self._validation_batch, range(len(self)))
 
     def ids_and_labels(self):
         """Ids (list of str) and labels (int64 array) of the pictures that are read, in the order on disk."""

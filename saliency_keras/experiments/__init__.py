@@ -7,12 +7,15 @@ import difflib
 
 from saliency_keras.console import UserError
 from saliency_keras.experiments import hallucination, saliency_networks, thesis
+from saliency_keras.experiments.experiment import Experiment
 
 EXPERIMENTS = {one.name: one for paper in (thesis, hallucination, saliency_networks) for one in paper.EXPERIMENTS}
 
 
 def experiment(name):
-    """The `Experiment` of that name; a `UserError` that names the nearest if there is none."""
+    """The `Experiment` of that name, or the one given; a `UserError` that names the nearest if there is none."""
+    if isinstance(name, Experiment):
+        return name
     if name not in EXPERIMENTS:
         near = difflib.get_close_matches(name, EXPERIMENTS, 3) or EXPERIMENTS
         raise UserError(f"there is no experiment {name!r}; did you mean {', '.join(near)}? --list shows all.")

@@ -71,6 +71,16 @@ class Folded:
     blocks: list
 
 
+class Document(list):
+    """A document that shows itself: as HTML in a notebook, as Markdown in print."""
+
+    def __str__(self):
+        return markdown(self)
+
+    def _repr_html_(self):
+        return "\n".join(map(_html, self))
+
+
 def figure_picture(figure, caption):
     """A Matplotlib figure as a `Picture`."""
     file = io.BytesIO()

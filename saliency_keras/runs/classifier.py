@@ -16,7 +16,7 @@ from saliency_keras.data.shown import CONTROLS, SHUFFLES, Shown, control_map
 from saliency_keras.metrics.top_k import first_classes, softmax
 from saliency_keras.models.grad_cam import GradCam
 from saliency_keras.models.network import MAP_LAYER
-from saliency_keras.runs.run import Run
+from saliency_keras.runs.run import Run, network_in
 from saliency_keras.saliency import PREDICTORS, predictor
 
 BEST = 5
@@ -61,7 +61,7 @@ class Classifier:
         run = Run.load(folder)
         self.classes = run.predictions.classes
         self._framing, self.side = _framing_of(run.config["data"]), run.settings["side"]
-        self._folder, self._network = Path(folder), run.network()
+        self._folder, self._network = Path(folder), network_in(folder)
         self._predict, self._on_stored, self._control, self._unmade = None, False, None, ""
         if self._network.shows_map:
             self._choose_map(run, maker)

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import platform
-import shlex
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import keras
 
 import saliency_keras
 from saliency_keras import run_folder
-from saliency_keras.console import UserError
+from saliency_keras.console import UserError, command_line
 from saliency_keras.data.arrays import digest
 from saliency_keras.data.manifest import Manifest, made_by_other_kernels
 from saliency_keras.experiments.experiment import flat_settings
@@ -57,7 +56,7 @@ def config_of(experiment, source, seed, precision, parents, augment, devices):
             **{name: getattr(sys.modules.get(name), "__version__", None) for name in libraries},
         },
         "device": {"machine": platform.machine(), "cores": os.cpu_count(), "accelerators": _accelerators()},
-        "command": _command(),
+        "command": command_line(),
     }
 
 
@@ -89,14 +88,6 @@ def _described(source, shown):
             "source": source.source,
         }
     return {"folder": str(source.folder), "digest": digest(source), "pictures": len(source.images)}
-
-
-def _command():
-    """The command line that this process was started by; of a notebook or a script, its program alone."""
-    main = getattr(sys.modules["__main__"], "__spec__", None)
-    if main and main.name.partition(".")[0] == __package__.partition(".")[0]:
-        return shlex.join(["python", "-m", main.name, *sys.argv[1:]])
-    return Path(sys.argv[0]).name
 
 
 def _uses_maps(experiment):

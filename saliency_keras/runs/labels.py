@@ -22,8 +22,7 @@ def published_of(config):
     They belong to the run if its data set has as many classes as the paper's, and the experiment is as the paper has it
     in all its fields: side, schedule, means, maps, and every argument of the network.
     """
-    experiment = config["experiment"]
-    of_paper = EXPERIMENTS.get(experiment["name"])
+    of_paper = EXPERIMENTS.get(config["experiment"]["name"])
     figures = of_strategy(config)
     if not figures or config.get("data", {}).get("classes") != CLASSES.get(of_paper.paper):
         return {}

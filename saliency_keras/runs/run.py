@@ -7,6 +7,7 @@ asked for. Nothing here needs Keras, and nothing that is read is ever executed. 
 
 import dataclasses
 import functools
+import html
 import json
 from pathlib import Path
 
@@ -18,7 +19,10 @@ from saliency_keras.data.manifest import Manifest, made_by_other_kernels
 from saliency_keras.data.shown import Shown
 from saliency_keras.experiments.experiment import flat_settings
 from saliency_keras.runs.folder import read_history, read_json
-from saliency_keras.runs.labels import of_strategy, published_of
+from saliency_keras.runs.labels import of_strategy, published_of, title_of
+
+# How the command line of a training begins; that of a table goes on without a further word.
+TRAINS = ("python -m saliency_keras.train ", "python -m saliency_keras train ", "saliency-keras train ")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,8 +173,53 @@ class Run:
         return flat_settings(self.config["experiment"])
 
     def network(self):
-        """The trained `models.network.Network`; a `UserError` if it is missing or damaged."""
-        return network_in(self.folder)
+        """The trained network, a Keras model that takes uint8 pixels, not compiled."""
+        return network_in(self.folder).model
+
+    @property
+    def top1(self):
+        """Top-1 accuracy of the last epoch on the validation pictures, 0 to 1."""
+        return self._last("val_top1")
+
+    @property
+    def top5(self):
+        """Top-5 accuracy of the last epoch on the validation pictures, 0 to 1."""
+        return self._last("val_top5")
+
+    def _last(self, metric):
+        if metric not in self.summary["last"]:
+            raise UserError(f"{self.folder} is the run of no classifier: its history has no {metric}.")
+        return self.summary["last"][metric]
+
+    def figures(self):
+        """The run's figures in a line, for a reader."""
+        last, best, count = self.summary["last"], self.summary["best"], self.summary["parameters"]["total"]
+        if "held_out" in self.summary:
+            run, center = (
+                ", ".join(f"{metric} {value['mean']:.3f}" for metric, value in self.summary["held_out"][who].items())
+                for who in ("run", "center")
+            )
+            verdict = "" if self.summary["beats_center"] else ", which it does not beat: it counts as untrained"
+            pictures = self.summary["pictures"]["validation"]
+            return f"{run} on {pictures} held-out pictures (center: {center}{verdict})"
+        return (
+            f"Top-1 {in_percent(last['val_top1'])}, Top-5 {in_percent(last['val_top5'])} after "
+            f"{self.summary['epochs']} epochs (best epoch {best['epoch']}: {in_percent(best['val_top1'])}), "
+            f"{count:,} parameters, "
+            f"{self.summary['images_per_second']:.0f} images/s"
+        )
+
+    def __str__(self):
+        return f"{title_of(self.config)}: {self.figures()}"
+
+    def _repr_html_(self):
+        title, figures, folder = map(html.escape, (title_of(self.config), self.figures(), str(self.folder)))
+        return f"<p><b>{title}</b><br>{figures}<br><code>{folder}</code></p>"
+
+    @classmethod
+    def of(cls, run):
+        """The run itself, or that in a folder."""
+        return run if isinstance(run, cls) else cls.load(run)
 
     @classmethod
     def load(cls, folder):
@@ -196,21 +245,9 @@ class Run:
             raise UserError(f"{folder / 'config.json'} is not that of a run: it names no experiment.")
         if not run_folder.is_finished(folder):
             command = str(config.get("command", "its command")).removesuffix(" --resume")
-            command += " --resume" * command.startswith("python -m saliency_keras.train ")
+            command += " --resume" * command.startswith(TRAINS)
             raise UserError(f"the run {folder} is not finished (no summary.json); go on by `{command}`.")
         return cls(folder, config, read_history(folder / run_folder.HISTORY), read_json(folder / run_folder.SUMMARY))
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 
@@ -262,6 +299,11 @@ def _check_predictions(predictions):
             raise ValueError(f"{name} do not fit the {classes} classes")
     if predictions.first.shape != (pictures, min(5, classes)):
         raise ValueError(f"the first classes have shape {predictions.first.shape}")
+
+
+def in_percent(fraction):
+    """A fraction as percent, in the one spelling of accuracies: `"67.97 %"`."""
+    return f"{100 * fraction:.2f} %"
 
 
 def network_in(folder):

@@ -22,7 +22,8 @@ def predictor(name):
     """Makes the predictor of that name.
 
     Args:
-        name: One of `PREDICTORS`, or the folder of a run whose network makes maps.
+        name: One of `PREDICTORS`, or a run whose network makes maps: its folder or its `Run`; a predictor is returned
+            as it is.
 
     Returns:
         The predictor.
@@ -33,6 +34,9 @@ def predictor(name):
     import importlib
     from pathlib import Path
 
+    if callable(name):
+        return name
+    name = str(getattr(name, "folder", name))
     if name not in PREDICTORS and Path(name).is_dir():
         from saliency_keras.saliency.run import RunPredictor
 

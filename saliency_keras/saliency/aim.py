@@ -20,6 +20,7 @@ from saliency_keras.saliency.filtering import blur, enlarge, fitted_size, small_
 from saliency_keras.saliency.per_picture import PerPicture
 
 WORKING_SIDE = 128
+BASIS = Path(__file__).with_name("aim_basis.npz")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +59,7 @@ class AIM(PerPicture):
 @functools.cache
 def basis():
     """The filters, float32 array `(components, side, side, 3)`, learned by `learn_aim_basis.py`."""
-    with np.load(Path(__file__).with_name("aim_basis.npz"), allow_pickle=False) as file:
+    with np.load(BASIS, allow_pickle=False) as file:
         return file["filters"]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from saliency_keras.data.pictures import read_picture
 from saliency_keras.figures import style
-from saliency_keras.figures.document import Table, markdown
+from saliency_keras.figures.document import Document, Table
 from saliency_keras.figures.table import plus_minus
 from saliency_keras.metrics.fixation_metrics import METRICS
 from saliency_keras.scoring.fixation_scores import HUMAN, human_density, make_maps
@@ -58,23 +58,40 @@ def map_figure(pictures, human, models, captions=None, scores=None):
     return figure
 
 
-def scores_blocks(scores):
+class Scored(Document):
+    """Scores on a fixation set: in print and in a notebook a table under its caption.
+
+    Attributes:
+        fixation_set: The `FixationSet`.
+        sources: What made the maps.
+        scores: The `scoring.fixation_scores.Scores`.
+        metrics: Names of the metrics, in the order of the scores' columns.
+    """
+
+    metrics = tuple(METRICS)
+
+    def __init__(self, fixation_set, sources, scores):
+        super().__init__(scores_table(scores))
+        self.fixation_set, self.sources, self.scores = fixation_set, sources, scores
+
+    def figure(self):
+        """The first pictures with the maps of all sources: `examples_figure`."""
+        scores = self.scores
+        return examples_figure(self.fixation_set, self.sources, scores.protocol, scores.images, scores)
+
+
+def scores_table(scores):
     """The means of all predictors and their standard errors as a table under its caption.
 
     Args:
         scores: `scoring.fixation_scores.Scores`.
 
     Returns:
-        Blocks of a `figures.document`; what people themselves reach is the last row.
+        A `figures.document.Document`; what people themselves reach is the last row.
     """
     names = sorted(scores.rows, key=lambda name: name == HUMAN)
     lines = [[name, *map(plus_minus, scores.mean(name), scores.standard_error(name))] for name in names]
-    return [scores.caption(), Table(["predictor", *METRICS], lines)]
-
-
-def scores_table(scores):
-    """`scores_blocks` as Markdown."""
-    return markdown(scores_blocks(scores))
+    return Document([scores.caption(), Table(["predictor", *METRICS], lines)])
 
 
 def examples_figure(fixation_set, sources, protocol, images, scores=None):

@@ -215,7 +215,7 @@ def carry_out(runs, keep_models=True):
 
 
 def _check_begun(run):
-    """Refuses a run folder whose run was begun otherwise, or from a run that is gone and would be trained anew."""
+    """Refuses a run folder whose run was begun otherwise, or from a run that is gone and would be trained again."""
     from saliency_keras.training.train import check_begun
 
     if not run_folder.is_begun(run.folder):
@@ -232,7 +232,7 @@ def _check_begun(run):
         )
     elif not run_folder.is_finished(run.init):
         raise UserError(
-            f"{run.folder} started from {run.init}, which is gone and would be trained anew; bring it back, or delete "
+            f"{run.folder} started from {run.init}, which is gone and would be trained again; bring it back, or delete "
             f"{run.folder} too."
         )
 

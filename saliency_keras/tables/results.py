@@ -184,6 +184,6 @@ def what_was_run(run):
     versions = ", ".join(f"{name} {version}" for name, version in config["versions"].items() if version)
     return (
         f"Data set {data['folder']} ({data['digest'][:12]}, {data['classes']} classes), {settings['side']} "
-        f"px, {settings['epochs']} epochs, batches of {settings['batch']}, {config['precision']}; {versions}; "
-        f"{config['device']['cores']} cores of {config['device']['machine']}."
+        f"px, {settings['epochs']} epochs, batches of {settings['batch']}, "
+        f"{config['precision']}; {versions}; {config['device']['cores']} cores of {config['device']['machine']}."
     )

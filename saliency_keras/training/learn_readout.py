@@ -10,7 +10,6 @@ head is trained on them: Kullback-Leibler divergence from the fixations' counts,
 held-out pictures beside those of `gbvs` and `center`, and writes the head (float16).
 """
 
-import argparse
 import contextlib
 import hashlib
 import os
@@ -57,8 +56,7 @@ def main(arguments=None):
 def _parse(arguments):
     from saliency_keras.saliency.readout import HEAD
 
-    prog = "python -m saliency_keras.training.learn_readout"
-    parser = argparse.ArgumentParser(prog=prog, description="Trains the head of the predictor readout.")
+    parser = console.parser(__spec__.name, __doc__)
     add = parser.add_argument
     add("fixations", metavar="FIXATIONS", type=Path, help="folder with images/ and fixations.csv (image,subject,x,y)")
     add("--backbone-weights", metavar="FILE", help="weights of Keras' ResNet50 (default: as the predictor's)")

@@ -135,9 +135,10 @@ def test_what_is_no_finished_run_is_refused(tmp_path, folder):
         Run.load(tmp_path)
     for command, advice in {
         "python -m saliency_keras.train fanin3": "train fanin3 --resume`",
+        "saliency-keras train fanin3": "saliency-keras train fanin3 --resume`",
         "python -m saliency_keras.reproduce controls": "reproduce controls`",
     }.items():
-        stopped = write_run(tmp_path / advice[:5], command=command)
+        stopped = write_run(tmp_path / advice[:20].replace(" ", "-"), command=command)
         (stopped / "summary.json").unlink()
         with pytest.raises(UserError, match=f"not finished.*{advice}"):
             Run.load(stopped)
