@@ -249,7 +249,7 @@ def test_few_shot_plan_is_methods_times_shots_times_repeats_after_two_preparatio
     assert [run.row.experiment for run in runs[:2]] == ["pretrain_alexnet", "hallucination_step1_alexnet"]
     assert all(run.data == Path("large" if run.row.preparation else "data") for run in runs)
     last = runs[-1]
-    assert (last.experiment.few_shot, last.seed, last.folder.name) == ("K", 1, "approach_b_alexnet-kK-seed1")
+    assert (last.experiment.pictures.few_shot, last.seed, last.folder.name) == ("K", 1, "approach_b_alexnet-kK-seed1")
     assert last.init == Path("out/runs/hallucination_step1_alexnet")
 
 

@@ -271,7 +271,7 @@ TABLES = {
         "correlation",
         BACKBONES,
         readouts=tuple(Row(name, settings=READOUT) for name in ("readout_bi", "readout_spc", "readout_dc")),
-        whole=Row("readout_bi", settings=("frozen=false",)),
+        whole=Row("readout_bi"),
         note="Stages of `rgb` go on from each other: 1, 2, 4 and 8 epochs in all, unless `--set` says otherwise. Such "
         "stages, and networks trained on the same pictures, are not independent; the intervals take them for it and "
         "are too narrow.",

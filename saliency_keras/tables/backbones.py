@@ -30,7 +30,7 @@ class Backbone:
 
     Attributes:
         name: What it is called in the table and in run folders.
-        source: A name in `models.backbones.BACKBONES`, or a folder with `model.keras`.
+        source: A name in `models.backbones.BACKBONES`, or a folder with a network.
         weights: Of a named one: `"imagenet"`, the path of a file, or `""` for random ones.
     """
 

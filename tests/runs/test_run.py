@@ -26,8 +26,7 @@ def folder(tmp_path):
 def as_in_the_thesis(folder, **changed):
     """Makes a run's `config.json` that of `fanin3` on a thousand classes, some fields of the experiment changed."""
     config = json.loads((folder / "config.json").read_text())
-    experiment = json.loads(json.dumps(dataclasses.asdict(EXPERIMENTS["fanin3"])))
-    config["experiment"] = {**experiment, **changed}
+    config["experiment"] = json.loads(json.dumps(dataclasses.asdict(EXPERIMENTS["fanin3"].replace(**changed))))
     config["data"]["classes"] = 1000
     (folder / "config.json").write_text(json.dumps(config))
     return config
@@ -46,16 +45,15 @@ def test_published_figures_belong_to_runs_with_the_paper_s_classes_size_schedule
     published = {"top1": 0.4899, "top5": 0.7280}
     config = as_in_the_thesis(folder)
     assert Run.load(folder).published == published
-    arguments = config["experiment"]["arguments"]
     for changed in (
         {"side": 227},
         {"epochs": 20},
         {"batch": 32},
         {"learning_rate": 0.02},
-        {"drops": [24, 45]},
+        {"drops": (24, 45)},
         {"subtract_mean": True},
-        {"arguments": {**arguments, "dense_units": 512}},
-        {"arguments": {**arguments, "keep_pool2": True}},
+        {"dense_units": 512},
+        {"keep_pool2": True},
         {"few_shot": "5"},
     ):
         as_in_the_thesis(folder, **changed)

@@ -35,10 +35,9 @@ def readout(name, nss):
         "pictures": {"train": 561, "validation": 139},
         "parameters": {"total": 2_345_678},
     }
-    arguments = {"height": 192, "width": 256}
-    experiment = {"name": name, "epochs": 10, "loss": "divergence", "arguments": arguments}
-    config = {"experiment": experiment, "data": {"folder": "osie"}}
-    return Readout(types.SimpleNamespace(summary=summary, config=config), scores)
+    settings = {"name": name, "epochs": 10, "loss": "divergence", "height": 192, "width": 256}
+    config = {"data": {"folder": "osie"}}
+    return Readout(types.SimpleNamespace(summary=summary, config=config, settings=settings), scores)
 
 
 def measured(name, own, linear, nss):

@@ -103,9 +103,10 @@ def test_averages_of_table_i_are_those_the_paper_prints_where_it_adds_up():
 
 def run_of(classes, **changed):
     """A stand-in for a run of `smic_alexnet` on so many classes, in a folder that is called like another set."""
-    experiment = json.loads(json.dumps(dataclasses.asdict(EXPERIMENTS["smic_alexnet"])))
+    experiment = EXPERIMENTS["smic_alexnet"].replace(**{"few_shot": "5", **changed})
+    experiment = json.loads(json.dumps(dataclasses.asdict(experiment)))
     data = {"folder": "compact/my_flowers", "classes": classes}
-    return types.SimpleNamespace(config={"experiment": {**experiment, "few_shot": "5", **changed}, "data": data})
+    return types.SimpleNamespace(config={"experiment": experiment, "data": data})
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def run_of(classes, **changed):
         ([run_of(102, side=128)], None),
         ([run_of(102, epochs=25)], None),
         ([run_of(102), run_of(102, learning_rate=0.005)], None),
-        ([run_of(102, arguments={**EXPERIMENTS["smic_alexnet"].arguments, "skip": False})], None),
+        ([run_of(102, skip=False)], None),
     ],
 )
 def test_published_set_is_told_by_classes_and_settings_not_by_the_folder_s_name(runs, expected):
