@@ -316,6 +316,25 @@ def test_init_from_a_run_with_other_classes_is_refused_before_anything_is_writte
     assert not (tmp_path / "three").exists()
 
 
+def test_init_from_as_many_other_classes_is_refused_unless_the_last_layer_is_new(data, tmp_path):
+    from saliency_keras.console import UserError
+    from saliency_keras.data.manifest import Manifest
+
+    small = ["--epochs", 1, "--batch", 16, "--set", "dense_units=16"]
+    other = tmp_path / "set"
+    other.mkdir()
+    manifest, _ = write_small_set(other, side=128, classes=3, train=(16,), val=(4,))
+    dataclasses.replace(manifest, classes=("class0", "classes 1", "class2")).save(other)
+    assert Manifest.load(other).classes[1] == "classes 1"
+    train("rgb", "--data", other, "--out", tmp_path / "first", *small)
+    words = ["rgb", "--data", data, "--init", tmp_path / "first", *small]
+    with pytest.raises(UserError, match=r"other classes \(classes 1 where this set has class1\).*--set fresh=top"):
+        train(*words, "--out", tmp_path / "second")
+    assert not (tmp_path / "second").exists()
+    train(*words, "--out", tmp_path / "second", "--set", "fresh=top")
+    assert (tmp_path / "second" / "model.keras").is_file()
+
+
 def test_resuming_with_other_settings_is_refused(data, finished):
     from saliency_keras.console import UserError
 
