@@ -22,7 +22,7 @@ import google_crc32c
 import numpy as np
 
 from data_prep import shards as sharding
-from data_prep.sources.source import Unusable, changed_at
+from data_prep.sources.source import Unusable, changed_at, check_map_name
 from data_prep.workers import check_workers, in_workers
 from saliency_keras.blas import kernels
 from saliency_keras.console import UserError, progress
@@ -186,7 +186,7 @@ def make_plan(
     # A run folder makes a map of the folder's name: a path could not be part of a shard's name.
     predicted = {word: predictor(word) for word in saliency if word not in source.own_maps}
     for word in predicted.keys() - PREDICTORS.keys():
-        sharding.check_map_name(predicted[word].name)
+        check_map_name(predicted[word].name)
     named = [predicted[word].name if word in predicted else word for word in saliency]
     maps = (*named, *(name for name in source.own_maps if name not in named))
     if len(set(maps)) < len(maps):

@@ -14,7 +14,6 @@ import hashlib
 import itertools
 import json
 import os
-import re
 
 import google_crc32c
 import numpy as np
@@ -25,7 +24,6 @@ from saliency_keras.data import geometry
 from saliency_keras.data.manifest import shard_name, shard_suffix
 from saliency_keras.data.pictures import UnreadablePicture, orientation_of
 from saliency_keras.data.records import encode_record, encode_side_record, record_dtype, record_writer
-from saliency_keras.data.shown import SWAPS
 from saliency_keras.files import sha256_of, whole_file
 
 SHARD_BYTES = 128 * 2**20
@@ -91,14 +89,6 @@ def keyed_order(pictures, seed):
         A list of the same pictures.
     """
     return sorted(pictures, key=lambda picture: hashlib.sha256(f"{seed}/{picture.id}".encode()).digest())
-
-
-def check_map_name(name):
-    """Refuses a name for a map that could not be part of a shard's name, or would hide a choice of `--maps`."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name) or name in SWAPS:
-        raise UserError(
-            f"a map's name has letters, digits, - and _, and is none of {', '.join(SWAPS)}; received {name!r}."
-        )
 
 
 def record_bytes(side, codec):

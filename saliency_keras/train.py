@@ -107,7 +107,7 @@ def _fit(options):
     if data is None:
         print(f"no --data: training on the built-in pictures `popout` for {chosen.schedule.epochs} epochs")
         _print_small(chosen, paper)
-        from data_prep.sources.popout import cached_set
+        from data_prep.built_in import cached_set
 
         data = cached_set()
         print(f"popout is at {data}")

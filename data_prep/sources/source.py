@@ -24,12 +24,14 @@ others have files of their own; a further source is one class and one entry in `
 import csv
 import io
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 from saliency_keras.console import UserError
 from saliency_keras.data.listing import files_below, name_key, text_of
 from saliency_keras.data.manifest import SPLITS
+from saliency_keras.data.shown import SWAPS
 
 
 class Unusable(UserError):
@@ -224,3 +226,11 @@ def distinct_names(names, folders):
     """Two classes of one human name (ImageNet has two cranes) are told apart by their folders' names."""
     pairs = zip(names, folders, strict=True)
     return tuple(f"{name} ({text_of(folder)})" if names.count(name) > 1 else name for name, folder in pairs)
+
+
+def check_map_name(name):
+    """Refuses a name for a map that could not be part of a shard's name, or would hide a choice of `--maps`."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name) or name in SWAPS:
+        raise UserError(
+            f"a map's name has letters, digits, - and _, and is none of {', '.join(SWAPS)}; received {name!r}."
+        )

@@ -15,8 +15,7 @@ from typing import NamedTuple
 import google_crc32c
 import numpy as np
 
-from data_prep.shards import check_map_name
-from data_prep.sources.source import Picture, Source, UnusableMap
+from data_prep.sources.source import Picture, Source, UnusableMap, check_map_name
 from saliency_keras.console import UserError
 from saliency_keras.data.geometry import Framing
 from saliency_keras.data.listing import stem_key
