@@ -169,6 +169,7 @@ class Experiment:
         arguments: The network's keyword arguments.
         task: Name of the task in `training.tasks`: what it learns from, and how it is judged.
         loss: Name of the loss of its map in `models.losses`; `""` for a network that is taught no map.
+        loss_weights: From an output of the network to the weight of its loss in the sum; 1 where none is given.
         pictures: How the pictures of a compact set are used; `None` for a task on a fixation set.
         shown: Which saliency map goes with each picture; `None` for a task on a fixation set.
         start: The weights that it begins with.
@@ -185,6 +186,7 @@ class Experiment:
     arguments: dict = dataclasses.field(default_factory=dict)
     task: str = "classification"
     loss: str = ""
+    loss_weights: dict = dataclasses.field(default_factory=dict)
     pictures: Pictures | None = Pictures()
     shown: Shown | None = OWN
     start: Start = Start()
@@ -201,6 +203,8 @@ class Experiment:
     def settings(self):
         """What `--set` can change, with its present value: the records' fields, `loss`, and the network's arguments."""
         fields = {"loss": self.loss} if self.loss else {}
+        if self.loss_weights:
+            fields["loss_weights"] = self.loss_weights
         for record in self.records.values():
             fields |= {one.name: getattr(record, one.name) for one in dataclasses.fields(record)}
         del fields["parents"]

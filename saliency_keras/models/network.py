@@ -115,6 +115,10 @@ class Network:
             for variable in layer.trainable_variables
         }
 
+    def taken(self, inputs):
+        """Those of the named inputs that the model has."""
+        return {name: inputs[name] for name in self.model.input}
+
     def named(self, outputs):
         """Outputs by name, whether the model gives one tensor or a dictionary."""
         return outputs if isinstance(outputs, dict) else {self.output: outputs}

@@ -86,7 +86,7 @@ def test_predictions_have_room_for_the_names_of_ten_thousand_classes(tmp_path):
         ids_and_labels=lambda: (["a", "b", "c"], np.array([5, 6, 7])),
     )  # fmt: skip
     model = SimpleNamespace(predict_on_batch=lambda inputs: scores)
-    written(SimpleNamespace(model=model, named=lambda outputs: {"logits": outputs}), reader, tmp_path)
+    written(SimpleNamespace(model=model, named=lambda outputs: {"logits": outputs}, taken=dict), reader, tmp_path)
     assert _read_predictions(tmp_path / "predictions.h5").classes == names
 
 

@@ -4,6 +4,7 @@ import importlib
 
 TASKS = {
     "classification": "saliency_keras.training.tasks.classification:Classification",
+    "joint": "saliency_keras.training.tasks.joint:Joint",
     "fixation_maps": "saliency_keras.training.tasks.fixation_maps:FixationMaps",
 }
 

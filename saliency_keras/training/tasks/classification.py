@@ -45,12 +45,12 @@ class Classification:
 
     def __init__(self, experiment, manifest, seed, folder, augment="host", start=None):
         sees_map = shows_map(experiment.network, experiment.arguments)
-        if experiment.shown != OWN and not sees_map:
+        if experiment.shown != OWN and experiment.shown.as_ == "input" and not sees_map:
             raise UserError(
                 f"{experiment.name} sees no map, so --maps {experiment.shown} would change nothing; leave it out."
             )
         self._manifest, self._experiment, self._seed = manifest, experiment, seed
-        self._shown = experiment.shown if sees_map else None
+        self._shown = experiment.shown if sees_map or experiment.shown.as_ == "target" else None
         self._parts = _parts(experiment, manifest, seed)
         train = self._reader(*self._parts["train"], augment)
         self._validated = self._reader(*self._parts["validation"], augment)
@@ -173,7 +173,8 @@ def describe_maps(network, reader):
         up to it: `variance_of_strength`, of the maps' means from picture to picture; `variance_of_place`, of the mean
         map from position to position; `variance_of_pattern`, what is left: where each map differs from the others.
     """
-    batches = [np.asarray(network.map.predict_on_batch(inputs), np.float64) for inputs, _ in reader.validation()]
+    taken = (network.taken(inputs) for inputs, _ in reader.validation())
+    batches = [np.asarray(network.map.predict_on_batch(inputs), np.float64) for inputs in taken]
     maps = np.concatenate(batches)[..., 0]
     strength, place = maps.mean(axis=(1, 2), keepdims=True), maps.mean(axis=0)
     return {
@@ -201,7 +202,7 @@ def maps_figure(network, reader):
         A `matplotlib.figure.Figure`.
     """
     inputs = {name: values[:SHOWN] for name, values in next(iter(reader.validation()))[0].items()}
-    maps = np.asarray(network.map.predict_on_batch(inputs), np.float32)[..., 0]
+    maps = np.asarray(network.map.predict_on_batch(network.taken(inputs)), np.float32)[..., 0]
     pictures = np.asarray(inputs["image"])
     laid = network.maps_on(maps, pictures.shape[1:3], to_the_border=True)
     labels = reader.stored.labels(reader.places[: len(pictures)])
@@ -221,7 +222,8 @@ def write_predictions(network, reader, folder):
     Returns:
         The ranks of the true class, int32 `(pictures,)`, 0 where the model is right.
     """
-    outputs = (network.named(network.model.predict_on_batch(inputs)) for inputs, _ in reader.validation())
+    taken = (network.taken(inputs) for inputs, _ in reader.validation())
+    outputs = (network.named(network.model.predict_on_batch(inputs)) for inputs in taken)
     scores = np.concatenate([np.asarray(one["logits"]) for one in outputs])
     ids, labels = reader.ids_and_labels()
     ranks = rank_of_true_class(scores, labels)
