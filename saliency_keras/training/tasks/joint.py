@@ -1,8 +1,8 @@
 """Classifiers that make a map and are taught it: cross-entropy on the classes, the map's loss on the maps of the set.
 
 The sum of both losses is minimised, each with its weight (`loss_weights` of the experiment). The maps of the compact
-set are targets here, not inputs, so that `--maps` chooses what is taught: people's gaze, a predictor's maps, or those of
-other pictures. Nobody looked at a picture whose map is zero everywhere: its map's loss does not count.
+set are targets here, not inputs, so that `--maps` chooses what is taught: people's gaze, a predictor's maps, or those
+of other pictures. Nobody looked at a picture whose map is zero everywhere: its map's loss does not count.
 """
 
 import keras
