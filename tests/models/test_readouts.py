@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from saliency_keras.console import UserError
-from saliency_keras.models import readouts
+from saliency_keras.models import backbones, readouts
 
 BUILDERS = {"dc": readouts.readout_dc, "spc": readouts.readout_spc, "bi": readouts.readout_bi}
 
@@ -64,10 +64,18 @@ def test_bilinear_before_or_after_the_convolution_is_the_same():
     np.testing.assert_allclose(model(features), model.get_layer("saliency")(x), atol=1e-5)
 
 
-def test_depth_to_space_is_tensorflows():
-    tensorflow = pytest.importorskip("tensorflow")
-    features = numbers((2, 3, 5, 12))
-    np.testing.assert_array_equal(readouts.depth_to_space(features, "x"), tensorflow.nn.depth_to_space(features, 2))
+def test_sub_pixel_convolution_moves_quarters_of_the_channels_into_squares():
+    features, tensor = numbers((2, 3, 5, 64)), keras.Input((3, 5, 64))
+    model = keras.Model(tensor, readouts.sub_pixel_readout(tensor))
+    x = features
+    for number in 1, 2, 3:
+        height, width, channels = x.shape[1:]
+        squares = np.zeros((2, 2 * height, 2 * width, channels // 4), "float32")
+        for row, column in np.ndindex(2, 2):
+            part = (2 * row + column) * channels // 4
+            squares[:, row::2, column::2] = x[..., part : part + channels // 4]
+        x = np.asarray(model.get_layer(f"subpixel{number}")(squares))
+    np.testing.assert_allclose(model(features), model.get_layer("saliency")(x), atol=1e-6)
 
 
 def test_sub_pixel_convolution_refuses_channels_it_cannot_divide():
@@ -165,7 +173,7 @@ def test_a_frozen_backbone_does_not_train():
     }
 
 
-@pytest.mark.parametrize("name", sorted(readouts.BACKBONES))
+@pytest.mark.parametrize("name", sorted(backbones.BACKBONES))
 def test_every_backbone_is_a_network_of_keras_or_dpn92(name):
     assert name == "DPN92" or callable(getattr(keras.applications, name))
 
@@ -233,7 +241,7 @@ def test_no_scales_are_refused():
 def test_pixels_are_preprocessed_as_keras_does(name, module):
     pixels = numbers((1, 3, 4, 3), scale=255)
     expected = getattr(keras.applications, module).preprocess_input(pixels.copy())
-    np.testing.assert_allclose(readouts.BACKBONES[name](pixels), expected, atol=1e-4)
+    np.testing.assert_allclose(backbones.BACKBONES[name](pixels), expected, atol=1e-4)
 
 
 @pytest.mark.slow
