@@ -4,12 +4,13 @@ Nothing here imports Keras or TensorFlow.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import os
 from pathlib import Path
 
 from saliency_keras.console import UserError
+
+FILES_ALONE = os.name == "nt"  # Windows opens and locks files, not folders
 
 
 def check_folder(folder):
@@ -52,6 +53,9 @@ def sha256_of(path):
 def only_process(folder, wait=False):
     """Keeps other processes that ask for it too out of a folder until the block ends, however it ends.
 
+    The system gives the lock back when a process is killed. It is the folder itself that is locked; on Windows, which
+    locks files alone, a hidden file beside it, which is there as long as the block lasts.
+
     Args:
         folder: A folder that is there.
         wait: Whether to wait while another process has it.
@@ -59,16 +63,25 @@ def only_process(folder, wait=False):
     Raises:
         UserError: If another process has it and `wait` is `False`.
     """
-    handle = os.open(folder, os.O_RDONLY)
+    from filelock import lock_descriptor
+
+    beside = None
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            sentence = f"another process is writing {folder} just now; wait for it or choose another folder."
-            raise UserError(sentence) from None
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        if not FILES_ALONE:
+            raise
+        beside = Path(folder).absolute().with_name(f".{Path(folder).absolute().name}.lock")
+        handle = os.open(beside, os.O_RDWR | os.O_CREAT)
+    try:
+        if not lock_descriptor(handle, blocking=wait):
+            raise UserError(f"another process is writing {folder} just now; wait for it or choose another folder.")
         yield
     finally:
         os.close(handle)
+        if beside:
+            with contextlib.suppress(OSError):  # another process has it open, and will remove it
+                beside.unlink()
 
 
 @contextlib.contextmanager

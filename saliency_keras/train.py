@@ -68,6 +68,7 @@ def _fit(options):
         experiment: Name of an experiment, or an `Experiment`.
         data: Folder of a compact data set, or `None` or `"popout"` for the built-in pictures.
         out: The run folder, `runs/EXPERIMENT` by default.
+        init: The run to start from, a `Run` or its folder, or a dictionary of runs by part of the network.
         set: Fields to change: a dictionary, `{"dense_units": 512}`, or `KEY=VALUE` strings.
 
     Returns:
@@ -82,7 +83,7 @@ def _fit(options):
         if chosen.learns_from_fixations:
             raise UserError(f"{chosen.name} learns from fixations: --maps does not apply to it.")
         chosen = chosen.showing(options.maps)
-    parents = parents_of(options.init)
+    parents = _parents(options.init)
     out = Path(options.out) if options.out else default_out(chosen.name, options.maps, options.seed)
     check_start(chosen, out, parents, options.resume)
     data = options.data
@@ -133,6 +134,14 @@ def _print_small(chosen, paper):
 
 
 fit = console.in_python(_fit, _parser, "experiment", without=("list",))
+
+
+def _parents(given):
+    """Runs to start from by part of the network, of `--init`'s words or of what Python gives."""
+    if isinstance(given, dict):
+        return {part: Path(getattr(run, "folder", run)) for part, run in given.items()}
+    words = given if isinstance(given, list | tuple) else [given]
+    return parents_of([str(getattr(word, "folder", word)) for word in words if word])
 
 
 def _settings(given):

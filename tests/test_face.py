@@ -69,6 +69,13 @@ def test_a_verb_takes_the_command_s_options_with_their_defaults_and_no_others():
         sk.fit()
 
 
+@pytest.mark.parametrize("given", ["nowhere", Path("nowhere"), {"network": "nowhere"}, ["nowhere"]])
+def test_the_run_to_start_from_is_given_as_it_comes(given, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(sk.UserError, match="there is no run folder nowhere to start from"):
+        sk.fit("rgbs_pretrained", init=given)
+
+
 def test_a_comparison_says_what_evaluate_prints(runs, capsys):
     better, worse = runs
     comparison = sk.compare(better, sk.load(worse))

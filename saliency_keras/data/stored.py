@@ -17,6 +17,7 @@ from saliency_keras.console import UserError
 
 OPEN = 32  # files open at a time: a large set has more shards than a process may open
 MOST = 1 << 26  # bytes; no record is longer, so a length beyond is damage
+POSITIONAL = hasattr(os, "preadv")  # reads that leave a file's position alone; Windows has none, so threads take turns
 WORD = np.dtype("<u4")  # one pixel of picture and map: red, green, blue, saliency
 
 
@@ -139,18 +140,30 @@ class _OpenFile:
     def __init__(self, path):
         try:
             self.path, self._file = path, open(path, "rb", buffering=0)  # noqa: SIM115, lives as long as this object
+            self._turn = threading.Lock()
         except FileNotFoundError:
             raise _gone(path) from None
 
     def read_into(self, array, begin):
-        """Fills a contiguous array with the bytes from `begin` on, and returns it."""
-        if os.preadv(self._file.fileno(), [array], begin) != array.nbytes:
+        """Fills a contiguous array with the bytes from `begin` on, and returns it. Several threads may read at once."""
+        if POSITIONAL:
+            found = os.preadv(self._file.fileno(), [array], begin)
+        else:
+            with self._turn:
+                self._file.seek(begin)
+                found = self._file.readinto(array)
+        if found != array.nbytes:
             raise self._changed()
         return array
 
     def read(self, begin, end):
         """The bytes from `begin` to `end`."""
-        data = os.pread(self._file.fileno(), end - begin, begin)
+        if POSITIONAL:
+            data = os.pread(self._file.fileno(), end - begin, begin)
+        else:
+            with self._turn:
+                self._file.seek(begin)
+                data = self._file.read(end - begin)
         if len(data) != end - begin:
             raise self._changed()
         return data

@@ -4,8 +4,9 @@ Two networks tested on the same pictures are compared picture by picture: McNema
 advised by Fagerland, Lydersen & Laake 2013) on the pictures only one of them has right, and a bootstrap interval
 (Efron 1979, percentile) of the difference over pictures. Both speak of these two trained networks; what another seed
 would give is told by Student's t interval over seeds. Per-class changes are the thesis's Table 4.2. Correlations
-are for the notes on accuracy and saliency. Everything is numpy and the standard library; matching the pictures of two
-runs is `runs.run`'.
+are for the notes on accuracy and saliency. SciPy is imported where it is needed, for that takes a second; Wilson's
+interval and the bootstrap are written out, for the one is two lines and the other far faster than SciPy's. Matching
+the pictures of two runs is `runs.run`'.
 """
 
 import math
@@ -33,13 +34,12 @@ def mcnemar_p(only_first, only_second, mid_p=False):
     """
     if only_first < 0 or only_second < 0:
         raise ValueError(f"counts must not be negative. Received: {only_first=}, {only_second=}")
+    from scipy.special import bdtr
+
     pictures, fewer = int(only_first + only_second), int(min(only_first, only_second))
-    logarithms = [
-        math.lgamma(pictures + 1) - math.lgamma(count + 1) - math.lgamma(pictures - count + 1) - pictures * math.log(2)
-        for count in range(fewer + 1)
-    ]
-    terms = [math.exp(logarithm) for logarithm in logarithms]
-    return min(1.0, 2 * math.fsum(terms) - (terms[-1] if mid_p else 0))
+    up_to = bdtr(fewer, pictures, 0.5)
+    observed = up_to - bdtr(fewer - 1, pictures, 0.5) if fewer else up_to
+    return float(min(1.0, 2 * up_to - (observed if mid_p else 0)))
 
 
 def bootstrap_interval(values, level=0.95, resamples=10_000, seed=0, weights=None):
@@ -132,13 +132,11 @@ def correlation(first, second, ranks=False):
     pairs = np.array([first, second], dtype="float64")
     if pairs.ndim != 2 or pairs.shape[1] < 2:
         raise ValueError(f"a correlation needs two pairs or more. Received: {pairs.shape}")
-    if ranks:
-        pairs = np.array([_ranks(values) for values in pairs])
     if not np.ptp(pairs, axis=1).all():
         return math.nan
-    pairs -= pairs.mean(axis=1, keepdims=True)
-    scale = math.sqrt((pairs[0] ** 2).sum() * (pairs[1] ** 2).sum())
-    return float(pairs[0] @ pairs[1] / scale) if scale else math.nan
+    from scipy import stats
+
+    return float((stats.spearmanr if ranks else stats.pearsonr)(*pairs).statistic)
 
 
 def correlation_interval(coefficient, pairs, level=0.95, ranks=False):
@@ -166,14 +164,8 @@ def correlation_interval(coefficient, pairs, level=0.95, ranks=False):
     return math.tanh(z - half), math.tanh(z + half)
 
 
-def _ranks(values):
-    """Ranks from 0, ties at the mean of theirs."""
-    ordered = np.sort(values)
-    return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right") - 1) / 2
-
-
 def t_quantile(level, degrees):
-    """The t with P(|T| <= t) = `level` for Student's distribution, found by bisection.
+    """The t with P(|T| <= t) = `level` for Student's distribution.
 
     `t_quantile(0.95, 2)` is 4.3027.
 
@@ -184,27 +176,9 @@ def t_quantile(level, degrees):
     Returns:
         A float above 0.
     """
-    low, high = 0.0, 1.0
-    while _t_coverage(high, degrees) < level:
-        low, high = high, 2 * high
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _t_coverage(middle, degrees) < level else (low, middle)
-    return high
+    from scipy.special import stdtrit
 
-
-def _t_coverage(t, degrees):
-    """P(|T| <= t), the finite series for whole degrees of freedom (Abramowitz & Stegun 1964, 26.7.3 and 26.7.4)."""
-    angle = math.atan(t / math.sqrt(degrees))
-    sine, cosine = math.sin(angle), math.cos(angle)
-    first = 1 + degrees % 2
-    term = total = cosine if degrees % 2 else 1.0
-    for factor in range(first, degrees - 2, 2):
-        term *= factor / (factor + 1) * cosine * cosine
-        total += term
-    if not degrees % 2:
-        return sine * total
-    return 2 / math.pi * (angle + (sine * total if degrees > 1 else 0.0))
+    return float(stdtrit(degrees, (1 + level) / 2))
 
 
 def benjamini_hochberg(p_values):

@@ -80,7 +80,7 @@ def sub_pixel_readout(x):
     if x.shape[-1] % 64:
         raise ValueError(f"sub-pixel convolution needs a multiple of 64 channels. Received: {x.shape[-1]} channels")
     for number in 1, 2, 3:
-        x = depth_to_space(x, f"depth_to_space{number}")  # (2h, 2w, c/4)
+        x = ops.depth_to_space(x, 2, data_format="channels_last")  # (2h, 2w, c/4)
         x = layers.Conv2D(x.shape[-1], 3, padding="same", activation="relu", name=f"subpixel{number}")(x)
     return layers.Conv2D(1, 1, name="saliency")(x)
 
@@ -95,14 +95,6 @@ def bilinear_readout(x):
     for number in 1, 2, 3:
         x = layers.UpSampling2D(2, interpolation="bilinear", name=f"bilinear{number}")(x)
     return x
-
-
-def depth_to_space(x, name):
-    """Four channels become a square of 2x2 pixels, quarter by quarter: `(h, w, 4c) -> (2h, 2w, c)`."""
-    height, width, channels = x.shape[1:]
-    x = layers.Reshape((height, width, 2, 2, channels // 4), name=f"{name}_split")(x)
-    x = layers.Permute((1, 3, 2, 4, 5), name=f"{name}_permute")(x)  # (h, 2, w, 2, c)
-    return layers.Reshape((2 * height, 2 * width, channels // 4), name=name)(x)
 
 
 def in_two(network):

@@ -17,6 +17,7 @@ import dataclasses
 import functools
 
 import numpy as np
+from scipy.ndimage import maximum_filter
 
 from saliency_keras.saliency.filtering import enlarge, fitted_size, gabor_energy, resize, small_planes
 from saliency_keras.saliency.per_picture import PerPicture
@@ -113,18 +114,7 @@ def normalised(planes):
     """
     greatest = planes.max(axis=(1, 2), keepdims=True)
     planes = np.where(greatest < FLAT, 0, planes / np.maximum(greatest, FLAT))
-    peaks = np.where(planes >= _greatest_of_neighbours(planes), planes, 0)
+    peaks = np.where(planes >= maximum_filter(planes, size=(1, 3, 3), mode="nearest"), planes, 0)
     count = np.maximum(np.count_nonzero(peaks, axis=(1, 2)) - 1, 1)
     mean = np.maximum(peaks.sum(axis=(1, 2)) - 1, 0) / count
     return planes * ((1 - mean) ** 2).astype(np.float32)[:, None, None]
-
-
-def _greatest_of_neighbours(planes):
-    """The greatest value among each pixel and its eight neighbours."""
-    rows = planes.copy()
-    np.maximum(rows[:, 1:], planes[:, :-1], out=rows[:, 1:])
-    np.maximum(rows[:, :-1], planes[:, 1:], out=rows[:, :-1])
-    greatest = rows.copy()
-    np.maximum(greatest[..., 1:], rows[..., :-1], out=greatest[..., 1:])
-    np.maximum(greatest[..., :-1], rows[..., 1:], out=greatest[..., :-1])
-    return greatest

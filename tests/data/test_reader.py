@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from saliency_keras.console import UserError
+from saliency_keras.data import stored as reading
 from saliency_keras.data.device import crops as crops_on_device
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.order import epoch_plan
@@ -208,6 +209,17 @@ def test_network_without_maps_gets_none(sets):
             assert set(inputs) == {"image"}
     images = np.concatenate([i["image"] for i, _ in Reader(sets["raw"][0], "val", 36, 4, shown=None).validation()])
     np.testing.assert_array_equal(images, sets["raw"][1]["val"]["image"])
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_where_a_read_moves_the_file_s_position_threads_take_turns_and_read_the_same(sets, codec, monkeypatch):
+    manifest, _ = sets[codec]
+    by_position = everything(Reader(manifest, "train", SIDE, 1).training(1, 4))
+    monkeypatch.setattr(reading, "POSITIONAL", False)  # as on Windows, which has none of these
+    monkeypatch.delattr("os.preadv")
+    monkeypatch.delattr("os.pread")
+    for ours, theirs in zip(everything(Reader(manifest, "train", SIDE, 1).training(1, 4)), by_position, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("codec", CODECS)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from saliency_keras.console import UserError
-from saliency_keras.models import readouts
+from saliency_keras.models import backbones, readouts
 
 BUILDERS = {"dc": readouts.readout_dc, "spc": readouts.readout_spc, "bi": readouts.readout_bi}
 
@@ -64,10 +64,18 @@ def test_bilinear_before_or_after_the_convolution_is_the_same():
     np.testing.assert_allclose(model(features), model.get_layer("saliency")(x), atol=1e-5)
 
 
-def test_depth_to_space_is_tensorflows():
-    tensorflow = pytest.importorskip("tensorflow")
-    features = numbers((2, 3, 5, 12))
-    np.testing.assert_array_equal(readouts.depth_to_space(features, "x"), tensorflow.nn.depth_to_space(features, 2))
+def test_sub_pixel_convolution_moves_quarters_of_the_channels_into_squares():
+    features, tensor = numbers((2, 3, 5, 64)), keras.Input((3, 5, 64))
+    model = keras.Model(tensor, readouts.sub_pixel_readout(tensor))
+    x = features
+    for number in 1, 2, 3:
+        height, width, channels = x.shape[1:]
+        squares = np.zeros((2, 2 * height, 2 * width, channels // 4), "float32")
+        for row, column in np.ndindex(2, 2):
+            part = (2 * row + column) * channels // 4
+            squares[:, row::2, column::2] = x[..., part : part + channels // 4]
+        x = np.asarray(model.get_layer(f"subpixel{number}")(squares))
+    np.testing.assert_allclose(model(features), model.get_layer("saliency")(x), atol=1e-6)
 
 
 def test_sub_pixel_convolution_refuses_channels_it_cannot_divide():
@@ -77,7 +85,7 @@ def test_sub_pixel_convolution_refuses_channels_it_cannot_divide():
 
 def test_levels_are_taken_by_name_and_brought_to_the_first_ones_size():
     pixels = keras.Input((48, 64, 3))
-    features = readouts.features_of(pixels, classifier_of_ours(), levels=("conv1", "conv2"))
+    features = backbones.features_of(pixels, classifier_of_ours(), levels=("conv1", "conv2"))
     assert features.shape == (None, 12, 16, 64 + 128)
 
 
@@ -85,8 +93,8 @@ def test_a_classifier_without_named_levels_gives_its_last_maps_before_any_poolin
     ours = classifier_of_ours()
     pooled = keras.layers.MaxPooling2D(2)(ours.get_layer("conv2").output)
     model = keras.Model(ours.input, keras.layers.Dense(3)(keras.layers.Flatten()(pooled)))
-    assert readouts.feature_extractor(model).output_shape == (None, None, None, 128)
-    assert readouts.features_of(keras.Input((48, 64, 3)), model).shape == (None, 6, 8, 128)
+    assert backbones.feature_extractor(model).output_shape == (None, None, None, 128)
+    assert backbones.features_of(keras.Input((48, 64, 3)), model).shape == (None, 6, 8, 128)
 
 
 def test_the_two_parts_of_a_network_give_what_the_whole_gives_and_share_its_weights():
@@ -132,7 +140,7 @@ def test_scales_share_the_backbones_weights():
 def test_a_classifier_of_ours_gives_the_same_features_as_in_its_own_network(tmp_path):
     ours = classifier_of_ours()
     ours.save(tmp_path / "model.keras")
-    extractor = readouts.feature_extractor(str(tmp_path / "model.keras"), ("conv2",))
+    extractor = backbones.feature_extractor(str(tmp_path / "model.keras"), ("conv2",))
     pixels = numbers((1, 48, 48, 3), scale=255).astype("uint8")
     expected = keras.Model(ours.input, ours.get_layer("conv2").output)(pixels)
     np.testing.assert_allclose(extractor(pixels.astype("float32")), expected, atol=1e-5)
@@ -147,7 +155,7 @@ def test_features_of_an_unpadded_network_are_laid_out_over_the_whole_picture(pad
     x = keras.layers.Rescaling(1 / (3 * 16 * 16 * 9))(image)
     ours = keras.Model({"image": image}, inner(mean(x)))
     pixels = keras.Input((96, 160, 3))
-    features = keras.Model(pixels, readouts.features_of(pixels, ours))
+    features = keras.Model(pixels, backbones.features_of(pixels, ours))
     ramp = np.broadcast_to(np.arange(160, dtype="float32")[None, None, :, None], (1, 96, 160, 3))
     found = np.asarray(features(ramp))[0, features.output_shape[1] // 2, :, 0]
     places = (np.arange(len(found)) + 0.5) * 160 / len(found) - 0.5
@@ -165,7 +173,7 @@ def test_a_frozen_backbone_does_not_train():
     }
 
 
-@pytest.mark.parametrize("name", sorted(readouts.BACKBONES))
+@pytest.mark.parametrize("name", sorted(backbones.BACKBONES))
 def test_every_backbone_is_a_network_of_keras_or_dpn92(name):
     assert name == "DPN92" or callable(getattr(keras.applications, name))
 
@@ -178,7 +186,7 @@ def test_weights_file_of_a_classifier_fills_networks_whose_layers_keras_only_num
     classifier = getattr(keras.applications, name)(weights=None, classifier_activation=None)
     classifier.save_weights(tmp_path / "classifier.weights.h5")
     pixels = keras.Input((192, 256, 3))
-    features = readouts.features_of(pixels, name, weights=str(tmp_path / "classifier.weights.h5"))
+    features = backbones.features_of(pixels, name, weights=str(tmp_path / "classifier.weights.h5"))
     assert features.shape[1:3] == ((4, 6) if name == "InceptionV3" else (6, 8))
     found = keras.Model(pixels, features).layers[-1].get_weights()
     expected = classifier.get_weights()[: len(found)]
@@ -188,7 +196,7 @@ def test_weights_file_of_a_classifier_fills_networks_whose_layers_keras_only_num
 def test_a_file_of_efficientnet_is_refused_for_it_does_not_tell_the_scale_of_pixels(tmp_path):
     (tmp_path / "e.weights.h5").touch()
     with pytest.raises(UserError, match="EfficientNetB0 was shown its pixels"):
-        readouts.classifier_features("EfficientNetB0", str(tmp_path / "e.weights.h5"))
+        backbones.classifier_features("EfficientNetB0", str(tmp_path / "e.weights.h5"))
 
 
 def test_a_clone_for_any_size_normalises_as_its_network_was_adapted():
@@ -196,7 +204,7 @@ def test_a_clone_for_any_size_normalises_as_its_network_was_adapted():
     scaling = keras.layers.Normalization(axis=-1, name="scaling")
     network = keras.Model(pixels, keras.layers.Conv2D(4, 3, name="conv")(scaling(pixels)))
     scaling.adapt(numbers((8, 16, 16, 3), scale=255))
-    clone = readouts._part(network, ("conv",), any_size=True)
+    clone = backbones._part(network, ("conv",), any_size=True)
     shown = numbers((2, 16, 16, 3), scale=255)
     np.testing.assert_allclose(clone(shown), network(shown), atol=1e-5)
 
@@ -213,13 +221,13 @@ def test_imagenet_weights_are_asked_for_under_the_names_that_keras_has_for_them(
         monkeypatch.setattr(f"keras.src.applications.{module}.file_utils.get_file", fetch)
         backbone = {"efficientnet_v2": "EfficientNetV2B0", "convnext": "ConvNeXtTiny"}[module]
         with pytest.raises(UserError, match="could not fetch"):
-            readouts.classifier_features(backbone, "imagenet")
+            backbones.classifier_features(backbone, "imagenet")
     assert asked == ["efficientnetv2-b0_notop.h5", "convnext_tiny_notop.h5"]
 
 
 def test_no_scales_are_refused():
     with pytest.raises(ValueError, match="scales"):
-        readouts.features_of(keras.Input((48, 64, 3)), classifier_of_ours(), scales=())
+        backbones.features_of(keras.Input((48, 64, 3)), classifier_of_ours(), scales=())
 
 
 @pytest.mark.parametrize(
@@ -233,7 +241,7 @@ def test_no_scales_are_refused():
 def test_pixels_are_preprocessed_as_keras_does(name, module):
     pixels = numbers((1, 3, 4, 3), scale=255)
     expected = getattr(keras.applications, module).preprocess_input(pixels.copy())
-    np.testing.assert_allclose(readouts.BACKBONES[name](pixels), expected, atol=1e-4)
+    np.testing.assert_allclose(backbones.BACKBONES[name](pixels), expected, atol=1e-4)
 
 
 @pytest.mark.slow
@@ -252,7 +260,7 @@ def test_a_weights_file_of_the_whole_classifier_fills_the_backbone(shared_data):
         pytest.skip("the weights of ResNet-50 are absent")
     classifier = keras.applications.ResNet50(weights=None)
     classifier.load_weights(path)
-    extractor = readouts.feature_extractor("ResNet50", ("conv3_block4_out", "conv5_block3_out"), str(path))
+    extractor = backbones.feature_extractor("ResNet50", ("conv3_block4_out", "conv5_block3_out"), str(path))
     pixels = numbers((1, 224, 224, 3), scale=255)
     found = extractor(pixels)
     whole = keras.Model(classifier.input, classifier.get_layer("conv5_block3_out").output)
@@ -272,14 +280,14 @@ def test_a_weights_file_of_the_whole_classifier_fills_the_backbone(shared_data):
 def test_what_is_no_backbone_is_refused(options, sentence):
     backbone = options.pop("backbone")
     with pytest.raises(ValueError, match=sentence):
-        readouts.feature_extractor(backbone() if callable(backbone) else backbone, **options)
+        backbones.feature_extractor(backbone() if callable(backbone) else backbone, **options)
 
 
 def test_missing_weights_are_told_in_a_sentence(tmp_path):
     with pytest.raises(UserError, match=r"none\.keras"):
-        readouts.feature_extractor(str(tmp_path / "none.keras"))
+        backbones.feature_extractor(str(tmp_path / "none.keras"))
     with pytest.raises(UserError, match="DPN92"):
-        readouts.feature_extractor("DPN92", weights="imagenet")
+        backbones.feature_extractor("DPN92", weights="imagenet")
 
 
 def test_the_prior_sees_the_same_place_in_a_picture_of_any_size():
@@ -313,7 +321,7 @@ def test_saved_readouts_load_after_a_bare_import_of_keras(tmp_path):
     options = {"height": 48, "width": 64, "levels": ("conv1", "conv2"), "scales": (1.0, 0.5)}
     models = {name: build(classifier_of_ours(), **options) for name, build in BUILDERS.items()}
     pixels = keras.Input((None, None, 3))
-    levels = readouts.feature_extractor(classifier_of_ours(), ("conv1", "conv2"))(pixels)
+    levels = backbones.feature_extractor(classifier_of_ours(), ("conv1", "conv2"))(pixels)
     models["pointwise"] = keras.Model(pixels, readouts.pointwise_readout(levels))
     models["dpn92"] = readouts.readout_bi("DPN92", 48, 64)
     for name, model in models.items():

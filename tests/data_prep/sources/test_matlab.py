@@ -1,9 +1,13 @@
 """The reader of MATLAB files, against a file that SciPy wrote in the form of ImageNet's meta.mat."""
 
 import random
+import struct
+import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
+import scipy.io
 
 from data_prep.sources import matlab
 
@@ -32,6 +36,21 @@ def test_another_name_and_another_format_are_refused(meta):
         matlab.read_structs(meta, "classes")
     with pytest.raises(ValueError, match="no MATLAB 5 file"):
         matlab.read_structs(b"\x89HDF" + bytes(200), "synsets")
+
+
+def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(meta):
+    bomb = zlib.compress(bytes(matlab.LARGEST + 1), 9)
+    content = meta[:128] + struct.pack("<II", matlab.COMPRESSED, len(bomb)) + bomb
+    assert len(content) < 100_000
+    with pytest.raises(ValueError, match="more than 64 MiB"):
+        matlab.read_structs(content, "synsets")
+
+
+def test_objects_and_functions_of_a_file_are_no_structs_and_nothing_is_called(tmp_path):
+    with (tmp_path / "other.mat").open("wb") as file:
+        scipy.io.savemat(file, {"synsets": np.array([1, "print", {"a": 2}], dtype=object)})
+    with pytest.raises(ValueError, match="no struct array 'synsets'"):
+        matlab.read_structs((tmp_path / "other.mat").read_bytes(), "synsets")
 
 
 def test_a_damaged_file_is_refused_by_a_value_error_or_read_as_it_was(meta):

@@ -1,0 +1,99 @@
+"""One writer at a time in a folder: other processes are refused, and a killed one leaves nothing locked."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from saliency_keras import files
+from saliency_keras.console import UserError
+from saliency_keras.files import only_process
+
+ROOT = Path(__file__).parents[1]
+HOLD = """
+import sys, time
+from saliency_keras import files
+if sys.argv[2] == "files alone":
+    exec(sys.argv[3])
+with files.only_process(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+# What Windows does: a folder cannot be opened, and what is locked is a file.
+FILES_ALONE = """
+import os, pathlib
+opened = os.open
+def open_files_alone(path, *options):
+    if pathlib.Path(path).is_dir():
+        raise PermissionError(13, "Permission denied", str(path))
+    return opened(path, *options)
+os.open, files.FILES_ALONE = open_files_alone, True
+"""
+
+
+@pytest.fixture(params=["folders", "files alone"])
+def system(request, monkeypatch):
+    """What the system can lock."""
+    if request.param == "files alone":
+        monkeypatch.setattr(os, "open", os.open)
+        monkeypatch.setattr(files, "FILES_ALONE", True)
+        exec(FILES_ALONE, {"files": files})
+    return request.param
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "beside" / "set").mkdir(parents=True)
+    return tmp_path / "beside" / "set"
+
+
+@pytest.fixture
+def holder(folder, system):
+    """Another process that has the folder."""
+    words = [sys.executable, "-c", HOLD, folder, system, FILES_ALONE]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_another_process_is_refused_until_the_first_is_killed(folder, holder):
+    with pytest.raises(UserError, match=f"^another process is writing {folder} just now; .*choose another folder.$"):
+        only_process(folder).__enter__()
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with only_process(folder):
+        pass
+    assert not list(folder.iterdir())
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_who_waits_gets_it_once_the_other_is_gone(folder, holder):
+    threading.Timer(0.5, holder.kill).start()
+    began = time.monotonic()
+    with only_process(folder, wait=True):
+        assert time.monotonic() - began > 0.4
+
+
+def test_the_lock_ends_with_the_block_however_it_ends_and_leaves_no_file(folder, system):
+    with pytest.raises(ZeroDivisionError), only_process(folder):
+        1 / 0  # noqa: B018
+    (folder / "shard").touch()
+    with only_process(folder), pytest.raises(UserError, match="another process is writing"):
+        only_process(folder).__enter__()
+    assert [path.name for path in folder.iterdir()] == ["shard"]
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_folder_that_may_not_be_opened_is_no_lock(folder, monkeypatch):
+    def refuse(path, *options):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(PermissionError):
+        only_process(folder).__enter__()
