@@ -319,7 +319,7 @@ def write(table, measured, whole, data, folder):
     blocks = [Table(header, rows, keys=2)] if measured else []
     found = correlations(measured)
     if found:
-        blocks.append(Table(["against", "read-out", "metric", "r", "95 % interval", "of ranks", "its interval"],
+        blocks.append(Table(["against", "read-out", "metric", "Pearson", "95 % interval", "Spearman", "its interval"],
                             _pairs(found), keys=3))  # fmt: skip
     if whole:
         blocks.append(Table(*whole_table(whole)))
