@@ -52,10 +52,10 @@ def pictures_of(folder, count):
     import numpy as np
     from PIL import Image
 
-    from saliency_keras.data.pictures import picture_files, read_picture
+    from saliency_keras.data.pictures import pictures_in, read_picture
 
     if folder:
-        found = [read_picture(path) for path in picture_files(folder)[:count]]
+        found = [read_picture(os.path.join(folder, name)) for name in pictures_in(folder).names[:count]]
     else:
         generator = np.random.default_rng(0)
         found = [generator.integers(0, 256, (24, 32, 3), np.uint8) for _ in range(count)]

@@ -29,14 +29,17 @@ def main(arguments=None):
     import numpy as np
 
     from saliency_keras.models.backbones import feature_extractor
-    from saliency_keras.saliency.readout import BACKBONE, BATCH, ENVIRONMENT, LEVELS, Readout, readout_network
+    from saliency_keras.saliency.per_picture import pictures_at_once
+    from saliency_keras.saliency.readout import BACKBONE, ENVIRONMENT, LEVELS, Readout, readout_network
 
     weights = options.weights or os.environ.get(ENVIRONMENT, "imagenet")
 
+    at_once = pictures_at_once()
+
     def in_batches(network):
         def predict(pictures):
-            for start in range(0, len(pictures), BATCH):
-                network.predict_on_batch(pictures[start : start + BATCH].astype(np.float32))
+            for start in range(0, len(pictures), at_once):
+                network.predict_on_batch(pictures[start : start + at_once].astype(np.float32))
 
         return predict
 
@@ -47,7 +50,7 @@ def main(arguments=None):
     }
     generator = np.random.default_rng(0)
     for contestant in contestants.values():
-        contestant(generator.integers(0, 256, (BATCH, HEIGHT, WIDTH, 3), np.uint8))
+        contestant(generator.integers(0, 256, (at_once, HEIGHT, WIDTH, 3), np.uint8))
     seconds = dict.fromkeys(contestants, 0.0)
     turns = -(-options.pictures // options.turn)
     for _ in range(turns):
@@ -57,7 +60,7 @@ def main(arguments=None):
             contestant(pictures)
             seconds[name] += time.process_time() - start
     count = turns * options.turn
-    print(f"{count} pictures of {WIDTH} x {HEIGHT}, {options.turn} a turn, {BATCH} a batch")
+    print(f"{count} pictures of {WIDTH} x {HEIGHT}, {options.turn} a turn, {at_once} a batch")
     print(f"{'':12}{'s/picture':>12}{'pictures/s/core':>18}{'ratio':>8}")
     for name, spent in seconds.items():
         print(f"{name:12}{spent / count:12.4f}{count / spent:18.2f}{spent / seconds['backbone']:8.3f}")

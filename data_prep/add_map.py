@@ -84,7 +84,7 @@ def add_map(folder, saliency, name=None, workers=None):
         OSError: If the folder cannot be written. A later run goes on from the side shards that are finished.
     """
     from data_prep.compaction import described_predictor, exclusive, made_of
-    from data_prep.shards import check_map_name
+    from data_prep.sources.source import check_map_name
     from data_prep.workers import check_workers
     from saliency_keras.blas import kernels
     from saliency_keras.data.manifest import Manifest, SaliencyMap

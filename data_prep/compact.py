@@ -89,12 +89,16 @@ def settings(options):
     """What `compaction.compact` is asked for: a dictionary of its arguments, from those of `options_parser`."""
     from data_prep.sources import open_source
 
-    source = open_source(options.source)
+    source = open_source(options.source, upright=options.upright)
     chosen = [options.saliency] if isinstance(options.saliency, str) else options.saliency or ["gbvs"]
     if folders := dict(one for one in chosen if isinstance(one, tuple)):
         from data_prep.sources.with_maps import SourceWithMaps
+        from saliency_keras.data.geometry import Framing
 
-        source = SourceWithMaps(source, folders)
+        framing = Framing.chosen(options.side, options.square, options.shorter)
+        source = SourceWithMaps(source, folders, options.log, (framing.square, framing.stored))
+    elif options.log:
+        raise console.UserError("--log says that the maps of --maps are log densities; there are no --maps.")
     return {
         "source": source,
         "out": options.out,
@@ -109,13 +113,17 @@ def settings(options):
 
 def print_set(manifest):
     """Prints what a data set holds and what was skipped."""
+    from saliency_keras.data.listing import shown
+
     for name, split in manifest.splits.items():
         classes = sum(n > 0 for n in split.per_class)
         print(f"{name}: {split.records:,} pictures of {classes} classes in {len(split.shards)} shards")
     if (skipped_csv := manifest.folder / "skipped.csv").is_file():
         with open(skipped_csv, newline="", encoding="utf-8") as file:
-            skipped = sum(1 for _ in csv.reader(file)) - 1
-        print(f"skipped: {skipped:,} pictures that cannot be read" + (" (see skipped.csv)" if skipped else ""))
+            skipped = [row["id"] for row in csv.DictReader(file)]
+        total = len(skipped) + sum(split.records for split in manifest.splits.values())
+        which = f" of {total:,} (see skipped.csv): {shown(skipped)}" if skipped else ""
+        print(f"skipped: {len(skipped):,} pictures that cannot be read{which}")
     if (manifest.folder / "boxes.csv").is_file():
         print("the source's boxes, as shares of the stored pictures, are in boxes.csv")
     print(f"the data set is in {manifest.folder}")
@@ -158,6 +166,9 @@ def options_parser(module, document):
     )
     parser.add_argument("--shorter", type=int, help="pixels that the shorter side is scaled to (default: 256, or more)")
     parser.add_argument("--square", type=int, help="side of the central square in pixels (default: 256, or more)")
+    upright = "turn pictures as their orientation tags say (default: store them as they lie)"
+    parser.add_argument("--upright", action="store_true", help=upright)
+    parser.add_argument("--log", action="store_true", help="the maps of --maps are log densities")
     parser.add_argument("--side", type=int, help="stored width and height in pixels (default: 144)")
     parser.add_argument("--codec", default="raw", help="raw, jpeg or npy (default: raw)")
     parser.add_argument("--shards", type=int, help="train shards (default: by size, 128 MiB at most each)")

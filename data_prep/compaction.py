@@ -18,13 +18,17 @@ import shutil
 import time
 from pathlib import Path
 
+import google_crc32c
+import numpy as np
+
 from data_prep import shards as sharding
-from data_prep.sources.source import Unusable
+from data_prep.sources.source import Unusable, changed_at, check_map_name
 from data_prep.workers import check_workers, in_workers
 from saliency_keras.blas import kernels
 from saliency_keras.console import UserError, progress
 from saliency_keras.data.geometry import Framing
 from saliency_keras.data.manifest import CODECS, SPLITS, Manifest, SaliencyMap, Shard, Split
+from saliency_keras.data.pictures import UnreadablePicture
 from saliency_keras.files import check_folder, only_process, whole_file
 from saliency_keras.saliency import PREDICTORS, predictor
 from saliency_keras.saliency.run import NetworkMaps
@@ -33,7 +37,9 @@ PLAN = ".plan.json"
 LIBRARIES = ("numpy", "pillow", "tensorflow", "keras")
 # What plans of earlier versions did without saying so.
 BEFORE = {"shorter": Framing.shorter, "square": Framing.square, "boxes": "none"}
+SLACK = 2  # seconds that a file system's clock may lag behind
 TABLES = ("skipped.csv", "boxes.csv")  # beside the manifest; boxes where the source has some
+CHECKSUMS = "checksums.npy"  # of the pictures' files, in the plan's order; 0 where there was none to be read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +129,7 @@ def compact(
     plan = make_plan(source, saliency, side, codec, shards, limit, seed, square=square, shorter=shorter)
     with _claimed(out, plan):
         if (out / "manifest.json").exists() and (manifest := _finished(out, plan)):
+            _check_unchanged(out, plan)
             print(f"{out} is already there and finished: nothing to do.")
             return manifest
         _check_space(out, plan)
@@ -179,7 +186,7 @@ def make_plan(
     # A run folder makes a map of the folder's name: a path could not be part of a shard's name.
     predicted = {word: predictor(word) for word in saliency if word not in source.own_maps}
     for word in predicted.keys() - PREDICTORS.keys():
-        sharding.check_map_name(predicted[word].name)
+        check_map_name(predicted[word].name)
     named = [predicted[word].name if word in predicted else word for word in saliency]
     maps = (*named, *(name for name in source.own_maps if name not in named))
     if len(set(maps)) < len(maps):
@@ -390,7 +397,7 @@ def _finished(out, plan):
         print(f"{error}\nmaking the set again{again}")
         _write_plan(out, plan)  # first: killed from here on, the folder is still known as ours
         # All shards, not only the plan's: maps that were added later go with the pictures they belong to.
-        for path in (out / "manifest.json", *(out / name for name in TABLES), *out.glob("*-of-*")):
+        for path in (out / "manifest.json", *(out / name for name in (*TABLES, CHECKSUMS)), *out.glob("*-of-*")):
             path.unlink(missing_ok=True)
         return None
     # Killed between the manifest and the clearing up: only the latter is left to do.
@@ -467,7 +474,7 @@ def size_text(number):
 
 def _write_shards(plan, out, do_tasks):
     """Writes the shards that are not finished and returns the results of all, in the plan's order."""
-    results = {number: sharding.finished_results(task, out) for number, task in enumerate(plan.tasks)}
+    results = {number: _results_of_now(task, out, plan.source) for number, task in enumerate(plan.tasks)}
     todo = {number: plan.tasks[number] for number, found in results.items() if found is None}
     if len(todo) < len(plan.tasks):
         print(f"{len(plan.tasks) - len(todo)} of {len(plan.tasks)} shards are finished already.", flush=True)
@@ -492,12 +499,127 @@ def _finish(out, plan, results):
         (task.split, *row) for task, result in zip(plan.tasks, results, strict=True) for row in result.get("boxes", ())
     ]
     _write_table(out / "skipped.csv", ("id", "reason", "split"), skipped)
+    checksums = _write_checksums(out, results)
     if boxes:
         _write_table(out / "boxes.csv", ("split", "id", "xmin", "ymin", "xmax", "ymax"), boxes)
     manifest = _manifest(plan, results)
     manifest.save(out)
     _clear_up(out, plan)
+    for note in (*_notes(plan, results), *_duplicates(plan, checksums)):
+        print(note, flush=True)
     return Manifest.load(out)
+
+
+def _results_of_now(task, out, source):
+    """The results of a finished shard, unless a picture of it has been changed since."""
+    results = sharding.finished_results(task, out)
+    if results is None or not (checksums := results.get("checksums")):
+        return results
+    if len(checksums) != len(task.pictures):
+        return None
+    when = changed_at(out / task.results_file)
+    changed = _changed(source, zip(task.pictures, checksums, strict=True), when)
+    return results if changed is None else None
+
+
+def _changed(source, rows, when):
+    """The first picture whose file has been changed since `when` and has another checksum than it had.
+
+    Only files that the file system calls changed are read.
+
+    Args:
+        source: The source.
+        rows: `Picture`s with the checksums that their files had.
+        when: Seconds, as `os.stat` gives them.
+    """
+    for picture, checksum in rows:
+        changed = source.changed(picture)
+        if changed is None or changed < when - SLACK:
+            continue
+        if google_crc32c.value(_content(source, picture)) != (checksum or 0):
+            return picture
+    return None
+
+
+def _content(source, picture):
+    """The bytes of a picture's file, none where there is none any more."""
+    try:
+        return source.content(picture)
+    except UnreadablePicture:
+        return b""
+
+
+def _write_checksums(out, results):
+    """Writes the checksums of all pictures' files in the plan's order, if there are any, and returns them."""
+    found = [checksum or 0 for result in results for checksum in result.get("checksums", ())]
+    checksums = np.array(found, np.uint32)
+    if checksums.any():
+        with whole_file(out / CHECKSUMS) as file:
+            np.save(file, checksums)
+    return checksums
+
+
+def _check_unchanged(out, plan):
+    """Refuses a finished set one of whose pictures has been changed in place since."""
+    try:
+        checksums = np.load(out / CHECKSUMS)
+    except (OSError, ValueError, EOFError):
+        return
+    pictures = [picture for task in plan.tasks for picture in task.pictures]
+    if len(checksums) != len(pictures):
+        return
+    changed = _changed(plan.source, zip(pictures, map(int, checksums), strict=True), changed_at(out / CHECKSUMS))
+    if changed is not None:
+        raise UserError(
+            f"{out} is a data set with other pictures: {changed.place} has been changed since; choose another folder "
+            "or delete it."
+        )
+
+
+def _notes(plan, results):
+    """What is odd about the pictures and maps of a set, a sentence each."""
+    total = sum(len(task.pictures) for task in plan.tasks)
+    notes = []
+    if turned := sum(result.get("turned", 0) for result in results):
+        how = "were turned upright" if plan.source.upright else "are stored as they lie; --upright turns them"
+        notes.append(f"{turned:,} of {total:,} pictures have an orientation tag (EXIF) and {how}")
+    for name in plan.tasks[0].maps:
+        flat = [result["flat_maps"][name] for result in results if name in result.get("flat_maps", {})]
+        if many := sum(one[0] for one in flat):
+            black = f", {zeros:,} of them black" if (zeros := sum(one[1] for one in flat)) else ""
+            first = flat[0][2]
+            notes.append(f"{many:,} of {total:,} maps {name} are the same everywhere{black}; one is that of {first}")
+    for name in plan.source.own_maps:
+        if plan.source.made_of(name) == "square":
+            notes.append(f"the maps {name} are those of the pictures' central squares, as their size says")
+    return notes
+
+
+def _duplicates(plan, checksums):
+    """A sentence about pictures of val whose files are in train too: accuracy on them is memory."""
+    where = {"train": {}, "val": {}}
+    for (split, picture), checksum in zip(
+        ((task.split, picture) for task in plan.tasks for picture in task.pictures), checksums.tolist(), strict=False
+    ):
+        if checksum:
+            where[split].setdefault((checksum, picture.bytes), []).append(picture)
+    found = []
+    for key in where["val"].keys() & where["train"].keys():
+        # A checksum of 32 bits is alike by chance now and then: the files decide.
+        contents = [(_content(plan.source, picture), picture) for picture in where["train"][key]]
+        for picture in where["val"][key]:
+            content = _content(plan.source, picture)
+            if twins := [other for there, other in contents if content and there == content]:
+                found.append((picture, twins))
+    if not found:
+        return []
+    labels = sum(all(other.label != picture.label for other in twins) for picture, twins in found)
+    picture, twins = min(found, key=lambda pair: pair[0].id)
+    others = f", {labels:,} of them under another class" if labels else ""
+    return [
+        f"{len(found):,} of {plan.pictures('val'):,} val pictures are duplicates of pictures in train{others}; one is "
+        f"{picture.id}, in train as {twins[0].id}"
+    ]
 
 
 def _write_table(path, names, rows):

@@ -64,11 +64,11 @@ def sample_patches(folder, side, generator):
     Raises:
         UserError: If no picture of the folder is large enough.
     """
-    from saliency_keras.data.pictures import PICTURE_SUFFIXES, UnreadablePicture, read_picture
+    from saliency_keras.data.pictures import UnreadablePicture, pictures_in, read_picture
     from saliency_keras.saliency.aim import WORKING_SIDE
     from saliency_keras.saliency.filtering import fitted_size, small_planes
 
-    files = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    files = [Path(folder) / name for name in pictures_in(folder).names]
     chosen = [files[number] for number in np.linspace(0, len(files) - 1, min(PICTURES, len(files))).astype(int)]
     patches = []
     for path in progress(chosen, label="patches"):

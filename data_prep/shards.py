@@ -14,17 +14,16 @@ import hashlib
 import itertools
 import json
 import os
-import re
 
+import google_crc32c
 import numpy as np
 
 from data_prep.sources.source import Unusable, UnusableBox
 from saliency_keras.console import UserError
 from saliency_keras.data import geometry
 from saliency_keras.data.manifest import shard_name, shard_suffix
-from saliency_keras.data.pictures import UnreadablePicture
+from saliency_keras.data.pictures import UnreadablePicture, orientation_of
 from saliency_keras.data.records import encode_record, encode_side_record, record_dtype, record_writer
-from saliency_keras.data.shown import SWAPS
 from saliency_keras.files import sha256_of, whole_file
 
 SHARD_BYTES = 128 * 2**20
@@ -92,14 +91,6 @@ def keyed_order(pictures, seed):
     return sorted(pictures, key=lambda picture: hashlib.sha256(f"{seed}/{picture.id}".encode()).digest())
 
 
-def check_map_name(name):
-    """Refuses a name for a map that could not be part of a shard's name, or would hide a choice of `--maps`."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name) or name in SWAPS:
-        raise UserError(
-            f"a map's name has letters, digits, - and _, and is none of {', '.join(SWAPS)}; received {name!r}."
-        )
-
-
 def record_bytes(side, codec):
     """About how many bytes one record takes, id and framing included."""
     # Quality 95 takes 0.60 bytes a pixel for picture and map together: 400 of Imagenette's photographs at 144 px.
@@ -153,6 +144,9 @@ def write_shard(task, folder, source, predictors, advance=lambda read, skipped: 
     results = {
         "skipped": [],
         "boxes": [],
+        "checksums": [],
+        "turned": 0,
+        "flat_maps": {},
         "per_class": [0] * task.classes,
         "rgb_sums": [0] * 3,
         "map_sums": [0] * len(task.maps),
@@ -160,7 +154,9 @@ def write_shard(task, folder, source, predictors, advance=lambda read, skipped: 
     unusable = []
     with whole_shards([folder / name for name in task.files], task.codec, task.dtypes) as writers:
         for start in range(0, len(task.pictures), BATCH):
-            batch, skipped, boxes = _read_batch(task.pictures[start : start + BATCH], task.framing, source, unusable)
+            batch, skipped, boxes = _read_batch(
+                task.pictures[start : start + BATCH], task.framing, source, unusable, results
+            )
             results["skipped"] += skipped
             results["boxes"] += boxes
             if batch and not unusable:
@@ -198,16 +194,22 @@ def finished_results(task, folder):
     return results
 
 
-def _read_batch(pictures, framing, source, unusable):
+def _read_batch(pictures, framing, source, unusable, results):
     """Squares of the pictures that can be read, `(picture, pixels, own maps)`, and `[id, reason]` of the others.
 
     The third list has the boxes of the former's objects, `[id, xmin, ymin, xmax, ymax]` as shares of the square.
-    What is wrong with a map of the source's own, or with a picture's box, is added to the list `unusable`.
+    What is wrong with a map of the source's own, or with a picture's box, is added to the list `unusable`; checksums of
+    the files, the number of pictures with an orientation tag and what is odd about maps are added to `results`.
     """
     batch, skipped, boxes = [], [], []
     for picture in pictures:
+        results["checksums"].append(None)
         try:
-            pixels, own_maps = source.read(picture)
+            content = source.content(picture)
+            if content is not None:
+                results["checksums"][-1] = google_crc32c.value(content)
+                results["turned"] += orientation_of(content) != 1
+            pixels, own_maps = source.read(picture, content)
             crop = _crop(picture, *pixels.shape[:2])
         except UnreadablePicture as error:
             skipped.append([picture.id, error.reason])
@@ -216,10 +218,15 @@ def _read_batch(pictures, framing, source, unusable):
             unusable.append(error)
             continue
         left, top, right, bottom = crop
-        square, *squares = (
-            geometry.square(one[top:bottom, left:right], framing) for one in (pixels, *own_maps.values())
-        )
-        batch.append((picture, square, dict(zip(own_maps, squares, strict=True))))
+        squares = {}
+        for name, one in own_maps.items():
+            # A map of the square is there already; one of the picture goes the picture's way.
+            whole = source.made_of(name) != "square"
+            squares[name] = geometry.square(one[top:bottom, left:right], framing) if whole else one
+            if one.min() == one.max():
+                flat = results["flat_maps"].setdefault(name, [0, 0, picture.id])
+                results["flat_maps"][name] = [flat[0] + 1, flat[1] + int(not one.any()), flat[2]]
+        batch.append((picture, geometry.square(pixels[top:bottom, left:right], framing), squares))
         height, width = pixels.shape[:2]
         within = (geometry.box_in_square(box, width, height, framing, crop) for box in source.boxes(picture))
         boxes += [[picture.id, *box] for box in within if box]

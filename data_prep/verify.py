@@ -7,10 +7,11 @@ its size, that its id is there once in its split, that its label is a class; tha
 shards they belong to (a side record has no id: that it is the right one rests on the checksum); and that counts per
 class and means are those of the manifest. Prints what it checked and which kernels made the maps, and draws a contact
 sheet, the first pictures of both splits (a random draw, since the order on disk is shuffled) with all their maps,
-beside the set: `compact/photos` gets `compact/photos-contact_sheet.png`. Ends with exit code 2 and one sentence at the
-first thing that does not fit.
+beside the set: `compact/photos` gets `compact/photos-contact_sheet.png`. Lists pictures of val that are in train too,
+to the pixel. Ends with exit code 2 and one sentence at the first thing that does not fit.
 """
 
+import hashlib
 import itertools
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def main(arguments=None):
         raise UserError(f"{sheet} lies in the data set; draw the contact sheet (--sheet FILE) elsewhere.")
     manifest = Manifest.load(options.out)
     manifest.check_sums()
-    check_records(manifest)
+    twins = check_records(manifest)
     for name, split in manifest.splits.items():
         size = sum(path.stat().st_size for path in manifest.shard_files(name)) / 1e6
         print(f"{name}: {split.records:,} pictures of {sum(n > 0 for n in split.per_class)} classes, ", end="")
@@ -57,6 +58,10 @@ def main(arguments=None):
     print(f"maps: {first} (interleaved)" + "".join(f", {name} (side shards)" for name in further))
     print_kernels(manifest)
     print("checksums, records, ids, labels, counts per class and means are as the manifest says")
+    if twins:
+        print(f"{len(twins):,} of {manifest.splits['val'].records:,} val pictures are duplicates of pictures in train:")
+        for own, other, labels in twins:
+            print(f"    {own} is in train as {other}" + (f", of another class ({labels})" if labels else ""))
     style.save(contact_sheet(manifest), sheet)
     print(f"contact sheet: {sheet}")
 
@@ -77,22 +82,31 @@ def check_records(manifest):
     Args:
         manifest: The loaded `Manifest`.
 
+    Returns:
+        Pictures of val whose stored pixels are those of one in train, too: its id, the other's, and the two classes'
+        names where they differ, else an empty text.
+
     Raises:
         UserError: At the first record, count or mean that does not fit.
     """
+    in_train, twins = {}, []
     values = 255 * manifest.splits["train"].records * manifest.side**2
     with progress(total=sum(split.records for split in manifest.splits.values()), label="reading") as bar:
         for split in manifest.splits:
-            rgb_sums, map_sum = _check_pictures(manifest, split, bar)
+            rgb_sums, map_sum = _check_pictures(manifest, split, bar, in_train, twins)
             map_sums = [map_sum, *(_check_side_maps(manifest, split, one) for one in manifest.maps[1:])]
             if split == "train":
                 _check_mean(manifest, "the mean RGB", manifest.mean_rgb, rgb_sums / values)
                 for one, total in zip(manifest.maps, map_sums, strict=True):
                     _check_mean(manifest, f"the mean of the map {one.name}", one.mean, total / values)
+    return twins
 
 
-def _check_pictures(manifest, split, bar):
-    """Checks the records of a split's shards; returns the sums of red, green and blue, and of the maps."""
+def _check_pictures(manifest, split, bar, in_train, twins):
+    """Checks the records of a split's shards; returns the sums of red, green and blue, and of the maps.
+
+    `in_train` is filled with a digest of each picture of train, `twins` with what `check_records` returns.
+    """
     import numpy as np
 
     from saliency_keras.data.stored import Records
@@ -111,8 +125,17 @@ def _check_pictures(manifest, split, bar):
                 )
             places[identifier] = shard.file
             per_class[label] += 1
-        for words in stored.words(of_shard):
-            sums += words.view(np.uint8).reshape(-1, 4).sum(0, dtype=np.int64)
+        rows = zip(stored.words(of_shard), stored.ids(of_shard), stored.labels(of_shard), strict=True)
+        for words, identifier, label in rows:
+            rgbs = words.view(np.uint8).reshape(-1, 4)
+            sums += rgbs.sum(0, dtype=np.int64)
+            pixels = hashlib.blake2b(np.ascontiguousarray(rgbs[:, :3]).data, digest_size=16).digest()
+            if split == "train":
+                in_train.setdefault(pixels, (identifier, label))
+            elif pixels in in_train:
+                other, of_other = in_train[pixels]
+                classes = f"{manifest.classes[label]}, {manifest.classes[of_other]}" if label != of_other else ""
+                twins.append((identifier, other, classes))
             bar.update()
     for name, said, there in zip(manifest.classes, described.per_class, per_class, strict=True):
         if said != there:

@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 FACE = {
     "data_prep.add_map": "add_map",
     "data_prep.compact": "compact",
-    "data_prep.sources.popout": "popout=cached_set",
+    "data_prep.built_in": "popout=cached_set",
     "data_prep.sources.simulated_fixations": "simulated_fixations=write_simulated_fixations",
     "saliency_keras.console": "UserError",
     "saliency_keras.data.fixation_set": "fixations=read_fixation_set",

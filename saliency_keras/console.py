@@ -80,13 +80,17 @@ def run(main, called_as=None):
 
     Args:
         main: Function without arguments. A `UserError` it raises is printed as a sentence; so is an
-            `OSError` (no space, no permission, a path that is a file). Any other exception is a defect of the
-            program and keeps its traceback.
+            `OSError` (no space, no permission, a path that is a file) and a `MemoryError`. Any other exception is a
+            defect of the program and keeps its traceback.
         called_as: How the command was called, for its usage line; `None` for `python -m` and the module's name.
     """
     global _called_as
     _called_as = called_as
     quiet_tensorflow()
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal or batch job that knows ASCII only, or a name that is no UTF-8, must not cost a result.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         check_backend()
         main()
@@ -103,6 +107,9 @@ def run(main, called_as=None):
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
         sentence = f"{error.strerror or error}{place}."
+    except MemoryError as error:
+        reason = f" ({error})" if str(error) else ""
+        sentence = f"there is too little memory{reason}; with more of it, the same command goes on where it was."
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         sys.exit(130)

@@ -88,6 +88,8 @@ def whole_file(path, mode="wb", **options):
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.incomplete")
+    if "b" not in mode:
+        options.setdefault("errors", "backslashreplace")  # a name that is no UTF-8 must not cost a result
     try:
         with open(temporary, mode, **options) as file:
             yield file

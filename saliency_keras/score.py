@@ -1,15 +1,16 @@
 """How well saliency maps predict where people looked.
 
-    python -m saliency_keras.score FIXATIONS [--predictors gbvs,center,uniform] [--maps DIR] [--out DIR]
-           [--convention standard|mit] [--sigma PIXELS] [--other-images N] [--baseline others|center] [--seed N]
-           [--held-out] [--limit N]
+    python -m saliency_keras.score FIXATIONS [--predictors gbvs,center,uniform] [--maps [NAME=]PLACE] [--log]
+           [--out DIR] [--convention standard|mit] [--sigma PIXELS] [--other-images N] [--baseline others|center]
+           [--seed N] [--held-out] [--limit N] [--coordinates pixels|shares] [--upright]
 
 FIXATIONS is a folder with `images/` and `fixations.csv` (image,subject,x,y). Prints AUC-Judd, AUC-Borji, sAUC, NSS, CC,
 SIM, KL and IG of every predictor with standard errors over pictures, and what people themselves reach; writes the same
 table to `table.md`, every score to `scores.csv` (empty where a metric has no answer) and example maps to `figure.png`.
-A folder of `--maps` holds one grey picture for each picture, of the same stem. The row `fixations` among the predictors
-is the human density itself. A network that was trained on FIXATIONS is to be judged by `--held-out` pictures, which
-took no part; the others only lend their fixations to sAUC and IG.
+PLACE of `--maps` is a folder, tar, zip or HDF5 file with one map for each picture, of the same stem: a grey picture, a
+`.npy` or a `.mat` file; with `--log`, log densities. What is left out of the set is counted and named. The row
+`fixations` among the predictors is the human density itself. A network that was trained on FIXATIONS is to be judged by
+`--held-out` pictures, which took no part; the others only lend their fixations to sAUC and IG.
 """
 
 from pathlib import Path
@@ -34,8 +35,8 @@ def main(arguments=None):
     with files.whole_file(out / "table.md", "w", encoding="utf-8") as file:
         file.write(table)
     write_csv(out / "scores.csv", ["predictor", "image", *METRICS], scored.scores.table_rows())
-    print(terminal(scored), flush=True)
     style.save(scored.figure(), out / "figure.png")
+    print(terminal(scored), flush=True)
     print(f"written: {out / 'table.md'}, {out / 'scores.csv'}, {out / 'figure.png'}")
 
 
@@ -43,12 +44,12 @@ def _score(options):
     """Scores saliency maps on a fixation set, as the command `score` does.
 
     All arguments but the first are the command's options, by keyword: `predictors`, `maps`, `convention`, `sigma`,
-    `other_images`, `baseline`, `seed`, `held_out`, `limit`.
+    `other_images`, `baseline`, `seed`, `held_out`, `limit`, `log`, `coordinates`, `upright`.
 
     Args:
         fixations: Folder of the set.
         predictors: Names, run folders, `Run`s or predictors: a list, or names separated by commas.
-        maps: A list of folders of maps.
+        maps: A list of folders or archives of maps.
 
     Returns:
         A `scoring.examples.Scored`: `scores`, the table in print and in a notebook, and `figure()`.
@@ -62,13 +63,13 @@ def _score(options):
     from saliency_keras.scoring.sources import sources_of
 
     protocol = Protocol(options.convention, options.sigma, options.other_images, options.baseline, options.seed)
-    fixation_set = read_fixation_set(Path(options.fixations))
+    fixation_set = read_fixation_set(Path(options.fixations), options.coordinates, options.upright)
     images = _images(options, fixation_set)
     names = options.predictors.split(",") if isinstance(options.predictors, str) else options.predictors
     names = [name.strip() if isinstance(name, str) else name for name in names]
-    sources = sources_of(list(filter(None, names)), options.maps, fixation_set, images, options.sigma)
-    if fixation_set.outside:
-        print(f"{fixation_set.outside} fixations lie outside their picture and are left out")
+    sources = sources_of(list(filter(None, names)), options.maps, fixation_set, images, options.sigma, options.log)
+    for note in fixation_set.notes:
+        print(note, flush=True)
     return Scored(fixation_set, sources, score_set(fixation_set, sources, protocol, images))
 
 
@@ -78,7 +79,9 @@ def _parser():
     add("fixations", metavar="FIXATIONS", type=Path, help="folder with images/ and fixations.csv (image,subject,x,y)")
     names = "predictors or run folders, separated by commas; `fixations` is the human density (default: %(default)s)"
     add("--predictors", metavar="NAMES", default="gbvs,center,uniform", help=names)
-    add("--maps", metavar="DIR", type=Path, action="append", default=[], help="also score a folder of maps; repeatable")
+    maps = "also score maps of a folder, tar, zip or HDF5 file; may be repeated"
+    add("--maps", metavar="[NAME=]PLACE", action="append", default=[], help=maps)
+    add("--log", action="store_true", help="the maps of --maps are log densities")
     add("--out", metavar="DIR", type=Path, help="where results go (default: scores/NAME of the set)")
     add("--convention", choices=("standard", "mit"), default="standard", help="of the metrics (default: standard)")
     add("--sigma", metavar="PIXELS", type=float, help="blur of the human density (default: one degree of visual angle)")
@@ -88,6 +91,10 @@ def _parser():
     held_out = "score only the pictures that training on FIXATIONS holds out (about a fifth, by their names)"
     add("--held-out", action="store_true", help=held_out)
     add("--limit", metavar="N", type=int, help="score a sample of N pictures")
+    shares = "of x and y; shares are those of width and height (default: what set.json says, else pixels)"
+    add("--coordinates", choices=("pixels", "shares"), help=shares)
+    upright = "turn pictures as their orientation tags say (default: what set.json says, else not)"
+    add("--upright", action="store_true", default=None, help=upright)
     return parser
 
 

@@ -90,14 +90,9 @@ def _fit(options):
         data = None
     if data is None and chosen.learns_from_fixations:
         raise UserError(f"{chosen.name} learns from fixations: --data DIR, a folder with images/ and fixations.csv.")
+    paper = chosen
     if data is None:
-        chosen = chosen.replace(**chosen.popout)
-        epochs = chosen.schedule.epochs
-        print(f"no --data: training on the built-in pictures `popout` for {epochs} epochs unless told otherwise")
-        from data_prep.sources.popout import cached_set
-
-        data = cached_set()
-        print(f"popout is at {data}")
+        chosen = chosen.on_popout()
     if options.epochs is not None:
         if options.epochs < 1:
             raise UserError(f"--epochs must be at least 1. Received: {options.epochs}")
@@ -109,6 +104,13 @@ def _fit(options):
     chosen = chosen.with_settings(_settings(options.set))
     if options.tensorboard:
         check_tensorboard()
+    if data is None:
+        print(f"no --data: training on the built-in pictures `popout` for {chosen.schedule.epochs} epochs")
+        _print_small(chosen, paper)
+        from data_prep.built_in import cached_set
+
+        data = cached_set()
+        print(f"popout is at {data}")
     check_kind(chosen, data)  # so is a set that does not fit, at once
     if not chosen.learns_from_fixations:
         Manifest.load(data)
@@ -119,6 +121,15 @@ def _fit(options):
     chosen_options = ("seed", "precision", "resume", "augment", "tensorboard", "devices")
     summary = train(chosen, data, out, parents=parents, **{name: getattr(options, name) for name in chosen_options})
     return None if summary is None else Run.load(out)
+
+
+def _print_small(chosen, paper):
+    """Says what makes the network smaller than the paper's, and which settings give the paper's."""
+    names = [name for name in chosen.smaller_on_popout if chosen.arguments[name] != paper.arguments[name]]
+    if changed := {name: chosen.arguments[name] for name in names}:
+        small = ", ".join(f"{name}={value}" for name, value in changed.items())
+        whole = " ".join(f"--set {name}={paper.arguments[name]}" for name in changed)
+        print(f"this is the small {chosen.name} ({small}), quick on a processor; {whole} gives the paper's")
 
 
 fit = console.in_python(_fit, _parser, "experiment", without=("list",))

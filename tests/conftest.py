@@ -9,6 +9,15 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+# Where several processes share the files, the last one begun should not be one of these.
+LONGEST = ("test_notebooks.py", "test_train.py", "test_interrupted.py", "test_backends.py", "test_reproduce.py")
+
+
+def pytest_collection_modifyitems(config, items):
+    """In a process of pytest-xdist, puts the files that take longest first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
 
 @pytest.fixture(scope="session")
 def shared_data():

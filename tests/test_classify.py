@@ -68,7 +68,7 @@ def trained(data, tmp_path_factory):
         folder = runs / f"{name}-{maps}-{on.parent.name}"
         if not folder.exists():
             chosen = experiment(name).lasting(1).replace(batch=9, parents={}).showing(maps)
-            train(chosen.with_settings(["side=128", "dense_units=16"]), on, folder)
+            train(chosen.with_settings(["side=128", "dense_units=16", "width_multiplier=0.125"]), on, folder)
         return folder
 
     return run

@@ -49,6 +49,42 @@ def test_unreadable_pictures_are_named_and_counted(pictures, tmp_path, capsys):
     assert not (tmp_path / "out" / "broken.png").exists()
 
 
+def test_the_tree_of_an_image_folder_is_repeated(tmp_path, capsys):
+    for name in ("train/cat/1.png", "train/dog/1.jpg", "val/cat/deep/1.jfif", "val/dog/1"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (6, 4), "red").save(tmp_path / "in" / name, "PNG")
+    (tmp_path / "in" / "classes.csv").write_text("class,name\n")
+    out = tmp_path / "in" / "maps"
+    for _ in range(2):  # maps that lie among the pictures are not taken for pictures
+        predict.main(["center", str(tmp_path / "in"), str(out)])
+        made = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.png"))
+        assert made == ["train/cat/1.png", "train/dog/1.png", "val/cat/deep/1.png", "val/dog/1.png"]
+        printed = capsys.readouterr().out
+        assert "4 maps of center" in printed
+        assert "1 file is no picture and is left out (classes.csv)" in printed
+
+
+def test_maps_of_upright_pictures_are_upright(tmp_path, capsys):
+    tag = Image.Exif()
+    tag[274] = 6
+    Image.new("RGB", (6, 4)).save(tmp_path / "phone.jpg", exif=tag)
+    for words, size in (([], (6, 4)), (["--upright"], (4, 6))):
+        predict.main(["center", str(tmp_path), str(tmp_path / "out"), *words])
+        assert Image.open(tmp_path / "out" / "phone.png").size == size
+        assert ("1 of 1 pictures have an orientation tag" in capsys.readouterr().out) == (not words)
+
+
+def test_a_few_large_pictures_do_not_pile_up_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(predict, "WAITING_BYTES", 3 * 3000)
+    for width in range(40, 60):
+        Image.new("RGB", (width, 20)).save(tmp_path / f"{width}.bmp")
+    most, waiting = [], predict._bytes
+    monkeypatch.setattr(predict, "_bytes", lambda groups: most.append(waiting(groups)) or most[-1])
+    written, _ = predict.predict_files(predictor("uniform"), sorted(tmp_path.iterdir()), tmp_path)
+    assert written == 20
+    assert max(most) <= 3 * 3000 + 60 * 20 * 3
+
+
 def test_a_single_unreadable_picture_is_told_once(tmp_path, capsys):
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     with pytest.raises(UserError, match=r"broken\.jpg"):

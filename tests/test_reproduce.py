@@ -25,7 +25,7 @@ from saliency_keras.tables.results import changed_settings
 from tests.runs_fixture import write_run
 from tests.small_sets import write_small_set
 
-TINY = ["--epochs", "2", "--set", "dense_units=4", "--set", "batch=16"]
+TINY = ["--epochs", "2", "--set", "dense_units=4", "--set", "width_multiplier=0.125", "--set", "batch=16"]
 
 
 @pytest.fixture(scope="module")

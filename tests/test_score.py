@@ -1,6 +1,7 @@
 """`score` writes a table, every score and a figure, and tells in one sentence what a user can mend."""
 
 import csv
+import os
 import subprocess
 import sys
 
@@ -186,6 +187,59 @@ def test_a_folder_of_maps_scores_as_the_predictor_that_made_them(folder, tmp_pat
     main([str(folder), "--predictors", "center", "--maps", str(maps), "--out", str(tmp_path / "out")])
     scores = scored(tmp_path / "out")
     assert scores["theirs", "0.png"] == pytest.approx(scores["center", "0.png"], abs=0.01)
+
+
+def test_one_bad_picture_does_not_lose_the_others(folder, tmp_path, capsys):
+    main([str(folder), "--predictors", "center", "--out", str(tmp_path / "all")])
+    whole = (folder / "images" / "1.png").read_bytes()
+    (folder / "images" / "1.png").write_bytes(whole[: len(whole) // 2])
+    main([str(folder), "--predictors", "center", "--out", str(tmp_path / "some")])
+    full, some = scored(tmp_path / "all"), scored(tmp_path / "some")
+    assert np.isnan(some["center", "1.png"]).all()
+    for image in ("0.png", "2.png"):
+        assert some["center", image] == full["center", image]
+        assert some["human", image] == full["human", image]
+    assert "1 of 4 pictures cannot be read and are left out: 1.png (" in (tmp_path / "some" / "table.md").read_text()
+    for index in range(3):
+        (folder / "images" / f"{index}.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="none of the 3 pictures can be read"):
+        main([str(folder), "--predictors", "center", "--out", str(tmp_path / "none")])
+
+
+def test_results_are_written_whatever_a_name_is_and_a_terminal_knows(folder, tmp_path):
+    os.rename(folder / "images" / "3.png", os.fsencode(folder / "images") + b"/caf\xe9.png")
+    command = [sys.executable, "-m", "saliency_keras.score", str(folder), "--predictors", "center", "--out"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    result = subprocess.run([*command, str(tmp_path / "out")], capture_output=True, env=environment, check=False)
+    assert result.returncode == 0, result.stderr
+    assert b"\\xb1" in result.stdout  # the sign between mean and error
+    assert ("center", "caf\\xe9.png") in scored(tmp_path / "out")
+
+
+def test_files_are_there_before_anything_can_fail_to_be_printed(folder, tmp_path, monkeypatch):
+    def broken(*words, **options):
+        raise UnicodeEncodeError("ascii", "±", 0, 1, "no")
+
+    monkeypatch.setattr("builtins.print", broken)
+    with pytest.raises(UnicodeEncodeError):
+        main([str(folder), "--predictors", "center", "--out", str(tmp_path / "out")])
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["figure.png", "scores.csv", "table.md"]
+
+
+def test_log_densities_score_as_the_densities_they_are(folder, tmp_path):
+    generator = np.random.default_rng(3)
+    for name in ("plain", "logs"):
+        (tmp_path / name).mkdir()
+    for index in range(3):
+        density = generator.uniform(0.1, 1, (HEIGHT, WIDTH))
+        np.save(tmp_path / "plain" / f"{index}.npy", density)
+        np.save(tmp_path / "logs" / f"{index}.npy", np.log(density / density.sum()))
+    main([str(folder), "--predictors", "", "--maps", str(tmp_path / "plain"), "--out", str(tmp_path / "one")])
+    words = ["--maps", f"plain={tmp_path / 'logs'}", "--log"]
+    main([str(folder), "--predictors", "", *words, "--out", str(tmp_path / "two")])
+    one, two = scored(tmp_path / "one"), scored(tmp_path / "two")
+    for image in ("0.png", "1.png", "2.png"):
+        assert two["plain", image] == pytest.approx(one["plain", image], abs=1e-9)
 
 
 def test_maps_of_another_size_are_resized_and_it_is_said_so(folder, tmp_path):

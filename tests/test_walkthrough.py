@@ -7,7 +7,7 @@ from saliency_keras.notebook import small_runs
 from tests.small_sets import write_small_set
 
 SETTINGS = ("dense_units=8", "batch=8", "epochs=1", "batch_norm=true", "conv2_padding=valid", "side=128")
-SETTINGS += ("subtract_mean=false",)
+SETTINGS += ("subtract_mean=false", "width_multiplier=0.125")
 
 
 @pytest.mark.slow

@@ -8,15 +8,15 @@ Pictures are read from inside the tars: nothing is ever unpacked. A class is cal
 devkit, or by its wnid (`n01440764`) where there is no devkit and no `classes.csv`.
 """
 
-import io
 import os
 import re
 import tarfile
 from pathlib import Path
 
 from data_prep.sources import matlab
-from data_prep.sources.source import Picture, Source, distinct_names, files_in, human_names, text_of
+from data_prep.sources.source import Picture, Source, changed_at, distinct_names, human_names
 from saliency_keras.console import UserError, progress
+from saliency_keras.data.listing import files_below, text_of
 
 DEVKIT = "ILSVRC2012_devkit_t12"
 WNID = re.compile(r"n\d{8}")
@@ -53,16 +53,20 @@ class ImagenetSource(Source):
             raise UserError(f"the class {wnid} has no {split} pictures in {self.folder}.")
         return found
 
-    def read(self, picture):
-        """Decodes one picture; `UnreadablePicture` if it is none."""
-        from saliency_keras.data.pictures import read_picture
+    def content(self, picture):
+        """The bytes of one picture; `UnreadablePicture` where there are none."""
+        from saliency_keras.data.pictures import content_of
 
         path, offset = picture.place
         if offset is None:
-            return read_picture(self.folder / path), {}
+            return content_of(self.folder / path)
         with open(self.folder / path, "rb") as file:
             file.seek(offset)
-            return read_picture(io.BytesIO(file.read(picture.bytes))), {}
+            return file.read(picture.bytes)
+
+    def changed(self, picture):
+        """When the picture's file, or the tar that it lies in, was last changed."""
+        return changed_at(self.folder / picture.place[0])
 
     def _find(self, split):
         """The tar of a split, else its folder; a sentence that says where to put what is missing."""
@@ -92,7 +96,7 @@ class ImagenetSource(Source):
         else:
             for wnid in self._wnids:
                 if (place / wnid).is_dir():
-                    for name, size in files_in(place / wnid):
+                    for name, size in files_below(place / wnid):
                         yield wnid, name, (os.path.join(layout, wnid, name), None), size
                 else:
                     yield from _listed_tar(place / f"{wnid}.tar", os.path.join(layout, f"{wnid}.tar"), wnid)
@@ -104,9 +108,13 @@ class ImagenetSource(Source):
         else:
             folders = sorted(name for name in os.listdir(place) if WNID.fullmatch(name) and (place / name).is_dir())
             for wnid in folders:
-                for name, size in files_in(place / wnid):
+                for name, size in files_below(place / wnid):
                     yield wnid, name, (os.path.join(layout, wnid, name), None), size
-            flat = [(name, (os.path.join(layout, name), None), size) for name, size in files_in(place)]
+            flat = [
+                (name, (os.path.join(layout, name), None), size)
+                for name, size in files_below(place)
+                if os.sep not in name
+            ]
             flat = [one for one in flat if VALIDATION.fullmatch(one[0])]
         if flat:
             wnids = self._validation_wnids()

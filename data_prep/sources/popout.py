@@ -9,13 +9,11 @@ for a claim about saliency. How pictures become a data set is in `data_prep.comp
 
 import colorsys
 import dataclasses
-import os
-from pathlib import Path
 
 import numpy as np
 
 from data_prep.sources.source import Picture, Source
-from saliency_keras.data.manifest import SPLITS, Manifest
+from saliency_keras.data.manifest import SPLITS
 
 # Counts up when the drawing changes, so that a set in somebody's cache folder is made anew.
 VERSION = 1
@@ -106,34 +104,10 @@ class PopoutSource(Source):
             for index, label in enumerate(labels)
         ]
 
-    def read(self, picture):
+    def read(self, picture, content=None):
         """Draws one picture and its object's mask."""
         pixels, mask, _ = make(*picture.place, self.seed, self.difficulty)
         return pixels, {"mask": mask}
-
-
-def cached_set(workers=None):
-    """Makes the built-in data set, once, with `gbvs` maps and the true masks as the further map `mask`.
-
-    It is kept in `saliency_keras/` of the user's cache folder: `SALIENCY_KERAS_CACHE`, else `XDG_CACHE_HOME`, else
-    `~/.cache`. The folder's name changes with whatever would change its contents.
-
-    Args:
-        workers: Number of worker processes, as for `data_prep.compaction.compact`.
-
-    Returns:
-        The folder of the finished set.
-    """
-    from data_prep.compaction import compact, make_plan
-
-    cache = os.environ.get("SALIENCY_KERAS_CACHE") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    source = PopoutSource()
-    folder = Path(cache) / "saliency_keras" / f"popout-{make_plan(source).digest[:12]}"
-    if not (folder / "manifest.json").is_file():
-        print(f"making the built-in pictures, once, in {folder}", flush=True)
-        compact(source, folder, workers=workers)
-    Manifest.load(folder)
-    return folder
 
 
 def _background(random, hue, difficulty):

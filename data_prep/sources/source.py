@@ -5,8 +5,12 @@ A source lists its pictures without decoding them and reads one when asked to. I
 - `description`: what the manifest says of it, words and numbers only;
 - `classes`: class names, a label being an index into them;
 - `pictures(split)`: a list of `Picture`, in any order;
-- `read(picture)`: the pixels, uint8 `(height, width, 3)`, and a dict of the maps that the source itself has, of the
-  same height and width; all of the picture, whether it has a box or not;
+- `content(picture)`: the bytes of the picture's file, or `None` where pictures are drawn; `UnreadablePicture` if there
+  are none;
+- `changed(picture)`: when they were last changed, in seconds as `os.stat` gives them, or `None`;
+- `read(picture, content)`: the pixels, uint8 `(height, width, 3)`, and a dict of the maps that the source itself has,
+  of the same height and width or, where `made_of` says so, those of the square; all of the picture, whether it has a
+  box or not;
   `UnreadablePicture` for a picture that is none, `UnusableMap` for a map that is none;
 - `own_maps`: names of those maps;
 - `made_of(name)`: `"picture"` where that map is one of the whole picture, `"square"` where it was made on the square;
@@ -18,12 +22,16 @@ others have files of their own; a further source is one class and one entry in `
 """
 
 import csv
+import io
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 from saliency_keras.console import UserError
+from saliency_keras.data.listing import files_below, name_key, text_of
 from saliency_keras.data.manifest import SPLITS
+from saliency_keras.data.shown import SWAPS
 
 
 class Unusable(UserError):
@@ -62,9 +70,38 @@ class Picture(NamedTuple):
 
 
 class Source:
-    """What every source is unless it says otherwise: one without maps and boxes of its own."""
+    """What every source is unless it says otherwise: pictures in files, without maps and boxes of their own.
+
+    Attributes:
+        upright: Whether pictures are turned as their orientation tag says.
+    """
 
     own_maps = ()
+    upright = False
+
+    def content(self, picture):
+        """The bytes of a picture's file; `None` where pictures are drawn."""
+        return None
+
+    def changed(self, picture):
+        """When a picture's file was last changed, in seconds, or `None` where that means nothing."""
+        return None
+
+    def read(self, picture, content=None):
+        """Decodes one picture; `UnreadablePicture` if it is none.
+
+        Args:
+            picture: The `Picture`.
+            content: What `content(picture)` gave, or `None`: then it is asked for here.
+
+        Returns:
+            The pixels, uint8 `(height, width, 3)`, and the maps that the source itself has, by name.
+        """
+        from saliency_keras.data.pictures import read_picture
+
+        file = io.BytesIO(self.content(picture) if content is None else content)
+        file.name = str(picture.place)
+        return read_picture(file, self.upright), {}
 
     def identity(self, picture):
         """What makes a picture another one, and a data set with it another data set: a list of words and numbers."""
@@ -79,12 +116,28 @@ class Source:
         return ()
 
 
-class FolderSource(Source):
+class FilesSource(Source):
+    """A source whose pictures are files below a folder: `place` is the path below `folder`."""
+
+    folder: Path
+
+    def content(self, picture):
+        """The bytes of a picture's file; `UnreadablePicture` where there is none."""
+        from saliency_keras.data.pictures import content_of
+
+        return content_of(self.folder / picture.place)
+
+    def changed(self, picture):
+        """The later time of the file's content and of its entry; `None` of a link that leads nowhere."""
+        return changed_at(self.folder / picture.place)
+
+
+class FolderSource(FilesSource):
     """An image folder: `train/CLASS/*` and `val/CLASS/*`, whatever the files are called.
 
-    Every regular file of a class folder that is not hidden counts as a picture; one that cannot be decoded ends up in
-    `skipped.csv`. A picture's id is `CLASS/file name`. A file `classes.csv` beside `train/` (columns `class,name`)
-    gives the classes human names.
+    Every regular file of a class folder and its subfolders that is not hidden counts as a picture; one that cannot be
+    decoded ends up in `skipped.csv`. A picture's id is `CLASS/file name`, with the subfolders in between. A file
+    `classes.csv` beside `train/` (columns `class,name`) gives the classes human names.
     """
 
     def __init__(self, folder):
@@ -95,64 +148,67 @@ class FolderSource(Source):
                 "imagenet:DIR or popout."
             )
         self._folders = self._class_folders()
+        folders = list(self._folders["train"].values())
         names = human_names(self.folder / "classes.csv")
-        self.classes = distinct_names(
-            [names.get(text_of(name), text_of(name)) for name in self._folders], self._folders
-        )
-        folders = [text_of(name) for name in self._folders]
-        self.description = {"kind": "folder", "name": self.folder.resolve().name, "class_folders": folders}
+        self.classes = distinct_names([names.get(name_key(name), text_of(name)) for name in folders], folders)
+        texts = [text_of(name) for name in folders]
+        self.description = {"kind": "folder", "name": self.folder.resolve().name, "class_folders": texts}
 
     def pictures(self, split):
         """Every file of the split's class folders."""
         found = []
-        for label, name in enumerate(self._folders):
-            for file, size in files_in(self.folder / split / name):
+        for label, key in enumerate(self._folders["train"]):
+            name = self._folders[split][key]
+            for file, size in files_below(self.folder / split / name):
                 place = os.path.join(split, name, file)
                 found.append(Picture(f"{text_of(name)}/{text_of(file)}", label, place, size))
         return found
 
-    def read(self, picture):
-        """Decodes one picture; `UnreadablePicture` if it is none."""
-        from saliency_keras.data.pictures import read_picture
-
-        return read_picture(self.folder / picture.place), {}
-
     def _class_folders(self):
-        """Names of the class folders, sorted; the same in both splits, none of them empty."""
+        """By split, the class folders in order, from what their names are compared by to their names on disk."""
         names = {}
         for split in SPLITS:
             if not (self.folder / split).is_dir():
                 raise UserError(f"{self.folder} has no folder {split}/; SOURCE needs train/CLASS/* and val/CLASS/*.")
-            with os.scandir(self.folder / split) as entries:
-                names[split] = {entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")}
+            names[split] = class_folders(self.folder / split)
             if not names[split]:
                 raise UserError(f"{self.folder / split} has no class folders; SOURCE needs {split}/CLASS/*.")
         for split, other in (SPLITS, SPLITS[::-1]):
-            if missing := sorted(names[split] - names[other]):
+            if missing := [names[split][key] for key in names[split] if key not in names[other]]:
                 name = text_of(missing[0])
                 raise UserError(f"the class {name} is in {split}/ but missing in {other}/ of {self.folder}.")
         for split in SPLITS:
-            for name in sorted(names[split]):
-                if next(files_in(self.folder / split / name), None) is None:
+            for name in names[split].values():
+                if next(files_below(self.folder / split / name), None) is None:
                     raise UserError(f"the class folder {self.folder / split / name} has no pictures.")
         if len(names["train"]) < 2:
-            name = text_of(*names["train"])
+            name = text_of(*names["train"].values())
             raise UserError(f"{self.folder} has one class only ({name}); a classifier needs two or more.")
-        return sorted(names["train"])
+        return names
 
 
-def files_in(folder):
-    """Name and bytes of every regular file of a folder that is not hidden; of a link that leads nowhere 0 bytes."""
+def class_folders(folder):
+    """The folders in a folder, sorted: from what their names are compared by to their names on disk."""
     with os.scandir(folder) as entries:
-        for entry in entries:
-            lost = entry.is_symlink() and not os.path.exists(entry.path)
-            if (lost or entry.is_file()) and not entry.name.startswith("."):
-                yield entry.name, 0 if lost else entry.stat().st_size
+        names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    found = {}
+    for name in names:
+        if name_key(name) in found:
+            raise UserError(
+                f"{folder} has two class folders whose names differ in Unicode composition only, both called "
+                f"{text_of(name)}; put their pictures into one."
+            )
+        found[name_key(name)] = name
+    return found
 
 
-def text_of(name):
-    """A file name as text that can be written as UTF-8, even where the name on disk is not."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+def changed_at(path):
+    """When a file was last changed, content or entry, in seconds; `None` if there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return max(status.st_mtime, status.st_ctime)
 
 
 def human_names(path):
@@ -161,7 +217,7 @@ def human_names(path):
         return {}
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            return {row["class"]: row["name"] for row in csv.DictReader(file) if row["class"] and row["name"]}
+            return {name_key(row["class"]): row["name"] for row in csv.DictReader(file) if row["class"] and row["name"]}
     except (KeyError, ValueError, csv.Error):
         raise UserError(f"{path} is no table with the columns class,name; mend it or take it away.") from None
 
@@ -170,3 +226,11 @@ def distinct_names(names, folders):
     """Two classes of one human name (ImageNet has two cranes) are told apart by their folders' names."""
     pairs = zip(names, folders, strict=True)
     return tuple(f"{name} ({text_of(folder)})" if names.count(name) > 1 else name for name, folder in pairs)
+
+
+def check_map_name(name):
+    """Refuses a name for a map that could not be part of a shard's name, or would hide a choice of `--maps`."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name) or name in SWAPS:
+        raise UserError(
+            f"a map's name has letters, digits, - and _, and is none of {', '.join(SWAPS)}; received {name!r}."
+        )

@@ -6,11 +6,10 @@ Its split `train` is learned from; `test`, or `validation` where the set has no 
 pictures decoded as those of a folder are.
 """
 
-import io
 import os
 import struct
 
-from data_prep.sources.source import Picture, Source
+from data_prep.sources.source import Picture, Source, changed_at
 from saliency_keras.console import UserError, progress
 from saliency_keras.data.manifest import SPLITS
 from saliency_keras.data.tfrecord import masked_checksum
@@ -52,17 +51,19 @@ class TfdsSource(Source):
                 found.append(Picture(identifier, label, (file, offset, tuple(boxes)), len(payload)))
         return found
 
-    def read(self, picture):
-        """Decodes the picture of one record; `UnreadablePicture` if it is none."""
+    def content(self, picture):
+        """The encoded picture of one record."""
         import tensorflow as tf
-
-        from saliency_keras.data.pictures import read_picture
 
         file, offset, _ = picture.place
         with open(file, "rb") as opened:
             opened.seek(offset)
             example = tf.train.Example.FromString(opened.read(picture.bytes))
-        return read_picture(io.BytesIO(example.features.feature[self._image].bytes_list.value[0])), {}
+        return example.features.feature[self._image].bytes_list.value[0]
+
+    def changed(self, picture):
+        """When the file that has the record was last changed."""
+        return changed_at(picture.place[0])
 
     def boxes(self, picture):
         """The boxes that the set has of a picture."""
@@ -84,7 +85,9 @@ def _prepared(name):
         raise UserError(f"TFDS cannot prepare {name!r}: {reason.strip().rstrip('.')[:300]}.") from None
     if builder.info.file_format is not None and builder.info.file_format.value != "tfrecord":
         raise UserError(
-            f"{name} was prepared as {builder.info.file_format.value}; prepare it as tfrecord, TFDS's default."
+            f"{name} was prepared as {builder.info.file_format.value} and is read as tfrecord, TFDS's default; "
+            f"prepare it again: `import tensorflow_datasets as tfds; tfds.builder({name!r}).download_and_prepare("
+            'file_format="tfrecord")` in another TFDS_DATA_DIR.'
         )
     return builder
 

@@ -1,8 +1,11 @@
-"""Maps that somebody else computed, beside the pictures of any source: `compact --maps NAME=DIR`.
+"""Maps that somebody else computed, beside the pictures of any source: `compact --maps NAME=PLACE`.
 
-`DIR` holds one grey picture for each picture, brighter where people look, of the same relative stem: the picture
-`train/cat/7.jpg` of an image folder has the map `DIR/train/cat/7.png` (or .jpg, .tif, ...). A picture of another source
-has its id in place of `cat/7.jpg`. Maps go through the geometry of `saliency_keras.data.geometry` as pictures do.
+PLACE (a folder, tar, zip or HDF5 file; `saliency_keras.data.map_folder`) holds one map for each picture, brighter where
+people look, of the same relative stem: the picture `train/cat/7.jpg` of an image folder has the map
+`PLACE/train/cat/7.png` (or .npy, .tif, ...). A picture of another source has its id in place of `cat/7.jpg`. Maps go
+through the geometry of `saliency_keras.data.geometry` as pictures do. Maps that are predicted on the pictures' squares
+(thesis, section 3.2.1; `data_prep.export_squares` writes them) are known by their size where pictures are not square,
+and are stored as they are.
 """
 
 import os
@@ -12,15 +15,18 @@ from typing import NamedTuple
 import google_crc32c
 import numpy as np
 
-from data_prep.shards import check_map_name
-from data_prep.sources.source import Picture, Source, UnusableMap, text_of
+from data_prep.sources.source import Picture, Source, UnusableMap, check_map_name
 from saliency_keras.console import UserError
-from saliency_keras.data.map_folder import read_map
-from saliency_keras.data.pictures import PICTURE_SUFFIXES, UnreadablePicture
+from saliency_keras.data.geometry import Framing
+from saliency_keras.data.listing import stem_key
+from saliency_keras.data.map_folder import check_aspect, map_files, one_map, same_aspect
+from saliency_keras.data.pictures import UnreadablePicture
+
+LOOKED_AT = 1000  # pictures that are decoded, at most, to find one that is not square
 
 
 class PlaceWithMaps(NamedTuple):
-    """Where a picture and its maps are: the source's own `Picture`, and paths of the maps within their folders."""
+    """Where a picture and its maps are: the source's own `Picture`, and a `MapFile` or `None` for each map."""
 
     picture: Picture
     maps: tuple
@@ -34,27 +40,36 @@ class SourceWithMaps(Source):
 
     Args:
         source: The source of the pictures.
-        folders: From a map's name to its folder.
+        folders: From a map's name to its folder, tar, zip or HDF5 file.
+        log: Whether these maps are log densities.
+        sides: Sides in pixels that a map of a picture's square may have.
 
     Raises:
-        UserError: If a name is none for a map, the source has a map of that name, or there is no such folder.
+        UserError: If a name is none for a map, the source has a map of that name, or there is no such set of maps.
     """
 
-    def __init__(self, source, folders):
+    def __init__(self, source, folders, log=False, sides=(Framing.square,)):
         self._source = source
         self._folders = {name: Path(folder) for name, folder in folders.items()}
+        self._log, self._sides = log, sides
+        self._of_square = {}
         for name, folder in self._folders.items():
             check_map_name(name)
             if name in source.own_maps:
                 raise UserError(f"the pictures have a map {name} of their own; give the maps of {folder} another name.")
             if not folder.is_dir():
-                raise UserError(
-                    f"{folder} is {'a file, not a' if folder.is_file() else 'not there: no'} folder of maps."
-                )
+                map_files(folder)
         self.classes = source.classes
         self.own_maps = (*self._folders, *source.own_maps)
         names = {name: folder.resolve().name for name, folder in self._folders.items()}
         self.description = {**source.description, "maps": names}
+        if log:
+            self.description["log_densities"] = True
+
+    @property
+    def upright(self):
+        """Whether the pictures are turned as their orientation tags say."""
+        return self._source.upright
 
     def pictures(self, split):
         """The source's pictures with the places of their maps.
@@ -63,53 +78,116 @@ class SourceWithMaps(Source):
             UserError: If a picture that can be read has no map, or two have the same one.
         """
         pictures = self._source.pictures(split)
-        stems = [os.path.splitext(picture.id)[0] for picture in pictures]
+        stems = [stem_key(picture.id) for picture in pictures]
         _check_stems(stems, pictures, split)
         found = [self._maps_of(name, split, stems, pictures) for name in self._folders]
+        self._find_squares(pictures, found)
         rows = zip(pictures, *found, strict=True)
         return [picture._replace(place=PlaceWithMaps(picture, tuple(maps))) for picture, *maps in rows]
 
     def identity(self, picture):
         """The picture's and a checksum of its maps, so that other maps make another data set."""
-        inner, paths = picture.place
+        inner, files = picture.place
         content = google_crc32c.Checksum()
-        for folder, path in zip(self._folders.values(), paths, strict=True):
-            content.update((folder / path).read_bytes() if path else b"")
+        for file in files:
+            content.update(file.content() if file else b"")
         return [*self._source.identity(inner), content.hexdigest().decode()]
 
-    def read(self, picture):
-        """Decodes one picture and its maps: float32 arrays `(height, width)` of the picture's size.
+    def content(self, picture):
+        """The bytes of the picture's file."""
+        return self._source.content(picture.place.picture)
+
+    def changed(self, picture):
+        """When the picture's file was last changed; other maps make another data set by `identity`."""
+        return self._source.changed(picture.place.picture)
+
+    def read(self, picture, content=None):
+        """Decodes one picture and its maps.
+
+        Args:
+            picture: The `Picture`.
+            content: As for every source.
+
+        Returns:
+            The pixels, and a dict of float32 maps: `(height, width)` of the picture's size, or those of its square as
+            they are.
 
         Raises:
             UnreadablePicture: If the picture is none.
             UnusableMap: If a map is not grey, not readable, or has another aspect than the picture.
         """
-        inner, paths = picture.place
-        pixels, own_maps = self._source.read(inner)
-        for (name, folder), path in zip(self._folders.items(), paths, strict=True):
-            own_maps = {**own_maps, name: _map_of_size(folder / path, *pixels.shape[:2])}
+        inner, files = picture.place
+        pixels, own_maps = self._source.read(inner, content)
+        for name, file in zip(self._folders, files, strict=True):
+            own_maps = {**own_maps, name: self._map_of(name, file, *pixels.shape[:2])}
         return pixels, own_maps
 
     def made_of(self, name):
-        """The maps of the folders are of whole pictures; the others are what their source says."""
-        return "picture" if name in self._folders else self._source.made_of(name)
+        """The maps of the folders are of whole pictures or of their squares; the others are what their source says."""
+        if name in self._folders:
+            return "square" if self._of_square.get(name) else "picture"
+        return self._source.made_of(name)
 
     def boxes(self, picture):
         """The boxes that the source of the pictures has."""
         return self._source.boxes(picture.place.picture)
 
     def _maps_of(self, name, split, stems, pictures):
-        """The path of each picture's map in its folder; `None` for a picture without a map that cannot be read."""
+        """The map of each picture in its folder; `None` for a picture without a map that cannot be read."""
         folder = self._folders[name]
-        paths = _listed(folder, split)
-        missing = [picture for stem, picture in zip(stems, pictures, strict=True) if stem not in paths]
+        listed = map_files(folder, split)
+        missing = [picture for stem, picture in zip(stems, pictures, strict=True) if stem not in listed]
         if any(self._readable(picture) for picture in missing):
             first = next(picture for picture in missing if self._readable(picture))
+            others = len(listed.keys() - set(stems))
+            there = f" It has {others:,} maps of no {split} picture." if others else ""
             raise UserError(
                 f"{folder} lacks the maps of {len(missing):,} of {len(pictures):,} {split} pictures, the first is "
-                f"that of {first.id}: {folder / split / os.path.splitext(first.id)[0]}.png."
+                f"that of {first.id}: {folder / split / os.path.splitext(first.id)[0]}.png.{there}"
             )
-        return [paths.get(stem) for stem in stems]
+        return [one_map(listed[stem], folder) if stem in listed else None for stem in stems]
+
+    def _find_squares(self, pictures, found):
+        """Finds out which maps are those of the pictures' squares, from the first picture that is not square."""
+        undecided = list(zip(self._folders, found, strict=True))
+        undecided = [(name, maps) for name, maps in undecided if name not in self._of_square]
+        if not undecided:
+            return
+        for index, picture in enumerate(pictures[:LOOKED_AT]):
+            maps = [(name, maps[index]) for name, maps in undecided if maps[index]]
+            try:
+                height, width = self._source.read(picture)[0].shape[:2]
+            except UnreadablePicture:
+                continue
+            if not maps or same_aspect((self._sides[0], self._sides[0]), (width, height)):
+                continue
+            for name, file in maps:
+                try:
+                    shape = file.read(self._log).shape
+                except UserError:
+                    shape = (0, 0)  # the worker that reads it says what is wrong with it
+                self._of_square[name] = shape[0] == shape[1] and shape[0] in self._sides
+            break
+
+    def _map_of(self, name, file, height, width):
+        """A map at its picture's size, or that of its square as it is."""
+        from PIL import Image
+
+        try:
+            levels = file.read(self._log).astype(np.float32)
+            if self._of_square.get(name):
+                if levels.shape[0] != levels.shape[1] or levels.shape[0] not in self._sides:
+                    raise UserError(
+                        f"{file} is {levels.shape[1]}x{levels.shape[0]}; the other maps are those of the pictures' "
+                        f"squares, {' or '.join(f'{side}x{side}' for side in self._sides)}."
+                    )
+                return levels
+            check_aspect(levels.shape, (width, height), str(file))
+        except UserError as error:
+            raise UnusableMap(str(error)) from None
+        if levels.shape == (height, width):
+            return levels
+        return np.asarray(Image.fromarray(levels).resize((width, height), Image.Resampling.BILINEAR))
 
     def _readable(self, picture):
         # What computed the maps had to leave out a picture that cannot be read; compaction leaves it out too.
@@ -129,40 +207,3 @@ def _check_stems(stems, pictures, split):
                 f"the {split} pictures {ids[stem]} and {picture.id} would have one map; rename one of them."
             )
         ids[stem] = picture.id
-
-
-def _listed(folder, split):
-    """Paths in `folder` of the maps of a split, by their stem below the split."""
-    paths = {}
-    for place, folders, files in os.walk(folder / split):
-        folders.sort()
-        for name in sorted(files):
-            stem, suffix = os.path.splitext(name)
-            if suffix.lower() not in PICTURE_SUFFIXES or name.startswith("."):
-                continue
-            below = os.path.relpath(place, folder / split)
-            stem = text_of(stem if below == "." else os.path.join(below, stem)).replace(os.sep, "/")
-            path = os.path.relpath(os.path.join(place, name), folder)
-            if stem in paths:
-                raise UserError(f"{folder} has two maps for one picture, {text_of(paths[stem])} and {text_of(path)}.")
-            paths[stem] = path
-    return paths
-
-
-def _map_of_size(path, height, width):
-    """A map at its picture's size."""
-    from PIL import Image
-
-    try:
-        levels = read_map(path).astype(np.float32)
-    except UserError as error:
-        raise UnusableMap(str(error)) from None
-    if not np.isfinite(levels).all() or levels.min() < 0:
-        raise UnusableMap(f"{path} has values that are negative or no numbers; a saliency map has none.")
-    if levels.shape == (height, width):
-        return levels
-    rows, columns = levels.shape
-    # A map made at another size has that size rounded to whole pixels, by a pixel at most on either side.
-    if (rows - 1) * width > (columns + 1) * height or (columns - 1) * height > (rows + 1) * width:
-        raise UnusableMap(f"{path} is {columns}x{rows} and its picture {width}x{height}, which is another aspect.")
-    return np.asarray(Image.fromarray(levels).resize((width, height), Image.Resampling.BILINEAR))

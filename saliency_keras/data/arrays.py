@@ -58,6 +58,8 @@ def digest(fixation_set):
     for values in (fixation_set.x, fixation_set.y, fixation_set.starts):
         content.update(np.ascontiguousarray(values, "<f8").data)
     content.update(repr(fixation_set.pixels_per_degree).encode())
+    if fixation_set.upright:
+        content.update(b"upright")
     return content.hexdigest()
 
 

@@ -88,4 +88,5 @@ def subset(fixation_set, images):
         subjects=fixation_set.subjects[rows],
         starts=np.cumsum([0, *map(len, taken)]),
         outside=0,
+        notes=(),
     )

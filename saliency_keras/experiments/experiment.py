@@ -173,7 +173,8 @@ class Experiment:
         shown: Which saliency map goes with each picture; `None` for a task on a fixation set.
         start: The weights that it begins with.
         schedule: How long and how fast it is trained.
-        popout: The short schedule for the built-in pictures, as overrides of the fields above.
+        popout: The short schedule and the small network for the built-in pictures, as overrides of settings; those that
+            the experiment does not have are passed over.
     """
 
     name: str
@@ -218,6 +219,15 @@ class Experiment:
         if "height" in self.arguments:
             return f"{self.arguments['height']}x{self.arguments['width']} px"
         return f"{self.arguments['longer_side']} px"
+
+    def on_popout(self):
+        """The copy that is trained on the built-in pictures unless other settings are given."""
+        return self.replace(**{name: value for name, value in self.popout.items() if name in self.settings})
+
+    @property
+    def smaller_on_popout(self):
+        """The network's arguments that make it smaller on the built-in pictures, with their values there."""
+        return {name: value for name, value in self.popout.items() if name in self.arguments}
 
     def replace(self, **values):
         """A copy with other values.

@@ -22,6 +22,7 @@ is that or half of it.
 import dataclasses
 
 from saliency_keras.experiments.experiment import WHOLE, Experiment, Pictures, Schedule, Start
+from saliency_keras.experiments.thesis import SMALL
 
 ALEXNET = {
     "saliency_branch": "rgb",
@@ -34,6 +35,7 @@ ALEXNET = {
     "batch_norm_momentum": 0.9,
     "dropout": 0.5,
     "dense_units": 4096,
+    "width_multiplier": 1.0,
     "weight_decay": 5e-3,
     "kernel_initializer": "glorot_uniform",  # "Xavier" in the paper
 }
@@ -50,7 +52,7 @@ RESNET = {
 }
 RANDOM = Start()
 SCHEDULE = Schedule(epochs=70, batch=32, learning_rate=1e-4, drops=())
-POPOUT = {"side": 128, "epochs": 12, "batch": 32, "drops": (), "learning_rate": 1e-3}
+POPOUT = {"side": 128, "epochs": 12, "batch": 32, "drops": (), "learning_rate": 1e-3, **SMALL}
 
 
 def _row(name, row, network, arguments, branch="rgb", schedule=SCHEDULE, start=RANDOM, train_on="train"):

@@ -49,8 +49,9 @@ def _readout(name, kind):
 
 
 def _narrow(name, share):
+    popout = {**POPOUT, "width_multiplier": share}  # narrow as it is
     row, arguments = f"the thesis's baseline, {name} as wide", {**LAYERS, "width_multiplier": share}
-    return Experiment(f"rgb_{name}", "ours", row, "alexnet", {}, arguments, popout=POPOUT)
+    return Experiment(f"rgb_{name}", "ours", row, "alexnet", {}, arguments, popout=popout)
 
 
 EXPERIMENTS = (

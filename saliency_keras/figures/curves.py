@@ -12,6 +12,7 @@ from saliency_keras.console import UserError
 from saliency_keras.figures import style
 from saliency_keras.runs.labels import labels_of, of_strategy, published_of, title_of
 
+LOSSES = ("cross_entropy", "loss")  # drawn after the metrics; the loss has the weight penalty in it
 NOT_METRICS = ("epoch", "learning_rate", "seconds")
 LETTERS_IN_WIDTH = 130
 # Over the axes, in a line: wherever the curves go, it covers none of them.
@@ -45,8 +46,7 @@ class Quantity:
 QUANTITIES = {
     "top1": Quantity("Top-1 accuracy (%)", 100, ".2f"),
     "top5": Quantity("Top-5 accuracy (%)", 100, ".2f"),
-    "cross_entropy": Quantity("Cross-entropy (nats)"),
-    "loss": Quantity("Loss with the weight penalty"),
+    "cross_entropy": Quantity("cross-entropy (nats)"),
     "nss": Quantity("NSS (standard deviations)"),
     "cc": Quantity("CC (correlation)"),
     "auc_judd": Quantity("AUC-Judd"),
@@ -102,7 +102,7 @@ def comparison_figure(runs, labels=None, published=False):
     """
     labels = [style.one_line(label) for label in labels or labels_of(runs)]
     found = dict.fromkeys(name for run in runs for name in _metrics(run.history) if f"val_{name}" in run.history)
-    metrics = [name for name in found if name != "loss"] or list(found)
+    metrics = [name for name in found if name not in LOSSES] or list(found)
     if not metrics:
         raise UserError("there is nothing to compare: no run has a metric of validation in its history.csv.")
     printed = [(run.name, run.of_strategy if published else run.published) for run in runs]
@@ -124,7 +124,7 @@ def comparison_figure(runs, labels=None, published=False):
 def _metrics(history):
     """Names of the metrics in the history's order, without `val_`, the loss last."""
     names = [name.removeprefix("val_") for name in history if name not in NOT_METRICS]
-    return sorted(dict.fromkeys(names), key=lambda name: name == "loss")
+    return sorted(dict.fromkeys(names), key=lambda name: LOSSES.index(name) + 1 if name in LOSSES else 0)
 
 
 def _quantity(metric):

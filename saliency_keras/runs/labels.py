@@ -40,16 +40,12 @@ def as_published(config, but=()):
     Returns:
         A bool.
     """
-    there = config["experiment"]
-    here = EXPERIMENTS.get(there["name"])
-    return here is not None and _agree(there, json.loads(json.dumps(dataclasses.asdict(here))), {*WORDS, *but})
-
-
-def _agree(there, here, but):
-    """Whether two nested dictionaries have the same values for all names that both have, some aside."""
-    if isinstance(there, dict) and isinstance(here, dict):
-        return all(_agree(there[name], here[name], but) for name in (there.keys() & here.keys()) - but)
-    return there == here
+    here = EXPERIMENTS.get(config["experiment"]["name"])
+    if here is None:
+        return False
+    here = flat_settings(json.loads(json.dumps(dataclasses.asdict(here))))
+    there = flat_settings(config["experiment"])
+    return all(there[name] == here[name] for name in (there.keys() & here.keys()) - {*WORDS, *but})
 
 
 def of_strategy(config):

@@ -5,9 +5,11 @@ fixations in the second, one model in each further row. Every map is stretched f
 so maps compare by where they are bright, not by how bright. `scores_table` tells the scores of all pictures.
 """
 
+import itertools
+
 import numpy as np
 
-from saliency_keras.data.pictures import read_picture
+from saliency_keras.data.pictures import UnreadablePicture
 from saliency_keras.figures import style
 from saliency_keras.figures.document import Document, Table
 from saliency_keras.figures.table import plus_minus
@@ -107,7 +109,7 @@ def examples_figure(fixation_set, sources, protocol, images, scores=None):
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    shown = [image for image in images if len(fixation_set.points(image))][:COLUMNS]
+    shown = list(itertools.islice(_with_fixations(fixation_set, images), COLUMNS))
     maps = [make_maps(fixation_set, sources, [image]) for image in shown]
 
     def written(name):
@@ -115,9 +117,20 @@ def examples_figure(fixation_set, sources, protocol, images, scores=None):
         return [f"NSS {scores.rows[name][scores.images.index(image), column]:.2f}" for image in shown]
 
     return map_figure(
-        [read_picture(fixation_set.path(image)) for image in shown],
+        [fixation_set.read(image) for image in shown],
         [human_density(fixation_set, image, protocol).values for image in shown],
         {source.name: [of_one[source.name][0] for of_one in maps] for source in sources},
         shown,
         scores and {source.name: written(source.name) for source in sources},
     )
+
+
+def _with_fixations(fixation_set, images):
+    """Names of the pictures that have fixations and can be read."""
+    for image in images:
+        if len(fixation_set.points(image)):
+            try:
+                fixation_set.read(image)
+            except UnreadablePicture:
+                continue
+            yield image

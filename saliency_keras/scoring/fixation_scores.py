@@ -14,8 +14,10 @@ import math
 import numpy as np
 
 from saliency_keras.console import UserError, check_seed, progress
+from saliency_keras.data.fixation_set import pictures_left_out
 from saliency_keras.data.fixation_split import is_held_out
-from saliency_keras.data.pictures import read_picture
+from saliency_keras.data.listing import shown
+from saliency_keras.data.pictures import UnreadablePicture
 from saliency_keras.metrics.fixation_metrics import CONVENTIONS, METRICS, all_metrics
 from saliency_keras.metrics.points import Density
 
@@ -152,9 +154,13 @@ def score_set(fixation_set, sources, protocol=None, images=None):
         outside = f"; {fixation_set.outside} fixations lie outside their pictures" * bool(fixation_set.outside)
         raise UserError(f"no picture to be scored has a fixation in {fixation_set.folder}{outside}.")
     place = {image: index for index, image in enumerate(images)}
+    refused = {}
     with progress(total=len(fixated), label="score") as bar:
         for batch in _batches(fixated, fixation_set):
-            maps = make_maps(fixation_set, sources, batch)
+            batch, pictures = _readable(fixation_set, sources, batch, refused)
+            if not batch:
+                continue
+            maps = make_maps(fixation_set, sources, batch, pictures)
             for index, image in enumerate(batch):
                 targets = _targets(fixation_set, image, protocol)
                 for name in names:
@@ -162,19 +168,25 @@ def score_set(fixation_set, sources, protocol=None, images=None):
                     rows[name][place[image]] = list(scores.values())
                 rows[HUMAN][place[image]] = _human_bound(fixation_set, image, targets, protocol)
                 bar.update()
-    notes = _notes(fixation_set, images, fixated, sources, protocol, rows)
+    if len(refused) == len(fixated):
+        raise UserError(f"none of the {len(fixated)} pictures can be read: {next(iter(refused.values()))}")
+    scored = [image for image in fixated if image not in refused]
+    notes = _notes(fixation_set, images, fixated, scored, sources, protocol, rows)
+    if refused:
+        notes = (*notes, f"{pictures_left_out(refused, len(images))}.")
     if np.isnan(rows[HUMAN]).all():
         del rows[HUMAN]
     return Scores(fixation_set.folder.resolve().name, tuple(images), rows, protocol, notes)
 
 
-def make_maps(fixation_set, sources, images):
+def make_maps(fixation_set, sources, images, pictures=None):
     """The maps of some pictures of one size.
 
     Args:
         fixation_set: `FixationSet`.
         sources: As for `score_set`.
         images: Names of pictures that have the same size.
+        pictures: The pictures, or `None`: then they are read here.
 
     Returns:
         A dict from each source's name to a list of arrays `(height, width)`, one a picture.
@@ -182,14 +194,13 @@ def make_maps(fixation_set, sources, images):
     Raises:
         UserError: If a picture or map cannot be read, or a picture's size is not what its header says.
     """
-    pictures = None
     maps = {}
     for source in sources:
         if not callable(source):  # it knows its maps by the names of the pictures
             maps[source.name] = [source.map_of(image) for image in images]
             continue
         if pictures is None:
-            pictures = np.stack([_picture(fixation_set, image) for image in images])
+            pictures = np.stack([fixation_set.read(image) for image in images])
         maps[source.name] = list(source(pictures))
     return maps
 
@@ -199,13 +210,20 @@ def human_density(fixation_set, image, protocol):
     return Density.of(fixation_set.points(image), protocol.sigma or fixation_set.sigma(image))
 
 
-def _picture(fixation_set, image):
-    picture = read_picture(fixation_set.path(image))
-    width, height = fixation_set.size(image)
-    if picture.shape[:2] != (height, width):
-        found = f"{picture.shape[1]}x{picture.shape[0]}"
-        raise UserError(f"{fixation_set.path(image)} decodes to {found} pixels, its header says {width}x{height}.")
-    return picture
+def _readable(fixation_set, sources, images, refused):
+    """Those of some pictures that can be decoded, and their pixels, `None` where no source wants them.
+
+    The errors of the others are added to `refused`, by their names.
+    """
+    if not any(map(callable, sources)):
+        return images, None
+    pictures = {}
+    for image in images:
+        try:
+            pictures[image] = fixation_set.read(image)
+        except UnreadablePicture as error:
+            refused[image] = error
+    return list(pictures), np.stack(list(pictures.values())) if pictures else None
 
 
 def _batches(images, fixation_set):
@@ -249,7 +267,7 @@ def _human_bound(fixation_set, image, targets, protocol):
     return np.nansum(scores, axis=0) / np.where(counted, counted, np.nan)
 
 
-def _notes(fixation_set, images, fixated, sources, protocol, rows):
+def _notes(fixation_set, images, fixated, scored, sources, protocol, rows):
     sigmas = sorted({protocol.sigma or fixation_set.sigma(image) for image in images})
     pixels = f"{sigmas[0]:.4g}" + (f" to {sigmas[-1]:.4g}" if sigmas[0] < sigmas[-1] else "")
     reason = "one degree of visual angle, as the set says" if fixation_set.pixels_per_degree else "3 % of the width"
@@ -270,15 +288,19 @@ def _notes(fixation_set, images, fixated, sources, protocol, rows):
         )
     if len(fixated) < len(images):
         notes.append(f"Pictures without fixations have no scores ({len(images) - len(fixated)} of {len(images)}).")
-    if fixation_set.outside:
-        notes.append(f"{fixation_set.outside} fixations outside their picture are left out.")
+    notes += [f"{note}." for note in fixation_set.notes]
     if len(fixation_set.images) < 2 or (fixated and not len(fixation_set.others(fixated[0]))):
         notes.append("No other picture has fixations, so there is no sAUC and no centre bias for IG.")
     for source in sources:
         if getattr(source, "resized", 0):
             notes.append(f"{source.resized} maps of {source.name} had another size and were resized (bicubic).")
+        if flat := getattr(source, "flat", ()):
+            black = f", {source.black} of them black" if source.black else ""
+            notes.append(
+                f"{len(flat)} of {len(fixated)} maps of {source.name} are the same everywhere{black}: {shown(flat)}."
+            )
     for name, scores in rows.items():
-        short = [m for m, n in zip(METRICS, (~np.isnan(scores)).sum(axis=0), strict=True) if 0 < n < len(fixated)]
+        short = [m for m, n in zip(METRICS, (~np.isnan(scores)).sum(axis=0), strict=True) if 0 < n < len(scored)]
         if short:
             notes.append(f"{name}: some pictures have no {', '.join(short)}.")
     return tuple(notes)

@@ -1,6 +1,7 @@
 """What a network starts from: the weights of other runs, of `keras.applications`, or nothing."""
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from saliency_keras.models.hallucination import pretrained_resnet
 from saliency_keras.models.network import Network, network_of
 from saliency_keras.models.registry import subtracted
 from saliency_keras.models.weights import carry_weights, draw_anew, fresh_layers, imagenet_weights
-from saliency_keras.runs.run import network_in
+from saliency_keras.runs.run import Run, network_in
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +76,35 @@ def initial_weights(experiment, network, parents, seed):
     draw_anew(network, start.fresh, seed)
     _check_lacking(experiment, network, parents, carried)
     return carried
+
+
+def check_classes(network, parents, carried, classes):
+    """Refuses a last layer that tells other classes apart than those it is to be trained on.
+
+    Args:
+        network: The `Network`.
+        parents: From a part to its `Parent`.
+        carried: Names of the layers that took weights over.
+        classes: Names of the classes to train on.
+
+    Raises:
+        UserError: If a parent whose last layer was taken over was trained on other classes, or on another order of
+            them.
+    """
+    if not set(network.parts.get("top", ())) & set(carried):
+        return
+    for part, parent in parents.items():
+        if part not in (WHOLE, "top") or not (parent.folder / run_folder.PREDICTIONS).is_file():
+            continue
+        known = Run.load(parent.folder).predictions.classes
+        if tuple(known) != tuple(classes):
+            theirs, ours = next(
+                pair for pair in itertools.zip_longest(known, classes, fillvalue="none") if pair[0] != pair[1]
+            )
+            raise UserError(
+                f"{parent.folder} was trained on other classes ({theirs} where this set has {ours}), and its last "
+                "layer would be taken over as if they were the same; --set fresh=top gives the network a new one."
+            )
 
 
 def _check_parent(experiment, network, part, parent):

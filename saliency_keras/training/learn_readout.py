@@ -30,7 +30,7 @@ def main(arguments=None):
     """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
     options = _parse(arguments)
 
-    from saliency_keras.data.fixation_set import read_fixation_set
+    from saliency_keras.data.fixation_set import read_fixation_set, readable
     from saliency_keras.data.fixation_split import parts_of
     from saliency_keras.saliency import predictor
     from saliency_keras.saliency.readout import ENVIRONMENT, Readout, save_head
@@ -38,7 +38,9 @@ def main(arguments=None):
     from saliency_keras.scoring.fixation_scores import score_set
 
     files.check_file(options.out)
-    fixation_set = read_fixation_set(options.fixations)
+    fixation_set = readable(read_fixation_set(options.fixations))
+    for note in fixation_set.notes:
+        print(note)
     train, held_out = parts_of(fixation_set)
     print(f"{len(train.images)} pictures to learn from, {len(held_out.images)} held out")
     weights = options.backbone_weights or os.environ.get(ENVIRONMENT)
@@ -95,7 +97,7 @@ def feature_files(cache, image, mirrored):
     """Paths of a picture's features, level by level."""
     from saliency_keras.saliency.readout import LEVELS
 
-    return [cache / f"{image}{'.mirrored' if mirrored else ''}.{level}.npy" for level in LEVELS]
+    return [cache / f"{image.replace('/', '%2F')}{'.mirrored' if mirrored else ''}.{level}.npy" for level in LEVELS]
 
 
 def cache_features(fixation_set, cache, weights=None):
@@ -106,7 +108,6 @@ def cache_features(fixation_set, cache, weights=None):
         cache: Folder for the features.
         weights: Path of the backbone's weights, or `None` for Keras' ImageNet weights.
     """
-    from saliency_keras.data.pictures import read_picture
     from saliency_keras.models.backbones import feature_extractor
     from saliency_keras.saliency.readout import BACKBONE, LEVELS, resized, working_size
 
@@ -120,7 +121,7 @@ def cache_features(fixation_set, cache, weights=None):
         return
     extractor = feature_extractor(BACKBONE, LEVELS, weights or "imagenet")
     for image, mirrored in console.progress(missing, label="features"):
-        picture = read_picture(fixation_set.path(image))
+        picture = fixation_set.read(image)
         pixels = resized(picture[None], *working_size(*picture.shape[:2], SIDE))
         levels = extractor.predict_on_batch(pixels[:, :, ::-1] if mirrored else pixels)
         for path, features in zip(feature_files(cache, image, mirrored), levels, strict=True):

@@ -30,7 +30,7 @@ from saliency_keras.models.count import multiply_adds, parameters
 from saliency_keras.runs.config import check_same, config_of
 from saliency_keras.runs.folder import read_json
 from saliency_keras.training.devices import check_batch, check_devices, first_process
-from saliency_keras.training.initial_weights import check_frozen, initial_weights, load_parents
+from saliency_keras.training.initial_weights import check_classes, check_frozen, initial_weights, load_parents
 from saliency_keras.training.listeners import save_model
 from saliency_keras.training.loop import fit
 from saliency_keras.training.start import check_kind, check_start
@@ -97,6 +97,8 @@ def train(
     network = task.network
     config["parts"] = {name: list(names) for name, names in network.parts.items()}
     config["carried"] = initial_weights(experiment, network, loaded, seed)
+    if isinstance(source, Manifest):
+        check_classes(network, loaded, config["carried"], source.classes)
     check_frozen(experiment, network.freeze(experiment.start.frozen), [*config["carried"], *task.given])
     config["frozen"] = _frozen(network.model)
     check_batch(task.pictures // task.steps, devices)

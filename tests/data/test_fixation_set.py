@@ -1,13 +1,14 @@
 """A fixation set is read whole, or refused in one sentence that names the place."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from saliency_keras.console import UserError
-from saliency_keras.data.fixation_set import read_fixation_set
+from saliency_keras.data.fixation_set import read_fixation_set, readable
 
 ROWS = "image,subject,x,y\na.png,ann,1,2\nb.png,ann,3.5,0\na.png,bob,1.2,2\nb.png,bob,10,10\n"
 
@@ -105,7 +106,6 @@ def test_a_sample_of_pictures_keeps_its_members_when_it_grows(folder):
         ),
         (ROWS + "a.png,ann,1\n", "line 6 has 3 fields"),
         (ROWS + "a.png,ann,left,1\n", "line 6: 'left', '1' is not a pair of numbers"),
-        (ROWS + "a.png,ann,nan,1\n", "line 6: the fixation at nan, 1 is not finite"),
         (ROWS + 'a.png,"ann,1,1\n', "line 6 is malformed"),
         ("image,x,y\na.png,1,1\n", "has no column subject"),
         ("", "has no column image, subject, x, y"),
@@ -145,9 +145,180 @@ def test_what_is_no_fixation_set_is_refused(folder, tmp_path_factory):
     (empty / "fixations.csv").write_text(ROWS)
     with pytest.raises(UserError, match="has no pictures"):
         read_fixation_set(empty)
-    (folder / "images" / "b.png").write_text("no picture")
-    with pytest.raises(UserError, match=r"b\.png cannot be read as a picture"):
+    for name in ("a.png", "b.png", "c.png"):
+        (folder / "images" / name).write_text("no picture")
+    with pytest.raises(UserError, match=r"images has no pictures: .*a\.png cannot be read as a picture"):
         read_fixation_set(folder)
+
+
+def test_rows_without_a_position_are_left_out_and_counted(folder):
+    lost = "a.png,ann,nan,1\na.png,ann,,\nb.png,bob,.,.\nb.png,bob,inf,2\nb.png,bob,NA,NA\n"
+    (folder / "fixations.csv").write_text(ROWS + lost)
+    fixation_set = read_fixation_set(folder)
+    assert len(fixation_set.x) == 4
+    assert fixation_set.outside == 0
+    assert fixation_set.notes == (
+        "5 of 9 rows of fixations.csv have no position (blinks, lost samples) and are left out",
+    )
+
+
+def test_a_few_bad_rows_do_not_lose_the_others(folder):
+    bad = "a.png,ann,left,1\nz.png,ann,1,1\na.png,bob\n"
+    (folder / "fixations.csv").write_text(ROWS + "a.png,eve,2,2\n" * 50 + bad)
+    fixation_set = read_fixation_set(folder)
+    assert len(fixation_set.x) == 54
+    malformed, absent = fixation_set.notes
+    assert malformed.startswith("2 of 57 rows of fixations.csv are malformed")
+    assert "line 56: 'left', '1'" in malformed
+    assert absent.startswith("1 of 57 rows of fixations.csv name pictures that are not in images/")
+    assert "'z.png' in line 57" in absent
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture"])
+def test_a_picture_that_cannot_be_read_is_left_out_with_its_fixations(folder, content):
+    (folder / "images" / "b.png").write_bytes(content)
+    (folder / "images" / "notes.txt").write_text("nobody looked at this")
+    fixation_set = read_fixation_set(folder)
+    assert fixation_set.images == ("a.png", "c.png")
+    assert len(fixation_set.x) == 2
+    (note,) = fixation_set.notes
+    assert note.startswith("1 of 3 pictures cannot be read and are left out: b.png (")
+    assert note.endswith("with 2 fixations")
+
+
+def test_a_picture_that_does_not_decode_is_kept_from_what_learns(folder):
+    noise = np.random.default_rng(0).integers(0, 256, (11, 12, 3), np.uint8)
+    Image.fromarray(noise).save(folder / "images" / "b.png")
+    path = folder / "images" / "b.png"
+    path.write_bytes(path.read_bytes()[:200])
+    fixation_set = read_fixation_set(folder)
+    assert fixation_set.images == ("a.png", "b.png", "c.png")
+    kept = readable(fixation_set)
+    assert kept.images == ("a.png", "c.png")
+    assert kept.x.tolist() == [1, 1.2]
+    assert "1 of 3 pictures cannot be read and are left out: b.png" in kept.notes[-1]
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_other_delimiters_and_decimal_commas_are_read(folder, delimiter, encoding):
+    expected = read_fixation_set(folder)
+    text = ROWS.replace(",", delimiter).replace(".5", ",5").replace("1.2", "1,2")
+    (folder / "fixations.csv").write_text(text, encoding=encoding)
+    found = read_fixation_set(folder)
+    assert found.x.tolist() == expected.x.tolist()
+    assert found.subjects.tolist() == expected.subjects.tolist()
+
+
+def test_names_that_differ_in_unicode_composition_are_the_same(folder):
+    composed, decomposed = "\u00fcber.png", "u\u0308ber.png"
+    (folder / "images" / "a.png").rename(folder / "images" / decomposed)
+    (folder / "fixations.csv").write_text(ROWS.replace("a.png", composed), encoding="utf-8")
+    fixation_set = read_fixation_set(folder)
+    assert len(fixation_set.points(decomposed)) == 2
+    Image.new("RGB", (8, 6)).save(folder / "images" / composed)
+    with pytest.raises(UserError, match="differ in Unicode composition only"):
+        read_fixation_set(folder)
+
+
+def test_a_name_that_is_no_utf8_is_text_and_its_picture_is_read(folder):
+    name = os.fsdecode(b"caf\xe9.png")
+    Image.new("RGB", (4, 3), "red").save(folder / "images" / name)
+    fixation_set = read_fixation_set(folder)
+    assert "caf\\xe9.png" in fixation_set.images
+    assert fixation_set.read("caf\\xe9.png").shape == (3, 4, 3)
+    assert len(readable(fixation_set).images) == 4
+
+
+def test_pictures_in_subfolders_belong_to_the_set(folder):
+    (folder / "images" / "more").mkdir()
+    Image.new("RGB", (8, 6)).save(folder / "images" / "more" / "a.png")
+    (folder / "fixations.csv").write_text(ROWS + "more/a.png,ann,5,5\n")
+    assert read_fixation_set(folder).points("more/a.png").x.tolist() == [5]
+
+
+@pytest.fixture
+def large(tmp_path):
+    """Three pictures of 200x100 and a function that writes their fixations, 30 each around (120, 40)."""
+    (tmp_path / "images").mkdir()
+    for index in range(3):
+        Image.new("RGB", (200, 100)).save(tmp_path / "images" / f"{index}.png")
+    places = np.random.default_rng(1).normal((120, 40), (25, 12), (3, 30, 2)).clip((0, 0), (199, 99))
+
+    def write(carried):
+        lines = [
+            f"{index}.png,ann,{x:.4f},{y:.4f}"
+            for index, of_one in enumerate(places)
+            for x, y in (carried(*place) for place in of_one)
+        ]
+        (tmp_path / "fixations.csv").write_text("\n".join(["image,subject,x,y", *lines]))
+        return tmp_path
+
+    return write
+
+
+def test_shares_are_refused_as_pixels_and_read_as_shares(large):
+    expected = read_fixation_set(large(lambda x, y: (x, y)))
+    folder = large(lambda x, y: ((x + 0.5) / 200, (y + 0.5) / 100))
+    with pytest.raises(UserError, match=r"90 of 90 fixations .*shares of width and height.*--coordinates shares"):
+        read_fixation_set(folder)
+    found = read_fixation_set(folder, coordinates="shares")
+    np.testing.assert_allclose(found.x, expected.x, atol=0.02)
+    np.testing.assert_allclose(found.y, expected.y, atol=0.02)
+    (folder / "set.json").write_text('{"coordinates": "shares"}')
+    assert read_fixation_set(folder).x.tolist() == found.x.tolist()
+    with pytest.raises(UserError, match=r"only 0 of 90 fixations .*no shares"):
+        read_fixation_set(large(lambda x, y: (x + 2, y + 2)), coordinates="shares")
+
+
+@pytest.mark.parametrize(
+    ("carried", "sentence"),
+    [
+        (lambda x, y: (x + 900, y + 500), r"90 fixations lie outside their pictures, x from 9\d\d"),
+        (lambda x, y: (2 * x, 2 * y), r"\d\d of 90 fixations of \S+ \(\d\d%\) lie outside.*such as a screen's"),
+        (lambda x, y: (y, x), r"lie outside their picture, and 0 with x and y exchanged; exchange the names"),
+    ],
+)
+def test_coordinates_of_something_else_are_refused_with_total_and_share(large, carried, sentence):
+    with pytest.raises(UserError, match=sentence):
+        read_fixation_set(large(carried))
+
+
+def test_a_few_fixations_outside_are_told_with_total_and_share(large):
+    folder = large(lambda x, y: (200.2 if x > 150 else x, y))
+    fixation_set = read_fixation_set(folder)
+    assert 4 < fixation_set.outside < 30
+    note = f"{fixation_set.outside} fixations of 90 ({fixation_set.outside / 90:.0%}) lie outside their picture"
+    assert fixation_set.notes[0].startswith(note)
+
+
+def test_pictures_that_people_saw_upright_are_refused_on_their_side_and_read_upright(large):
+    folder = large(lambda x, y: (x, y))
+    expected = read_fixation_set(folder)
+    tag = Image.Exif()
+    tag[274] = 8  # stored a quarter turn to the right
+    for index in range(3):
+        path = folder / "images" / f"{index}.png"
+        upright = np.zeros((100, 200, 3), np.uint8)
+        upright[:, :100] = 255
+        Image.fromarray(upright).transpose(Image.Transpose.ROTATE_270).save(path, exif=tag)
+    with pytest.raises(UserError, match=r"3 of 3 pictures .* stored on their side .*--upright"):
+        read_fixation_set(folder)
+    found = read_fixation_set(folder, upright=True)
+    assert found.sizes == expected.sizes
+    assert found.x.tolist() == expected.x.tolist()
+    np.testing.assert_array_equal(found.read("0.png"), upright)
+    (folder / "set.json").write_text('{"upright": true}')
+    assert read_fixation_set(folder).sizes == expected.sizes
+
+
+def test_pictures_with_an_orientation_tag_that_fit_as_stored_are_told(large):
+    folder = large(lambda x, y: (x, y))
+    tag = Image.Exif()
+    tag[274] = 3
+    Image.new("RGB", (200, 100)).save(folder / "images" / "1.png", exif=tag)
+    (note,) = read_fixation_set(folder).notes
+    assert note.startswith("1 of 3 pictures have an orientation tag (EXIF) and are read as stored")
 
 
 @pytest.mark.shared_data

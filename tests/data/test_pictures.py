@@ -1,15 +1,24 @@
 """Every file becomes RGB, or is refused with a reason."""
 
 import csv
+import errno
 import io
+import os
 import struct
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps, PngImagePlugin
 
-from saliency_keras.data.pictures import UnreadablePicture, picture_files, read_picture
+from saliency_keras.data.pictures import (
+    UnreadablePicture,
+    left_out,
+    orientation_of,
+    picture_header,
+    pictures_in,
+    read_picture,
+)
 
 
 def _stored(picture, kind, **options):
@@ -92,8 +101,121 @@ def test_the_first_frame_of_an_animation_is_taken():
     assert read_picture(animation)[0, 0].tolist() == [255, 0, 0]
 
 
-def test_picture_files_lists_pictures_in_order(tmp_path):
-    for name in ("b.JPEG", "a.png", "notes.txt", ".hidden.jpg"):
-        (tmp_path / name).touch()
-    (tmp_path / "folder.jpg").mkdir()
-    assert [path.name for path in picture_files(tmp_path)] == ["a.png", "b.JPEG"]
+def test_a_folder_s_pictures_are_those_of_its_content_in_order(tmp_path):
+    white = Image.new("RGB", (5, 3), "white")
+    white.save(tmp_path / "b.JPEG")
+    white.save(tmp_path / "a.png")
+    white.save(tmp_path / "c.jpg")
+    (tmp_path / "c.jpg").rename(tmp_path / "c.jfif")
+    white.save(tmp_path / "noext", "PNG")
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    white.save(tmp_path / "deep" / "er" / "d.bmp")
+    (tmp_path / ".cache").mkdir()
+    white.save(tmp_path / ".cache" / "e.png")
+    white.save(tmp_path / ".hidden.png")
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
+    (tmp_path / "broken.jpg").write_bytes(b"")
+    found = pictures_in(tmp_path)
+    assert found.names == ("a.png", "b.JPEG", "c.jfif", "deep/er/d.bmp", "noext")
+    assert set(found.sizes) == {(5, 3)}
+    assert [(one.name, one.reason) for one in found.named()] == [(f"{tmp_path}/broken.jpg", "the file is empty")]
+    assert left_out(found) == "; 2 files are no pictures and are left out (Thumbs.db, notes.txt)"
+
+
+def test_links_are_followed_and_circles_entered_once(tmp_path):
+    picture, pictures, store = Image.new("RGB", (2, 2)), tmp_path / "pictures", tmp_path / "store"
+    (pictures / "cats").mkdir(parents=True)
+    store.mkdir()
+    picture.save(store / "far.png")
+    picture.save(pictures / "cats" / "near.png")
+    (pictures / "elsewhere").symlink_to(store)
+    (store / "back").symlink_to(pictures)
+    (pictures / "cats" / "up").symlink_to("../..")
+    (pictures / "cats" / "self.png").symlink_to("self.png")
+    (pictures / "cats" / "dead.png").symlink_to("nowhere.png")
+    found = pictures_in(pictures)
+    assert found.names == ("cats/near.png", "elsewhere/far.png")
+    assert {os.path.relpath(one.name, pictures): one.reason for one in found.refused} == {
+        "cats/dead.png": "no such file or directory",
+        "cats/self.png": "a link in a circle",
+        "cats/up": "a link in a circle",
+        "elsewhere/back": "a link in a circle",
+    }
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG"])
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_header_and_pixels_follow_one_rule_as_stored_and_upright(kind, tag):
+    """Pillow's own `exif_transpose` is the second opinion on what is upright."""
+    exif = Image.Exif()
+    exif[274] = tag
+    stored = _stored(Image.fromarray(np.arange(18, dtype=np.uint8).reshape(2, 3, 3)), kind, exif=exif)
+    content = stored.getvalue()
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(stored)).convert("RGB"))
+    np.testing.assert_array_equal(read_picture(io.BytesIO(content), upright=True), expected)
+    for upright in (False, True):
+        height, width = read_picture(io.BytesIO(content), upright).shape[:2]
+        assert picture_header(io.BytesIO(content), upright) == ((width, height), tag)
+    assert orientation_of(content) == tag
+
+
+def test_what_refuses_to_be_opened_is_no_damage(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (2, 2)).save(path)
+
+    def forbidden(*words, **options):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("builtins.open", forbidden)
+    with pytest.raises(PermissionError):
+        read_picture(path)
+
+
+def test_too_little_memory_is_no_damage_and_pillow_s_own_complaint_is(monkeypatch):
+    stored = _stored(Image.new("RGB", (64, 64)), "PNG").getvalue()
+
+    def exhausted(picture):
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "load", exhausted)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", exhausted)
+    with pytest.raises(UnreadablePicture):
+        read_picture(io.BytesIO(stored))  # there is room for 64x64 pixels: the file's own fault
+    monkeypatch.setattr("saliency_keras.data.pictures.BYTES_A_PIXEL", 1 << 50)
+    with pytest.raises(MemoryError, match="too little memory to decode"):
+        read_picture(io.BytesIO(stored))
+
+
+@pytest.mark.parametrize("chunk", ["zTXt", "iTXt", "iCCP", "many"])
+def test_texts_and_profiles_of_any_size_are_left_unread(chunk):
+    info, options = PngImagePlugin.PngInfo(), {}
+    if chunk == "zTXt":
+        info.add_text("note", "x" * 3_000_000, zip=True)
+    elif chunk == "iTXt":
+        info.add_itxt("note", "é" * 3_000_000, zip=True)
+    elif chunk == "many":
+        for number in range(70):
+            info.add_text(f"note{number}", "x" * 1_000_000, zip=True)
+    else:
+        options = {"icc_profile": bytes(3_000_000)}
+    picture = _stored(Image.new("RGB", (5, 3), (1, 2, 3)), "PNG", pnginfo=info, **options)
+    assert read_picture(picture)[2, 4].tolist() == [1, 2, 3]
+    assert picture_header(io.BytesIO(picture.getvalue())) == ((5, 3), 1)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0, 0, 0], [0, 0, 0]),
+        ([-3, -2, -1], [0, 0, 0]),
+        ([1, np.inf, 2], [128, 255, 255]),
+        ([np.nan, -np.inf, 4], [0, 0, 255]),
+        ([np.nan, np.nan, np.inf], [0, 0, 0]),
+        ([0, 1e-40, 4e-40], [0, 64, 255]),
+    ],
+)
+def test_floats_of_any_kind_become_defined_pixels(values, expected):
+    picture = _stored(Image.fromarray(np.array([values], np.float32)), "TIFF")
+    assert read_picture(picture)[0, :, 0].tolist() == expected

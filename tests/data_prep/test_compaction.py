@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data_prep import compact as compact_command
 from data_prep import compaction, shards
 from data_prep.sources.popout import PopoutSource
 from data_prep.sources.source import FolderSource, Picture
@@ -81,6 +82,7 @@ def test_manifest_counts_and_means_are_those_of_the_records(tree, tmp_path, read
     assert contents(tmp_path / "set").keys() == {
         "manifest.json",
         "skipped.csv",
+        "checksums.npy",
         *(path.name for split in ("train", "val") for path in manifest.shard_files(split)),
         *(path.name for split in ("train", "val") for path in manifest.shard_files(split, "uniform")),
     }
@@ -438,3 +440,89 @@ def test_a_killed_worker_is_told_and_the_next_run_goes_on(tree, tmp_path, monkey
     assert not list((tmp_path / "set").glob("*.incomplete"))
     compact(tree, tmp_path / "set", shards=3)
     assert contents(tmp_path / "set") == contents(compact(tree, tmp_path / "whole", shards=3).folder)
+
+
+def edited(path, value):
+    """Overwrites a picture by another one of the same length in bytes."""
+    length = path.stat().st_size
+    Image.new("RGB", Image.open(path).size, (value, 0, 0)).save(path)
+    assert path.stat().st_size == length
+
+
+@pytest.fixture
+def bitmaps(tree):
+    """The tree with bitmaps, which keep their length whatever they show."""
+    for path in tree.glob("*/*/*.png"):
+        Image.open(path).save(path.with_suffix(".bmp"))
+        path.unlink()
+    return tree
+
+
+def test_a_picture_that_was_changed_in_place_makes_another_set(bitmaps, tmp_path, capsys):
+    compact(bitmaps, tmp_path / "set")
+    (bitmaps / "train" / "dog" / "002.bmp").touch()
+    compact(bitmaps, tmp_path / "set")
+    assert "nothing to do" in capsys.readouterr().out
+    edited(bitmaps / "train" / "dog" / "002.bmp", 7)
+    with pytest.raises(UserError, match=r"other pictures: train/dog/002\.bmp has been changed since"):
+        compact(bitmaps, tmp_path / "set")
+
+
+def test_a_shard_whose_picture_was_changed_is_written_again(bitmaps, tmp_path, monkeypatch):
+    def stopped(*words):
+        raise OSError("the machine stops")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(compaction, "_finish", stopped)
+        with pytest.raises(OSError, match="stops"):
+            compact(bitmaps, tmp_path / "set", shards=3)
+    edited(bitmaps / "train" / "eel" / "004.bmp", 9)
+    compact(bitmaps, tmp_path / "set", shards=3)
+    compact(bitmaps, tmp_path / "anew", shards=3)
+    assert contents(tmp_path / "set") == contents(tmp_path / "anew")
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), MemoryError("too little memory")])
+def test_the_machine_s_trouble_stops_the_run_and_the_next_one_goes_on(tree, tmp_path, monkeypatch, error):
+    content = FolderSource.content
+
+    def troubled(self, picture):
+        if picture.id == "dog/003.png":
+            raise error
+        return content(self, picture)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderSource, "content", troubled)
+        with pytest.raises(type(error)):
+            compact(tree, tmp_path / "set", shards=4)
+    compact(tree, tmp_path / "set", shards=4)
+    compact(tree, tmp_path / "other", shards=4)
+    assert contents(tmp_path / "set") == contents(tmp_path / "other")
+    assert not skipped(tmp_path / "set")
+
+
+def test_pictures_of_val_that_are_in_train_too_are_counted(tree, tmp_path, capsys):
+    compact(tree, tmp_path / "set")
+    assert "duplicates" not in capsys.readouterr().out
+    shutil.copy(tree / "train" / "cat" / "001.png", tree / "val" / "cat" / "again.png")
+    shutil.copy(tree / "train" / "cat" / "002.png", tree / "val" / "dog" / "again.png")
+    compact(tree, tmp_path / "more")
+    printed = capsys.readouterr().out
+    assert "2 of 11 val pictures are duplicates of pictures in train, 1 of them under another class" in printed
+    assert "cat/again.png, in train as cat/001.png" in printed
+
+
+def test_pictures_with_an_orientation_tag_are_counted(tree, tmp_path, capsys):
+    tag = Image.Exif()
+    tag[274] = 8
+    for name in ("train/cat/x.png", "val/dog/x.png"):
+        Image.new("RGB", (30, 20)).save(tree / name, exif=tag)
+    compact(tree, tmp_path / "set")
+    assert "2 of 29 pictures have an orientation tag (EXIF) and are stored as they lie" in capsys.readouterr().out
+
+
+def test_what_was_skipped_is_named_with_the_total(tree, tmp_path, capsys):
+    (tree / "train" / "dog" / "Thumbs.db").write_bytes(b"nothing")
+    compact_command.main([str(tree), str(tmp_path / "set"), "--saliency", "uniform", "--workers", "0"])
+    printed = capsys.readouterr().out
+    assert "skipped: 1 pictures that cannot be read of 28 (see skipped.csv): dog/Thumbs.db" in printed

@@ -28,30 +28,11 @@ from saliency_keras.data.pictures import read_picture
 from saliency_keras.data.reader import Reader
 from saliency_keras.data.stored import Records
 from saliency_keras.saliency import predictor
+from tests.data_prep.boxed_source import BoxedSource
 from tests.small_sets import as_version_1
 
 ROOT = Path(__file__).parents[2]
 SALCLASSNET = {"side": 299, "shorter": 340}
-
-
-class BoxedSource(FolderSource):
-    """A folder whose pictures have boxes by id, an own map (their green) and one object box each."""
-
-    own_maps = ("green",)
-
-    def __init__(self, folder, boxes):
-        super().__init__(folder)
-        self._boxes = boxes
-
-    def pictures(self, split):
-        return [one._replace(box=self._boxes.get(one.id)) for one in super().pictures(split)]
-
-    def read(self, picture):
-        pixels, _ = super().read(picture)
-        return pixels, {"green": pixels[..., 1].astype("float32")}
-
-    def boxes(self, picture):
-        return [(0.25, 0.25, 0.75, 0.75)]
 
 
 def contents(folder):
@@ -243,7 +224,7 @@ def test_a_set_of_version_1_is_known_verified_read_converted_and_gets_a_map(tree
 
 
 def test_sides_are_chosen_on_the_command_line_of_compact_and_beam_alike(tree, tmp_path):
-    parser = compact.options_parser("compact", "")
+    parser = compact.options_parser(compact.__name__, compact.__doc__)
     asked = compact.settings(parser.parse_args([str(tree), "set", "--shorter", "340", "--side", "299"]))
     asked = {name: value for name, value in asked.items() if name != "out"} | {"saliency": ("center",)}
     plan = compaction.make_plan(**asked)

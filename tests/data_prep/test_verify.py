@@ -65,6 +65,17 @@ def test_the_contact_sheet_shows_pictures_of_both_splits_with_all_their_maps(mad
             np.testing.assert_array_equal(images[(index * 3 + number) * 6], written[split]["image"][number])
 
 
+def test_pictures_of_val_that_are_in_train_too_are_listed(copy, made, capsys):
+    verify.main([str(copy)])
+    assert "duplicates" not in capsys.readouterr().out
+
+    def become_the_first_of_train(records):
+        records["rgbs"][1, ..., :3] = made[1]["train"]["image"][0]
+
+    rewritten(copy, "val-00000-of-00002.npy", become_the_first_of_train)
+    assert verify.check_records(Manifest.load(copy)) == [("class1/val1.png", "class0/train0.png", "class1, class0")]
+
+
 def rewritten(folder, name, change):
     """Changes the array of a npy shard and has the manifest say that it is right so."""
     records = np.load(folder / name)

@@ -34,6 +34,7 @@ def test_a_runs_curves_are_its_history_in_percent_over_epochs(make_run):
     assert [ax.get_ylabel() for ax in figure.axes] == [
         "Top-1 accuracy (%)",
         "Top-5 accuracy (%)",
+        "cross-entropy (nats)",
         "loss",
         "learning rate (log scale)",
     ]
@@ -78,7 +79,7 @@ def test_metrics_of_other_tasks_are_drawn_in_pairs_the_loss_after_them(make_run)
     figure = run_figure(run.config, run.history)
     names = [ax.get_ylabel() for ax in figure.axes]
     assert names[2:5] == ["NSS (standard deviations)", "only", "odd $name$"]
-    assert names[5] == "loss"
+    assert names[5:7] == ["cross-entropy (nats)", "loss"]
     assert [one.get_label() for one in panel(figure, "NSS").lines] == ["training", "validation"]
     assert [one.get_label() for one in panel(figure, "only").lines] == ["validation"]
 

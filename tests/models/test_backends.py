@@ -35,7 +35,7 @@ from saliency_keras.metrics.top_k import Top1, Top5
 from saliency_keras.models.registry import build, shows_map
 random = np.random.default_rng(0)
 for name in sys.argv[1:]:
-    chosen = experiment(name).with_settings(["dense_units=16"])
+    chosen = experiment(name).with_settings(["dense_units=16", "width_multiplier=0.125"])
     model = build(chosen.network, chosen.arguments, 128, 3, (0.5, 0.5, 0.5, 0.5)).model
     inputs = {"image": random.integers(0, 256, (4, 128, 128, 3), np.uint8)}
     if shows_map(chosen.network, chosen.arguments):
@@ -96,7 +96,7 @@ from saliency_keras.experiments import experiment
 from saliency_keras.models.registry import build, shows_map
 random = np.random.default_rng(0)
 for name in sys.argv[1:]:
-    settings = ["backbone=ResNet50"] if name.endswith("resnet") else ["dense_units=16"]
+    settings = ["backbone=ResNet50"] if name.endswith("resnet") else ["dense_units=16", "width_multiplier=0.125"]
     chosen = experiment(name).with_settings(settings)
     model = build(chosen.network, chosen.arguments, 96, 3).model
     inputs = {"image": random.integers(0, 256, (2, 96, 96, 3), np.uint8)}
@@ -145,7 +145,7 @@ def test_run_without_tensorflow_killed_and_resumed_ends_bit_identical(backend, t
     (tmp_path / "set").mkdir()
     write_small_set(tmp_path / "set", side=136, codec="npy", train=(20, 17), val=(11,), separable=True)
     words = ["fanin3", "--data", tmp_path / "set", "--epochs", 2, "--batch", 16]
-    words += ["--set", "dense_units=16", "--set", "dropout=0.5", "--out"]
+    words += ["--set", "dense_units=16", "--set", "width_multiplier=0.125", "--set", "dropout=0.5", "--out"]
     whole = python(backend, TRAIN, *words, tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
     killed = python(backend, DIE_AFTER_A_STATE + TRAIN, *words, tmp_path / "killed")
@@ -182,6 +182,7 @@ def test_from_photographs_to_a_trained_network_without_tensorflow(backend, codec
     made = python(backend, COMPACT, *words, "--codec", codec)
     assert made.returncode == 0, made.stderr
     words = ["fanin2", "--data", tmp_path / "set", "--out", tmp_path / "run", "--epochs", 1, "--set", "dense_units=4"]
+    words += ["--set", "width_multiplier=0.125"]
     done = python(backend, TRAIN, *words)
     assert done.returncode == 0, done.stderr
     config = json.loads((tmp_path / "run" / "config.json").read_text())

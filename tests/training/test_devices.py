@@ -26,7 +26,7 @@ from tests.small_sets import write_small_set
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["pretrain_alexnet", "--epochs", 2, "--batch", 12]
-SMALL += ["--set", "dense_units=16", "--set", "train_on=train", "--set", "side=128"]
+SMALL += ["--set", "dense_units=16", "--set", "width_multiplier=0.125", "--set", "train_on=train", "--set", "side=128"]
 
 # Each prints, while it trains, what a device has of a batch.
 TENSORFLOW = """

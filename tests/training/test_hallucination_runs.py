@@ -13,7 +13,8 @@ from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.training import listeners
 from tests.small_sets import write_small_set
 
-SMALL = ["--set", "side=128", "--set", "dense_units=8", "--batch", "8", "--epochs", "1"]
+SMALL = ["--set", "side=128", "--set", "dense_units=8", "--set", "width_multiplier=0.125"]
+SMALL += ["--batch", "8", "--epochs", "1"]
 
 
 @pytest.fixture(scope="module")

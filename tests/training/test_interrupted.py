@@ -15,6 +15,7 @@ from saliency_keras import console, train
 from tests.small_sets import write_small_set
 
 WORDS = ["--epochs", "4", "--batch", "8", "--set", "side=112", "--set", "dense_units=8", "--set", "dropout=0.5"]
+WORDS += ["--set", "width_multiplier=0.125"]
 FILES = {"config.json", "history.csv", "curves.png", "model.keras", "best.keras", "predictions.h5", "summary.json"}
 
 

@@ -13,7 +13,8 @@ from saliency_keras.train import main
 from tests.small_sets import write_small_set
 
 ROOT = Path(__file__).parents[2]
-WORDS = ["rgb", "--epochs", "3", "--batch", "8", "--set", "dense_units=8", "--tensorboard"]
+WORDS = ["rgb", "--epochs", "3", "--batch", "8", "--set", "dense_units=8", "--set", "width_multiplier=0.125"]
+WORDS += ["--tensorboard"]
 DIES_AFTER_AN_EPOCH_IS_WRITTEN = """
 import os, sys
 from saliency_keras.training.tensorboard import Events

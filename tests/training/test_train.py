@@ -23,7 +23,7 @@ from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.training import loop
 from tests.small_sets import write_small_set
 
-SMALL = ["--set", "dense_units=16", "--set", "dropout=0.5", "--batch", "16"]
+SMALL = ["--set", "dense_units=16", "--set", "width_multiplier=0.125", "--set", "dropout=0.5", "--batch", "16"]
 FILES = {"config.json", "history.csv", "curves.png", "model.keras", "best.keras", "predictions.h5", "summary.json"}
 
 
@@ -175,10 +175,14 @@ def test_without_data_the_built_in_pictures_are_made_once_and_trained_on(tmp_pat
     printed = capsys.readouterr().out
     assert printed.count("making the built-in pictures, once") == 1
     assert "no --data: training on the built-in pictures `popout`" in printed
+    told = "this is the small rgb (dense_units=512, width_multiplier=0.5), quick on a processor; "
+    assert told + "--set dense_units=4096 --set width_multiplier=1.0 gives the paper's" in printed
     assert {path.name for path in Path("runs").iterdir()} == {"rgb", "rgb-seed1"}
     config = json.loads(Path("runs", "rgb", "config.json").read_text())
     assert config["data"]["source"]["kind"] == "popout"
     assert config["experiment"]["schedule"]["batch"] == EXPERIMENTS["rgb"].popout["batch"]
+    assert config["experiment"]["arguments"]["width_multiplier"] == 0.5
+    assert config["experiment"]["arguments"]["dense_units"] == 4
 
 
 def test_list_names_every_experiment_with_its_figure(capsys):
@@ -246,7 +250,7 @@ def test_resuming_a_finished_run_changes_nothing(data, finished):
 
 
 def test_weights_are_carried_into_the_next_run(data, tmp_path):
-    small = ["--data", data, "--epochs", 1, "--batch", 16, "--set", "dense_units=16"]
+    small = ["--data", data, "--epochs", 1, "--batch", 16, "--set", "dense_units=16", "--set", "width_multiplier=0.125"]
     train("rgb", *small, "--out", tmp_path / "rgb")
     train("rgbs_pretrained", *small, "--out", tmp_path / "rgbs", "--init", tmp_path / "rgb",
           "--set", "learning_rate=1e-30", "--set", "weight_decay=0.0")  # fmt: skip
@@ -302,7 +306,7 @@ def test_mistake_is_one_sentence_and_writes_nothing(data, tmp_path, words, says)
 def test_init_from_a_run_with_other_classes_is_refused_before_anything_is_written(data, tmp_path):
     from saliency_keras.console import UserError
 
-    small = ["--epochs", 1, "--batch", 16, "--set", "dense_units=16"]
+    small = ["--epochs", 1, "--batch", 16, "--set", "dense_units=16", "--set", "width_multiplier=0.125"]
     other = tmp_path / "set"
     other.mkdir()
     write_small_set(other, side=128, classes=2, train=(16,), val=(4,))
@@ -310,6 +314,25 @@ def test_init_from_a_run_with_other_classes_is_refused_before_anything_is_writte
     with pytest.raises(UserError, match="'fc3' does not fit"):
         train("rgb", "--data", data, "--out", tmp_path / "three", "--init", tmp_path / "two", *small)
     assert not (tmp_path / "three").exists()
+
+
+def test_init_from_as_many_other_classes_is_refused_unless_the_last_layer_is_new(data, tmp_path):
+    from saliency_keras.console import UserError
+    from saliency_keras.data.manifest import Manifest
+
+    small = ["--epochs", 1, "--batch", 16, "--set", "dense_units=16"]
+    other = tmp_path / "set"
+    other.mkdir()
+    manifest, _ = write_small_set(other, side=128, classes=3, train=(16,), val=(4,))
+    dataclasses.replace(manifest, classes=("class0", "classes 1", "class2")).save(other)
+    assert Manifest.load(other).classes[1] == "classes 1"
+    train("rgb", "--data", other, "--out", tmp_path / "first", *small)
+    words = ["rgb", "--data", data, "--init", tmp_path / "first", *small]
+    with pytest.raises(UserError, match=r"other classes \(classes 1 where this set has class1\).*--set fresh=top"):
+        train(*words, "--out", tmp_path / "second")
+    assert not (tmp_path / "second").exists()
+    train(*words, "--out", tmp_path / "second", "--set", "fresh=top")
+    assert (tmp_path / "second" / "model.keras").is_file()
 
 
 def test_resuming_with_other_settings_is_refused(data, finished):

@@ -15,9 +15,8 @@ import numpy as np
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.data.arrays import array_on_disk
-from saliency_keras.data.fixation_set import read_fixation_set
+from saliency_keras.data.fixation_set import read_fixation_set, readable
 from saliency_keras.data.fixation_split import parts_of
-from saliency_keras.data.pictures import read_picture
 from saliency_keras.data.stream import Stream
 from saliency_keras.figures.table import write_csv
 from saliency_keras.metrics.fixation_metrics import auc_judd, cc, nss
@@ -77,8 +76,11 @@ class FixationMaps:
 
     @staticmethod
     def open(experiment, folder):
-        """The `FixationSet` in a folder; a `UserError` if it is not there or damaged."""
-        return read_fixation_set(folder)
+        """The `FixationSet` in a folder; prints what was left out; a `UserError` if it is not there or damaged."""
+        fixation_set = readable(read_fixation_set(folder))
+        for note in fixation_set.notes:
+            print(note, flush=True)
+        return fixation_set
 
     def _plan_of(self, epoch):
         generator = np.random.default_rng([self._seed, epoch])
@@ -176,7 +178,7 @@ class Part:
 
     def _pixels(self):
         for image in self.set.images:
-            pixels = seen(read_picture(self.set.path(image))[None], *self.size)
+            pixels = seen(self.set.read(image)[None], *self.size)
             yield keras.ops.convert_to_numpy(pixels)[0].astype(np.uint8)
 
     def _features(self, mirrored):

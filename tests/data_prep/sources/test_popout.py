@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data_prep import compaction
+from data_prep import built_in, compaction
 from data_prep.sources import popout
 
 
@@ -98,17 +98,17 @@ def test_cached_set_is_made_once_where_the_user_keeps_caches(tmp_path, monkeypat
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, str(tmp_path))
     monkeypatch.setattr(popout, "COUNTS", {"train": 10, "val": 10})
-    folder = popout.cached_set(workers=0)
+    folder = built_in.cached_set(workers=0)
     parent = tmp_path / ".cache" if variable == "HOME" else tmp_path
     assert folder.parent == parent / "saliency_keras"
     assert {path.name.split("-")[0] for path in folder.iterdir()} == {"manifest.json", "skipped.csv", "train", "val"}
-    monkeypatch.setattr(compaction, "compact", None)
-    assert popout.cached_set() == folder
+    monkeypatch.setattr(built_in, "compact", None)
+    assert built_in.cached_set() == folder
 
 
 def test_cached_set_with_another_drawing_is_another_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("SALIENCY_KERAS_CACHE", str(tmp_path))
     monkeypatch.setattr(popout, "COUNTS", {"train": 10, "val": 10})
-    folder = popout.cached_set(workers=0)
+    folder = built_in.cached_set(workers=0)
     monkeypatch.setattr(popout, "VERSION", popout.VERSION + 1)
-    assert popout.cached_set(workers=0) != folder
+    assert built_in.cached_set(workers=0) != folder

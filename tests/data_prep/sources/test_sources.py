@@ -9,6 +9,7 @@ from PIL import Image
 
 from data_prep.sources import open_source
 from saliency_keras.console import UserError
+from saliency_keras.data.pictures import UnreadablePicture
 
 
 def test_folder_lists_its_files_with_class_and_name_as_id(tree):
@@ -53,6 +54,45 @@ def test_file_name_that_is_no_utf8_gets_an_id_that_is(tree):
     (picture,) = (picture for picture in source.pictures("train") if "caf" in picture.id)
     assert picture.id.encode() == b"cat/caf\\xe9.png"
     assert source.read(picture)[0].shape[2] == 3
+
+
+def test_subfolders_are_entered_and_their_names_are_part_of_the_id(tree):
+    (tree / "train" / "cat" / "more" / "yet").mkdir(parents=True)
+    shutil.copy(tree / "train" / "cat" / "000.png", tree / "train" / "cat" / "more" / "yet" / "000.png")
+    (tree / "train" / "dog" / "linked").symlink_to(tree / "train" / "eel")
+    (tree / "train" / "dog" / "circle").symlink_to(tree)
+    source = open_source(tree)
+    found = {picture.id: picture for picture in source.pictures("train")}
+    assert {"cat/more/yet/000.png", "dog/linked/005.png", "dog/circle"} < found.keys()
+    assert len(found) == 3 * 6 + 1 + 6 + 1
+    assert found["dog/linked/005.png"].label == 1
+    np.testing.assert_array_equal(source.read(found["cat/more/yet/000.png"])[0], source.read(found["cat/000.png"])[0])
+    with pytest.raises(UnreadablePicture, match="circle"):
+        source.read(found["dog/circle"])
+
+
+def test_class_folders_that_differ_in_unicode_composition_are_one_class(tree):
+    (tree / "train" / "cat").rename(tree / "train" / "ra\u0302le")
+    (tree / "val" / "cat").rename(tree / "val" / "r\u00e2le")
+    (tree / "classes.csv").write_text("class,name\nr\u00e2le,rail\n", encoding="utf-8")
+    source = open_source(tree)
+    assert source.classes == ("dog", "eel", "rail")
+    assert [sum(one.label == 2 for one in source.pictures(split)) for split in ("train", "val")] == [6, 3]
+    shutil.copytree(tree / "val" / "dog", tree / "val" / "ra\u0302le")
+    with pytest.raises(UserError, match="differ in Unicode composition only"):
+        open_source(tree)
+
+
+def test_upright_turns_pictures_and_is_another_data_set(tree):
+    tag = Image.Exif()
+    tag[274] = 6
+    pixels = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
+    Image.fromarray(pixels).save(tree / "train" / "cat" / "phone.png", exif=tag)
+    stored, upright = open_source(tree), open_source(tree, upright=True)
+    (picture,) = (one for one in stored.pictures("train") if one.id == "cat/phone.png")
+    np.testing.assert_array_equal(stored.read(picture)[0], pixels)
+    np.testing.assert_array_equal(upright.read(picture)[0], np.rot90(pixels, -1))
+    assert stored.description | {"upright": True} == upright.description
 
 
 def remove(*parts):
