@@ -50,7 +50,7 @@ def write_run(
         "network": name,
         "arguments": {"keep_pool2": False},
         "pictures": {"side": side},
-        "schedule": {"epochs": epochs, "batch": 128},
+        "schedule": {"epochs": epochs, "batch": 128, "drops": [24, 45, 62]},
     }
     config = {
         "experiment": experiment,

@@ -41,6 +41,7 @@ from saliency_keras.tables.results import write_files
 METRICS = ("NSS", "CC", "AUC-Judd", "AUC-Borji", "sAUC")
 AXES = {"own": "Top-1 %", "linear": "linear Top-1 %"}
 RUN, CENTER = "run", "center"
+DIFFERENCE = "difference, paired"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,18 +241,23 @@ def whole_table(whole):
         whole: List of `(backbone's name, Readout)`; the two beginnings of one network after each other.
 
     Returns:
-        `(header, rows)`.
+        `(header, rows, csv header, csv rows)`.
     """
     header = ["whole network", "parameters", *METRICS, "beats centre"]
-    rows = []
+    names = [name.lower().replace("-", "_") for name in METRICS]
+    numbers = ["whole_network", "parameters"] + [one for name in names for one in (name, f"{name}_standard_error")]
+    rows, csv_rows = [], []
     for (name, first), (_, second) in zip(whole[::2], whole[1::2], strict=False):
         for called, readout in (name, first), (f"{name.partition('-')[0]}, random weights", second):
-            shown = [plus_minus(*readout.mean(metric)) for metric in METRICS]
-            parameters = f"{readout.run.summary['parameters']['total']:,}"
-            rows.append([called, parameters, *shown, "yes" if readout.run.summary["beats_center"] else "no: untrained"])
-        differences = first.scores[RUN] - second.scores[RUN]
-        rows.append(["difference, paired", None, *(plus_minus(*mean_and_error(one)) for one in differences.T), None])
-    return header, rows
+            scores = [readout.mean(metric) for metric in METRICS]
+            parameters = readout.run.summary["parameters"]["total"]
+            beats = "yes" if readout.run.summary["beats_center"] else "no: untrained"
+            rows.append([called, f"{parameters:,}", *(plus_minus(*score) for score in scores), beats])
+            csv_rows.append([called, parameters, *(value for score in scores for value in score)])
+        differences = [mean_and_error(one) for one in (first.scores[RUN] - second.scores[RUN]).T]
+        rows.append([DIFFERENCE, None, *(plus_minus(*one) for one in differences), None])
+        csv_rows.append([DIFFERENCE, None, *(value for one in differences for value in one)])
+    return header, rows, numbers, csv_rows
 
 
 def correlation_figure(measured, axis):
@@ -303,7 +309,7 @@ def _point(ax, number, one, score, axis, line):
 
 
 def write(table, measured, whole, data, folder):
-    """Writes `table.md`, `table.csv`, `correlations.csv`, `scatter.png` and `scatter-linear.png`.
+    """Writes `table.md`, `table.csv`, `correlations.csv`, the scatter plots, and `whole.csv` where it is asked for.
 
     Args:
         table: The `PaperTable`.
@@ -319,16 +325,19 @@ def write(table, measured, whole, data, folder):
     blocks = [Table(header, rows, keys=2)] if measured else []
     found = correlations(measured)
     if found:
-        blocks.append(Table(["against", "read-out", "metric", "r", "95 % interval", "of ranks", "its interval"],
+        blocks.append(Table(["against", "read-out", "metric", "Pearson", "95 % interval", "Spearman", "its interval"],
                             _pairs(found), keys=3))  # fmt: skip
     if whole:
-        blocks.append(Table(*whole_table(whole)))
+        header, rows, whole_header, whole_rows = whole_table(whole)
+        blocks.append(Table(header, rows))
     readouts = [readout for one in measured for readout in one.readouts.values()]
     notes = _notes(next(iter([*readouts, *(readout for _, readout in whole)])), data)
     figures = {"scatter.png": correlation_figure(measured, "own")}
     figures["scatter-linear.png"] = correlation_figure(measured, "linear")
     figures = {name: figure for name, figure in figures.items() if figure}
     text = write_files(folder, table, notes, blocks, (csv_header, csv_rows), figures)
+    if whole:
+        write_csv(folder / "whole.csv", whole_header, whole_rows)
     csv_header = ["axis", "readout", "metric", "kind", "coefficient", "low", "high", "backbones"]
     write_csv(folder / "correlations.csv", csv_header, found)
     return text

@@ -106,12 +106,13 @@ def test_figure_has_a_panel_a_read_out_and_metric_with_the_centre_and_every_back
 
 
 def test_initialisations_stand_beside_each_other_with_their_paired_difference():
-    header, rows = whole_table(
+    header, rows, numbers, csv_rows = whole_table(
         [("ResNet50-imagenet", readout("readout_bi", 2.0)), ("ResNet50-none", readout("readout_bi", 0.5))]
     )
     assert [row[0] for row in rows] == ["ResNet50-imagenet", "ResNet50, random weights", "difference, paired"]
     assert [row[header.index("NSS")] for row in rows] == ["2.000 ± 0.100", "0.500 ± 0.100", "1.500 ± 0.000"]
     assert [row[-1] for row in rows] == ["yes", "no: untrained", None]
+    assert [row[numbers.index("nss")] for row in csv_rows] == pytest.approx([2.0, 0.5, 1.5])
 
 
 def test_table_without_variance_shows_a_dash(tmp_path):
