@@ -391,7 +391,9 @@ def test_table_iii_scores_the_map_of_step_1_of_the_same_folder(hallucinated, tmp
         Image.fromarray(draw.integers(0, 256, (72, 96, 3), np.uint8)).save(tmp_path / "images" / f"{index}.png")
         lines += [f"{index}.png,{who},{draw.integers(96)},{draw.integers(72)}" for who in "abcd"]
     (tmp_path / "fixations.csv").write_text("\n".join(lines) + "\n")
-    shutil.copytree(tmp_path / "images", tmp_path / "SalGAN")  # any grey pictures of the same stems do as maps
+    (tmp_path / "SalGAN").mkdir()  # any grey pictures of the same stems do as maps
+    for index in range(3):
+        Image.fromarray(draw.integers(0, 256, (72, 96), np.uint8)).save(tmp_path / "SalGAN" / f"{index}.png")
     words = ["--data", str(large), "--out", str(out), "--fixations", str(tmp_path), *HALLUCINATION[:-4]]
     words += ["--predictors", "gbvs,center,fixations", "--maps", str(tmp_path / "SalGAN")]
     main(["hallucination-3", *words])
