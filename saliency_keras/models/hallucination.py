@@ -21,16 +21,16 @@ map before it is enlarged.
 import re
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from saliency_keras.models.alexnet import pool
+from saliency_keras.models.backbones import BACKBONES
 from saliency_keras.models.network import BRANCH, MAP_LAYER, MAP_MEETS_FEATURES
-from saliency_keras.models.saliency_networks import CAFFE_MEAN_RGB
 
 INPUTS = ("", "rgb", "map")  # what the saliency branch sees; "" for no branch, the baseline
 ACTIVATIONS = ("relu", "softplus")
 STAGES = tuple(f"conv{number}" for number in range(1, 6))
-RESNETS = tuple(f"ResNet{depth}{version}" for version in ("", "V2") for depth in (50, 101, 152))
+RESNETS = tuple(name for name in BACKBONES if name.startswith("ResNet"))
 
 
 def hallucinated_map(x, layer, activation="relu", bias=0.1):
@@ -161,7 +161,8 @@ def modulated_resnet(
     """
     base = _resnet(backbone)(include_top=False, weights=None, pooling="avg", input_shape=tuple(image.shape[1:]))
     join = _modulation(image, saliency, layer, saliency_branch, skip, saliency_activation, saliency_bias)
-    features = _rerun(base, _preprocessed(image, backbone), _last_layer(base, fuse_at), join, layer.weight_decay)
+    pixels = layers.Rescaling(255.0, name="pixels")(image)
+    features = _rerun(base, BACKBONES[backbone](pixels), _last_layer(base, fuse_at), join, layer.weight_decay)
     decay = keras.regularizers.L2(layer.weight_decay) if layer.weight_decay else None
     return layers.Dense(classes, name="predictions", dtype="float32", kernel_regularizer=decay)(features)
 
@@ -196,14 +197,6 @@ def _resnet(backbone):
     if backbone not in RESNETS:
         raise ValueError(f"backbone is one of {', '.join(RESNETS)}. Received: {backbone}")
     return getattr(keras.applications, backbone)
-
-
-def _preprocessed(image, backbone):
-    """What the ImageNet weights expect: blue, green, red less their mean for version 1, -1 to 1 for version 2."""
-    if backbone.endswith("V2"):
-        return layers.Rescaling(2.0, -1.0, name="preprocessed")(image)
-    pixels = layers.Rescaling(255.0, [-mean for mean in CAFFE_MEAN_RGB], name="preprocessed")(image)
-    return ops.flip(pixels, axis=-1)
 
 
 def _last_layer(base, fuse_at):
