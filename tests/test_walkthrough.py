@@ -23,5 +23,5 @@ def test_runs_are_trained_once_and_told_alike(tmp_path, capsys):
     assert capsys.readouterr().out == first
     assert models == {name: (runs[0].folder / "model.keras").stat().st_mtime_ns for name, runs in again.runs.items()}
     step1 = again.runs["hallucination_step1_alexnet"][0]
-    assert step1.config["init"] == str(again.runs["rgb"][0].folder)
+    assert step1.config["init"] == {"network": str(again.runs["rgb"][0].folder)}
     assert step1.settings["parents"] == {"network": "rgb"}
