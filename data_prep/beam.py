@@ -42,7 +42,7 @@ def main(arguments=None):
         arguments: The command line's words, or `None` for the program's own.
 
     Raises:
-        UserError: For whatever a user can mend.
+        UserError: For any mistake that the user can correct.
     """
     parser = options_parser(__spec__.name, __doc__)
     parser.epilog = "All other options are Apache Beam's own, such as --runner FlinkRunner --flink_master HOST:PORT."

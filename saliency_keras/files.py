@@ -92,7 +92,7 @@ def whole_file(path, mode="wb", **options):
     exception; otherwise it is removed. What a killed process leaves is overwritten by the next attempt.
 
     Args:
-        path: Where the file shall be.
+        path: The file's path.
         mode: `"wb"`, `"w"` or `"w+b"`.
         **options: Passed to `open`, for example `newline=""`.
 

@@ -75,7 +75,7 @@ def _fit(options):
         The finished `Run`; `None` in another process than the first of several.
 
     Raises:
-        UserError: For whatever a user can mend; nothing is written then, or the run can be resumed.
+        UserError: For any mistake that the user can correct; nothing is written then, or the run can be resumed.
     """
     chosen = experiment(options.experiment)
     check_seed(options.seed)
@@ -152,7 +152,7 @@ def _settings(given):
 
 
 def default_out(name, maps, seed):
-    """Where a run goes that is not told: `runs/fanin3`, `runs/fanin3-shuffled-seed1`."""
+    """The default run folder: `runs/fanin3`, `runs/fanin3-shuffled-seed1`."""
     return Path("runs") / (Row(name, maps).name + (f"-seed{seed}" if seed else ""))
 
 

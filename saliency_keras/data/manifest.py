@@ -345,7 +345,7 @@ class Manifest:
                 )
 
     def _every_shard(self, further):
-        """Each shard with the command that makes it anew; a map that `data_prep.compact` made may be made by both."""
+        """Each shard with the command that makes it again; a map that `data_prep.compact` made may be made by both."""
         shards = [(shard, "data_prep.compact") for split in self.splits.values() for shard in split.shards]
         for one in self.maps[1:]:
             if further is None or one.name in further:

@@ -63,7 +63,7 @@ def new_figure(width, height):
 
 
 def line_styles():
-    """Endless looks of lines, `{"color", "linestyle", "marker"}`: told apart by dashes and markers, without colour."""
+    """Endless looks of lines, `{"color", "linestyle", "marker"}`: different also without colour."""
     for colour, dashes, marker in zip(*map(itertools.cycle, (COLOURS, DASHES, MARKERS)), strict=False):
         yield {"color": colour, "linestyle": dashes, "marker": marker}
 

@@ -106,7 +106,7 @@ def _accelerators():
 
 
 def check_same(config, out, but=()):
-    """Refuses to go on with a run that was begun otherwise.
+    """Checks that `--resume` continues the same run.
 
     Args:
         config: Of the run that is asked for.

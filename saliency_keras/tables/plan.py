@@ -215,7 +215,7 @@ def carry_out(runs, keep_models=True):
 
 
 def _check_begun(run):
-    """Refuses a run folder whose run was begun otherwise, or from a run that is gone and would be trained again."""
+    """Refuses a run with other settings, or one that started from a run that is gone and would be trained again."""
     from saliency_keras.training.train import check_begun
 
     if not run_folder.is_begun(run.folder):

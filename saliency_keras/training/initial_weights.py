@@ -53,7 +53,7 @@ def initial_weights(experiment, network, parents, seed):
         experiment: The `Experiment`.
         network: Its `Network`.
         parents: From a part to its `Parent`.
-        seed: Seed of what is drawn anew.
+        seed: Seed of the new weights.
 
     Returns:
         Names of the layers that got weights.

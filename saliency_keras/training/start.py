@@ -1,4 +1,4 @@
-"""What can be said of a run before any library of networks is loaded, so that a mistake is told at once."""
+"""Checks a run before any library of networks is loaded, so that a mistake is reported at once."""
 
 from pathlib import Path
 

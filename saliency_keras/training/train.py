@@ -75,7 +75,7 @@ def train(
         The run's summary, as in `summary.json`; `None` in another process than the first of several.
 
     Raises:
-        UserError: For whatever a user can mend; nothing is written then, or the run can be resumed.
+        UserError: For any mistake that the user can correct; nothing is written then, or the run can be resumed.
     """
     out, parents = Path(out), dict(parents or {})
     check_start(experiment, out, parents, resume)
@@ -225,7 +225,7 @@ def _explain_reading(error, source):
     """A shard that vanished, shrank or was damaged while it was read makes the backend fail; say which one it was."""
     if type(error).__name__ == "ResourceExhaustedError":
         raise UserError(
-            "the training does not fit into the device's memory; delete its run folder and begin anew with smaller "
+            "the training does not fit into the device's memory; delete its run folder and start again with smaller "
             "batches: --set batch=N, of a table --set EXPERIMENT:batch=N."
         ) from error
     if isinstance(source, Manifest) and type(error).__module__.startswith("tensorflow"):
