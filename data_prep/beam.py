@@ -67,7 +67,7 @@ def _absolute(source):
 
 
 def _pipeline(words):
-    """An empty pipeline with Beam's own options; a word that is none of them is refused, for Beam would drop it."""
+    """An empty pipeline with Beam's own options; any other word is refused, because Beam would drop it."""
     logging.disable(logging.WARNING)  # it complains of client libraries for services that nobody asked for
     try:
         import apache_beam

@@ -44,7 +44,7 @@ def check_file(path):
 
 
 def sha256_of(path):
-    """What tells a file's content from another's, whatever it is called: its sha256, in hexadecimal digits."""
+    """The sha256 of a file's content in hexadecimal digits, whatever the file is called."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

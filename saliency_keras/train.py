@@ -36,9 +36,9 @@ def _parser():
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="default: float32")
     parser.add_argument("--augment", choices=["host", "device"], default="host", help="where to crop (default: host)")
     parser.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs that share each batch (default: 1)")
-    parser.add_argument("--tensorboard", action="store_true", help="write event files for TensorBoard too")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; repeatable")
+    parser.add_argument("--tensorboard", action="store_true", help="also write event files for TensorBoard")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; may be repeated")
     return parser
 
 

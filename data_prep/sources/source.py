@@ -35,7 +35,7 @@ from saliency_keras.data.shown import SWAPS
 
 
 class Unusable(UserError):
-    """What comes with a picture and does not fit it: the run stops, for the picture would be stored wrongly."""
+    """What comes with a picture and does not fit it: the run stops, because the picture would be stored wrongly."""
 
 
 class UnusableMap(Unusable):

@@ -5,7 +5,7 @@ advised by Fagerland, Lydersen & Laake 2013) on the pictures only one of them ha
 (Efron 1979, percentile) of the difference over pictures. Both are about these two trained networks; Student's t
 interval over seeds says what another seed would give. Per-class changes are the thesis's Table 4.2. Correlations
 are for the notes on accuracy and saliency. SciPy is imported where it is needed, for that takes a second; Wilson's
-interval and the bootstrap are written out, for the one is two lines and the other far faster than SciPy's. Matching
+interval and the bootstrap are written out, because one is two lines and the other far faster than SciPy's. Matching
 the pictures of two runs is `runs.run`'.
 """
 

@@ -57,7 +57,7 @@ class GradCam:
 
 
 def last_convolution(model):
-    """Name of the last layer with positions, poolings aside, that everything the classifier uses passes through."""
+    """Name of the last layer with positions, except for poolings, that all features of the classifier pass through."""
     for layer in reversed(model.layers):
         positions = np.prod(layer.output.shape[1:3]) if len(layer.output.shape) == 4 else 0
         if positions > 1 and not isinstance(layer, (*POOLINGS, layers.InputLayer)):

@@ -37,7 +37,7 @@ def load_network(path):
 
 @contextlib.contextmanager
 def imagenet_weights(name, instead=""):
-    """Lets one process at a time fetch the ImageNet weights of a network, in the block, and tells if it could not.
+    """Lets one process at a time fetch the ImageNet weights of a network, in the block, and says so if it could not.
 
     Keras downloads to one place without a lock: several processes at once would read what another one is writing. The
     block builds one network; it cannot be entered a second time inside.

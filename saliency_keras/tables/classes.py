@@ -48,7 +48,7 @@ class Classes:
 def class_table(results):
     """The three classes of each strategy that gained most over its baseline, and the thesis's three.
 
-    A strategy with fewer classes that gained has fewer; a class that lost is none that gained.
+    A strategy with fewer classes that gained has fewer; a class that lost is not listed as one that gained.
 
     Args:
         results: `tables.results.Results`.

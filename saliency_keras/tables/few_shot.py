@@ -101,7 +101,7 @@ def _with_enough_pictures(runs, data):
 
 def like_option(add):
     """Adds `--like` to a parser by its `add_argument`."""
-    like = "hallucination tables: show the paper's figures of this set though yours has not its classes or settings"
+    like = "hallucination tables: show the paper's figures of this set even if yours has other classes or settings"
     add("--like", choices=list(CLASSES_OF_SET), help=like)
 
 

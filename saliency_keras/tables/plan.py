@@ -138,7 +138,7 @@ def plan(table, choices, shots=("",)):
         shots: Numbers of training pictures per class; every row is run with each of them.
 
     Returns:
-        A list of `PlannedRun`s. A finished preparation is taken as long as it is.
+        A list of `PlannedRun`s. A finished preparation keeps the length that it has.
 
     Raises:
         UserError: If a choice does not fit the table.

@@ -79,7 +79,7 @@ def initial_weights(experiment, network, parents, seed):
 
 
 def check_classes(network, parents, carried, classes):
-    """Refuses a last layer that tells other classes apart than those it is to be trained on.
+    """Refuses a last layer that was trained on other classes than those it is to be trained on.
 
     Args:
         network: The `Network`.
