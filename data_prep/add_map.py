@@ -33,7 +33,7 @@ def main(arguments=None):
         arguments: The command line's words, or `None` for the program's own.
 
     Raises:
-        UserError: For whatever a user can mend.
+        UserError: For any mistake that the user can correct.
     """
     parser = console.parser(__spec__.name, __doc__)
     parser.add_argument("out", metavar="OUT", type=Path, help="folder of the compact data set")
@@ -50,7 +50,7 @@ def main(arguments=None):
 
 @dataclasses.dataclass(frozen=True)
 class SideTask:
-    """One side shard to write: of which split and shard it is, and its file's name."""
+    """One side shard to write: its split, its shard, and its file's name."""
 
     split: str
     number: int

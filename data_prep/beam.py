@@ -42,7 +42,7 @@ def main(arguments=None):
         arguments: The command line's words, or `None` for the program's own.
 
     Raises:
-        UserError: For whatever a user can mend.
+        UserError: For any mistake that the user can correct.
     """
     parser = options_parser(__spec__.name, __doc__)
     parser.epilog = "All other options are Apache Beam's own, such as --runner FlinkRunner --flink_master HOST:PORT."
@@ -67,7 +67,7 @@ def _absolute(source):
 
 
 def _pipeline(words):
-    """An empty pipeline with Beam's own options; a word that is none of them is refused, for Beam would drop it."""
+    """An empty pipeline with Beam's own options; any other word is refused, because Beam would drop it."""
     logging.disable(logging.WARNING)  # it complains of client libraries for services that nobody asked for
     try:
         import apache_beam

@@ -17,10 +17,10 @@ cut out, the map is predicted on it, and both are scaled to --side pixels (144).
 Maps computed elsewhere come with --maps NAME=DIR: one grey picture for each picture of SOURCE, brighter where people
 look, of its relative stem (`photos/train/cat/7.jpg` has `DIR/train/cat/7.png`; other sources go by the picture's id)
 and of its aspect. --saliency and --maps may be repeated and mixed: the maps are kept in the order given, the first one
-interleaved with the pictures, which is what training uses unless told otherwise; gbvs is predicted only where neither
+interleaved with the pictures, which is what training uses by default; gbvs is predicted only where neither
 is given. A map that is missing, cannot be read or has another aspect stops the run with a sentence.
 
-Where SOURCE is a finished compact data set, its records are written anew in another --codec, pictures, maps and order
+Where SOURCE is a finished compact data set, its records are written again in another --codec, pictures, maps and order
 as they are.
 """
 
@@ -40,7 +40,7 @@ def main(arguments=None):
         arguments: The command line's words, or `None` for the program's own.
 
     Raises:
-        UserError: For whatever a user can mend.
+        UserError: For any mistake that the user can correct.
     """
     options = _parser().parse_args(arguments)
     manifest = _compact(options)
@@ -68,7 +68,7 @@ def _compact(options):
         The `Manifest`.
 
     Raises:
-        UserError: For whatever a user can mend.
+        UserError: For any mistake that the user can correct.
     """
     if _is_compact(options.source):
         return _convert(options)
@@ -143,7 +143,7 @@ def _convert(options):
 
 def _parser():
     parser = options_parser(__spec__.name, __doc__)
-    parser.epilog = "SOURCE may be a finished compact data set: it is then written anew in another --codec."
+    parser.epilog = "SOURCE may be a finished compact data set: it is then written again in another --codec."
     parser.add_argument("--workers", type=int, help="worker processes, 0 for none (default: one per core)")
     return parser
 

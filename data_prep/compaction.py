@@ -44,7 +44,7 @@ CHECKSUMS = "checksums.npy"  # of the pictures' files, in the plan's order; 0 wh
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a data set shall be; two runs with the same plan, library versions and kernels write the same bytes.
+    """What a data set is to be; two runs with the same plan, library versions and kernels write the same bytes.
 
     Attributes:
         tasks: One `shards.Task` a shard, train first.
@@ -226,7 +226,7 @@ def make_plan(
 
 
 def _check_ids(pictures, split):
-    """Two pictures of one id could not be told apart by what reads predictions or draws by id."""
+    """Refuses two pictures with one id: whatever reads predictions or draws by id would confuse them."""
     places = {}
     for picture in pictures:
         if picture.id in places:
@@ -633,7 +633,7 @@ def _per_class(plan, results, split):
 
 
 def _check_classes(out, plan, results, skipped):
-    """A class of which nothing could be read would be a class no network can learn, and nobody would notice."""
+    """Refuses a class without a readable picture: no network could learn it, and nobody would notice."""
     for split in SPLITS:
         counts = _per_class(plan, results, split)
         planned = [picture for task in plan.tasks if task.split == split for picture in task.pictures]
@@ -645,7 +645,7 @@ def _check_classes(out, plan, results, skipped):
                 shutil.rmtree(out)
                 raise UserError(
                     f"none of the {len(lost)} {split} pictures of the class {name!r} can be read "
-                    f"(the first one: {reason}); mend them or take the class away."
+                    f"(the first one: {reason}); repair them or remove the class."
                 )
 
 

@@ -22,7 +22,7 @@ from saliency_keras.data.stored import Records
 
 
 def convert(source, out, codec):
-    """Writes a compact data set anew in another codec.
+    """Writes a compact data set again, in another codec.
 
     Args:
         source: Folder of a compact data set.

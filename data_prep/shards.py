@@ -98,7 +98,7 @@ def record_bytes(side, codec):
 
 
 def picture_bytes(side, codec, maps):
-    """About how many bytes one picture takes with that many maps, the first of which is interleaved."""
+    """About how many bytes one picture takes with that many maps; the first map is interleaved."""
     return record_bytes(side, codec) + (maps - 1) * record_bytes(side, codec) // 4
 
 

@@ -22,7 +22,7 @@ def cores():
 
 
 def check_workers(number):
-    """Refuses a number of worker processes that is none; `None`, one per core, is fine."""
+    """Refuses an impossible number of worker processes; `None`, one per core, is fine."""
     if number is not None and number < 0:
         raise UserError(f"the number of workers must be 0 or more; received {number}.")
 

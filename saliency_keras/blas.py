@@ -77,7 +77,7 @@ def kernels():
 
 
 def _vectors(extensions):
-    """The widest vector instructions among numpy's names for them, of which numpy 2.4 changed some."""
+    """The widest vector instructions among numpy's names for them (numpy 2.4 changed some names)."""
     for word, names in (("AVX-512", {"X86_V4", "AVX512_SKX"}), ("AVX2", {"X86_V3", "AVX2"}), ("SVE", {"SVE"})):
         if extensions & names:
             return word

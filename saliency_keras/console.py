@@ -1,4 +1,4 @@
-"""What every command shares: its parser, errors that a user can mend, progress bars, quiet logs.
+"""What every command shares: its parser, errors that a user can correct, progress bars, quiet logs.
 
 Nothing here imports Keras or TensorFlow, so that `--help` answers at once.
 """
@@ -17,7 +17,7 @@ _called_as = None  # how the entry point called the command: "saliency-keras tra
 
 
 class UserError(ValueError):
-    """Something the person at the keyboard can mend: told in one sentence, exit code 2, no traceback."""
+    """A mistake that the user can correct: one sentence, exit code 2, no traceback."""
 
 
 def parser(module, document, **options):
@@ -76,7 +76,7 @@ def command_line():
 
 
 def run(main, called_as=None):
-    """Runs a command's `main` as a program: exit code 0, or 2 with one sentence for what a user can mend.
+    """Runs a command's `main` as a program: exit code 0, or 2 with one sentence for a mistake of the user.
 
     Args:
         main: Function without arguments. A `UserError` it raises is printed as a sentence; so is an

@@ -44,7 +44,7 @@ def check_file(path):
 
 
 def sha256_of(path):
-    """What tells a file's content from another's, whatever it is called: its sha256, in hexadecimal digits."""
+    """The sha256 of a file's content in hexadecimal digits, whatever the file is called."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -92,7 +92,7 @@ def whole_file(path, mode="wb", **options):
     exception; otherwise it is removed. What a killed process leaves is overwritten by the next attempt.
 
     Args:
-        path: Where the file shall be.
+        path: The file's path.
         mode: `"wb"`, `"w"` or `"w+b"`.
         **options: Passed to `open`, for example `newline=""`.
 

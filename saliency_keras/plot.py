@@ -20,7 +20,7 @@ def main(arguments=None):
     parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="folders of finished runs")
     gains = "draw gains over the baselines among the runs, with intervals, instead of curves"
     parser.add_argument("--gains", action="store_true", help=gains)
-    published = "draw what the papers print though classes or schedule differ from the paper's"
+    published = "draw what the papers print even if classes or schedule differ from the paper's"
     parser.add_argument("--published", action="store_true", help=published)
     where = "a .png, .pdf or .svg (default: %(default)s)"
     parser.add_argument("--out", metavar="FILE", type=Path, default=Path("comparison.png"), help=where)

@@ -28,7 +28,7 @@ def main(arguments=None):
     who = f"who predicts: {', '.join(PREDICTORS)}, or a run folder"
     parser.add_argument("predictor", metavar="PREDICTOR", help=who)
     parser.add_argument("images", metavar="IMAGES", type=Path, help="a folder of pictures, or one picture")
-    parser.add_argument("out", metavar="OUT", type=Path, help="folder for the maps; it is made if need be")
+    parser.add_argument("out", metavar="OUT", type=Path, help="folder for the maps; it is created if it is not there")
     parser.add_argument("--upright", action="store_true", help="turn pictures as their orientation tags say")
     options = parser.parse_args(arguments)
 

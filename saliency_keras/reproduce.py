@@ -87,9 +87,9 @@ def _parser(kinds):
     add("--epochs", metavar="N", type=int, help="epochs of the rows; runs they start from are shortened in proportion")
     repeats = "runs of each row, seeds 0, 1, … (default: the table's own)"
     add("--repeats", "--seeds", metavar="R", type=int, help=repeats)
-    only = "confine it to these experiments and what they are compared with"
+    only = "only these experiments, and those that they are compared with"
     add("--only", metavar="NAMES", type=words_of, default=(), help=only)
-    setting = "change a field of all experiments that have it, or of one: EXPERIMENT:KEY=VALUE; repeatable"
+    setting = "change a setting of all experiments that have it, or of one: EXPERIMENT:KEY=VALUE; may be repeated"
     add("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
     add("--large", metavar="DIR", type=Path, help="compact set that hallucination tables begin on")
     add("--precision", choices=["float32", "bfloat16"], default="float32", help="default: %(default)s")

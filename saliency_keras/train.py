@@ -36,9 +36,9 @@ def _parser():
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="default: float32")
     parser.add_argument("--augment", choices=["host", "device"], default="host", help="where to crop (default: host)")
     parser.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs that share each batch (default: 1)")
-    parser.add_argument("--tensorboard", action="store_true", help="write event files for TensorBoard too")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a field; repeatable")
+    parser.add_argument("--tensorboard", action="store_true", help="also write event files for TensorBoard")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; may be repeated")
     return parser
 
 
@@ -75,7 +75,7 @@ def _fit(options):
         The finished `Run`; `None` in another process than the first of several.
 
     Raises:
-        UserError: For whatever a user can mend; nothing is written then, or the run can be resumed.
+        UserError: For any mistake that the user can correct; nothing is written then, or the run can be resumed.
     """
     chosen = experiment(options.experiment)
     check_seed(options.seed)
@@ -152,7 +152,7 @@ def _settings(given):
 
 
 def default_out(name, maps, seed):
-    """Where a run goes that is not told: `runs/fanin3`, `runs/fanin3-shuffled-seed1`."""
+    """The default run folder: `runs/fanin3`, `runs/fanin3-shuffled-seed1`."""
     return Path("runs") / (Row(name, maps).name + (f"-seed{seed}" if seed else ""))
 
 

@@ -1,4 +1,4 @@
-"""ILSVRC2012 as it comes: the two tars, unpacked in part or in full, and the devkit's validation labels.
+"""ILSVRC2012 as it is published: the two tars, unpacked in part or in full, and the devkit's validation labels.
 
     ILSVRC2012_img_train.tar            a tar of 1,000 tars, one a class; or train/ with those tars, or with folders
     ILSVRC2012_img_val.tar              50,000 JPEGs; or val/ with the JPEGs, or with one folder a class

@@ -15,7 +15,7 @@ import numpy as np
 from data_prep.sources.source import Picture, Source
 from saliency_keras.data.manifest import SPLITS
 
-# Counts up when the drawing changes, so that a set in somebody's cache folder is made anew.
+# Counts up when the drawing changes, so that a set in somebody's cache folder is made again.
 VERSION = 1
 COUNTS = {"train": 2000, "val": 500}
 SQUARE = 256  # pixels: pictures are drawn at this size, whatever framing they are stored in

@@ -2,7 +2,7 @@
 
 Nobody has looked at `popout`. An observer is simulated who looks near the middle of the screen first, as people do
 (Tatler 2007), then mostly at the object and now and then anywhere. Scores on such a set say whether a map finds the
-drawn object. They say nothing about people and are never to be told as if they did.
+drawn object. They say nothing about people; never report them as if they did.
 """
 
 import csv
@@ -21,7 +21,7 @@ def write_simulated_fixations(folder, pictures=30, observers=5, fixations=5, see
     """Writes a fixation set of built-in pictures and simulated observers.
 
     Args:
-        folder: Where to; made if absent. Its `images/` and `fixations.csv` are written anew.
+        folder: Where to; made if absent. Its `images/` and `fixations.csv` are replaced.
         pictures: The first so many pictures of `popout`'s val split.
         observers: Simulated observers of each picture.
         fixations: Fixations of each observer on each picture, the first one near the middle.

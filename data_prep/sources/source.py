@@ -35,7 +35,7 @@ from saliency_keras.data.shown import SWAPS
 
 
 class Unusable(UserError):
-    """What comes with a picture and does not fit it: the run stops, for the picture would be stored wrongly."""
+    """What comes with a picture and does not fit it: the run stops, because the picture would be stored wrongly."""
 
 
 class UnusableMap(Unusable):
@@ -219,11 +219,11 @@ def human_names(path):
         with open(path, newline="", encoding="utf-8-sig") as file:
             return {name_key(row["class"]): row["name"] for row in csv.DictReader(file) if row["class"] and row["name"]}
     except (KeyError, ValueError, csv.Error):
-        raise UserError(f"{path} is no table with the columns class,name; mend it or take it away.") from None
+        raise UserError(f"{path} is no table with the columns class,name; correct it or remove it.") from None
 
 
 def distinct_names(names, folders):
-    """Two classes of one human name (ImageNet has two cranes) are told apart by their folders' names."""
+    """Adds the folder's name where two classes have one human name (ImageNet has two cranes)."""
     pairs = zip(names, folders, strict=True)
     return tuple(f"{name} ({text_of(folder)})" if names.count(name) > 1 else name for name, folder in pairs)
 

@@ -14,7 +14,7 @@ from saliency_keras.console import UserError, progress
 from saliency_keras.data.manifest import SPLITS
 from saliency_keras.data.tfrecord import masked_checksum
 
-# Results are told on `test`; TFDS has that split also where its publishers kept the labels to themselves.
+# Results are published on `test`; TFDS has that split also where its publishers kept the labels to themselves.
 WANTED = {"train": ("train",), "val": ("test", "validation")}
 
 

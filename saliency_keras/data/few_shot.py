@@ -100,7 +100,7 @@ def check_counts(in_train, in_val, classes, shots):
         if first < wanted:
             raise UserError(
                 f"the class {name!r} has {_pictures(first)} in train, and {'at least one' if shots == 'K' else shots} "
-                "of each class shall be drawn; choose a smaller k."
+                "of each class are to be drawn; choose a smaller k."
             )
 
 

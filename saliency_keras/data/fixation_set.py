@@ -41,7 +41,7 @@ NO_POSITION = ("", ".", "-", "nan", "na", "n/a", "none", "null", "missing")
 MOST_BAD = 0.1
 # Above this share outside their pictures, coordinates are another screen's; above the smaller one it is suspected.
 MOST_OUTSIDE, MANY_OUTSIDE = 1 / 3, 0.05
-SMALLEST = 16  # pixels of a side below which shares cannot be told from pixels
+SMALLEST = 16  # pixels of a side below which shares cannot be distinguished from pixels
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -89,7 +89,7 @@ class SaliencyMap:
 
 
 def what_it_is_made_of(predictor):
-    """What a map was made of, as far as its predictor's description tells: for manifests of version 1.
+    """What a map was made of, as far as its predictor's description says it: for manifests of version 1.
 
     Args:
         predictor: As in `SaliencyMap`.
@@ -182,7 +182,7 @@ class Manifest:
     def digest(self, map_name=None):
         """Names the data that a run used: sha256 over pictures, interleaved map and, where one is given, a further map.
 
-        Other further maps do not count, so that adding one leaves the runs on the set as they are. Kernels do not
+        Other further maps do not count, so that adding one does not affect the runs on the set. Kernels do not
         count either: two processors that made the same bytes made the same data. The text is that of a manifest of
         version 1 where the framing is, so that the same records have the same digest in both versions.
         """
@@ -345,7 +345,7 @@ class Manifest:
                 )
 
     def _every_shard(self, further):
-        """Each shard with the command that makes it anew; a map that `data_prep.compact` made may be made by both."""
+        """Each shard with the command that makes it again; a map that `data_prep.compact` made may be made by both."""
         shards = [(shard, "data_prep.compact") for split in self.splits.values() for shard in split.shards]
         for one in self.maps[1:]:
             if further is None or one.name in further:

@@ -64,7 +64,7 @@ TABLE_I = {
         "Approach B": (12.9, 18.7, 22.7, 29.7, 39.4, 44.1, 48.2, 49.9, 53.9, 57.7),
     },
 }
-# These cells of Table I are a copy of SMIC's and do not fit the row's own average (34.8): no gain is told over them.
+# These cells of Table I are a copy of SMIC's and do not fit the row's own average (34.8): no gain over them is given.
 SUSPECT = {("Birds", "Baseline-RGB", shots) for shots in ("15", "20", "25", "30", "K")}
 # Table II, Top-1 in percent on the standard splits; ResNet-152 where a method is the paper's own.
 TABLE_II = {

@@ -61,7 +61,7 @@ class PaperTable:
         figures: From a figure's file name to the names of the rows whose curves it shows; of a single row, also in
             training.
         beside: Further published rows: from a name to `{column: percent}`.
-        repeats: Runs of each row unless told otherwise.
+        repeats: Runs of each row by default.
         note: A sentence under the table.
         readouts: Of a correlation, the rows of the read-outs that are trained over each row's frozen network.
         whole: Of a correlation, the row of a read-out that is trained with its whole network, from two beginnings.
@@ -204,7 +204,7 @@ TABLES = {
         ),
         {"figure-4.2.png": PRETRAINED_ROWS},
         note="Published are only the curves, and the order: RGB-1S-2S best, then RGBS, then RGBS-1S-2S, and "
-        "concatenation before multiplication throughout. Gains are told against `rgb_pretrained`, our control: the "
+        "concatenation before multiplication throughout. Gains are over `rgb_pretrained`, our control: the "
         "same network trained on as long without a map.",
     ),
     "thesis-mean": PaperTable(

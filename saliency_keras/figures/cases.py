@@ -1,7 +1,7 @@
 """A run's best and worst cases: the pictures it was surest of, rightly and wrongly, with the maps it was shown.
 
 The pictures come from the compact data set the run was trained on, if that is still where it was; without it the
-cases are told in words alone.
+cases are described in words alone.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Is one run better than another: what `evaluate --against` tells of two runs, as an object with its figures."""
+"""Is one run better than another: what `evaluate --against` says about two runs, as an object with its figures."""
 
 from saliency_keras.figures.document import Document, Heading
 from saliency_keras.figures.evaluation import comparison

@@ -39,7 +39,7 @@ def figures_of(classes):
 
 
 def evaluation(run, against=None):
-    """Everything `evaluate` tells of a run.
+    """Everything that `evaluate` says about a run.
 
     Args:
         run: `runs.run.Run`.

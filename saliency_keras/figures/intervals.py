@@ -103,7 +103,7 @@ def share_right(correct, ids):
 
 
 def difference(tested, before, k=1):
-    """Difference of two rows, each repeat of which was tested on the pictures of the other's.
+    """Difference of two rows whose repeats were tested on the same pictures, repeat by repeat.
 
     Args:
         tested: As for `accuracy`.

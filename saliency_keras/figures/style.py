@@ -63,7 +63,7 @@ def new_figure(width, height):
 
 
 def line_styles():
-    """Endless looks of lines, `{"color", "linestyle", "marker"}`: told apart by dashes and markers, without colour."""
+    """Endless looks of lines, `{"color", "linestyle", "marker"}`: different also without colour."""
     for colour, dashes, marker in zip(*map(itertools.cycle, (COLOURS, DASHES, MARKERS)), strict=False):
         yield {"color": colour, "linestyle": dashes, "marker": marker}
 
@@ -74,7 +74,7 @@ def one_line(text):
 
 
 def shortened(text, letters):
-    """`one_line`, and of a longer text its beginning and its end, which tells pictures apart, with a gap between."""
+    """`one_line`; a longer text keeps its beginning and its end, by which pictures differ, with a gap between."""
     text = one_line(text)
     end = letters // 2
     return text if len(text) <= letters else f"{text[: letters - end - 1]}…{text[-end:]}"

@@ -35,7 +35,7 @@ def markdown_table(header, rows):
 
 
 def column_groups(header, rows, width, keys=1):
-    """Columns in groups, each of which fits a terminal as a Markdown table of its own.
+    """Columns in groups; each group fits a terminal as a Markdown table of its own.
 
     Args:
         header: Column names.

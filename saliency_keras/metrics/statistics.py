@@ -2,10 +2,10 @@
 
 Two networks tested on the same pictures are compared picture by picture: McNemar's test (1947; exact, or mid-p as
 advised by Fagerland, Lydersen & Laake 2013) on the pictures only one of them has right, and a bootstrap interval
-(Efron 1979, percentile) of the difference over pictures. Both speak of these two trained networks; what another seed
-would give is told by Student's t interval over seeds. Per-class changes are the thesis's Table 4.2. Correlations
+(Efron 1979, percentile) of the difference over pictures. Both are about these two trained networks; Student's t
+interval over seeds says what another seed would give. Per-class changes are the thesis's Table 4.2. Correlations
 are for the notes on accuracy and saliency. SciPy is imported where it is needed, for that takes a second; Wilson's
-interval and the bootstrap are written out, for the one is two lines and the other far faster than SciPy's. Matching
+interval and the bootstrap are written out, because one is two lines and the other far faster than SciPy's. Matching
 the pictures of two runs is `runs.run`'.
 """
 
@@ -46,13 +46,13 @@ def bootstrap_interval(values, level=0.95, resamples=10_000, seed=0, weights=Non
     """Percentile bootstrap interval of the mean of `values` over pictures.
 
     With `values` = right or wrong (1, 0) it is the interval of an accuracy; with the difference of two runs' right or
-    wrong (1, 0, -1) the paired interval of the difference. Drawing pictures anew only changes how often each value
+    wrong (1, 0, -1) the paired interval of the difference. Drawing pictures again only changes how often each value
     occurs, so those counts are drawn from their multinomial distribution: the same bootstrap, much faster.
 
     Args:
         values: Array `(pictures,)` of few different values.
         level: Coverage, 0 to 1.
-        resamples: How often the pictures are drawn anew.
+        resamples: Number of bootstrap draws of the pictures.
         seed: Seed of the draws.
         weights: How many results each value is the sum of, for pictures with several; one each by default.
 

@@ -129,7 +129,7 @@ def _centres(extractor, size):
 def _evenly(x, centres, size, name):
     """Features `(h, w, c)` at those rows and columns of a picture -> as many, evenly over all of it.
 
-    Features that lie evenly but for a quarter of their distance are left as they are.
+    Features that lie evenly, up to a quarter of their distance, are not moved.
     """
     equations = {"rows": "bhwc,hy->bywc", "columns": "bhwc,wx->bhxc"}
     for (axis, equation), at, length in zip(equations.items(), centres, size, strict=True):

@@ -2,7 +2,7 @@
 
 Selvaraju et al. 2017, §3: the feature maps A of a convolutional layer are added up, each weighted by the mean gradient
 of the class's logit over its positions (Eq. 1), and what is negative is dropped (Eq. 2). The layer is the last
-convolutional one unless told otherwise, "the best compromise between high-level semantics and detailed spatial
+convolutional one by default, "the best compromise between high-level semantics and detailed spatial
 information". Its positions are laid over the picture where their receptive fields have their centres
 (`receptive_fields`). Drawing is `figures`'.
 """
@@ -57,7 +57,7 @@ class GradCam:
 
 
 def last_convolution(model):
-    """Name of the last layer with positions, poolings aside, that everything the classifier uses passes through."""
+    """Name of the last layer with positions, except for poolings, that all features of the classifier pass through."""
     for layer in reversed(model.layers):
         positions = np.prod(layer.output.shape[1:3]) if len(layer.output.shape) == 4 else 0
         if positions > 1 and not isinstance(layer, (*POOLINGS, layers.InputLayer)):

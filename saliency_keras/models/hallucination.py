@@ -209,7 +209,7 @@ def _last_layer(base, fuse_at):
 
 
 def _rerun(base, x, join_after, join, weight_decay):
-    """Builds the layers of `base` anew on `x`, `join` applied after one of them: the features at the end."""
+    """Builds the layers of `base` again on `x`, `join` applied after one of them: the features at the end."""
     tensors = {id(base.inputs[0]): x}
     for old in base.layers[1:]:
         config = old.get_config()

@@ -180,7 +180,7 @@ def network_of(model, parts=None):
 
 
 def parts_by_name(model):
-    """The usual parts of a model, told by the names and kinds of its layers: `{part: names of layers}`."""
+    """The usual parts of a model, from the names and kinds of its layers: `{part: names of layers}`."""
     weighted = [layer for layer in model.layers if layer.weights]
     top = next((layer for layer in reversed(weighted) if not layer.name.endswith(BRANCH)), None)
     parts = {}

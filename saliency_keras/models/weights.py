@@ -37,7 +37,7 @@ def load_network(path):
 
 @contextlib.contextmanager
 def imagenet_weights(name, instead=""):
-    """Lets one process at a time fetch the ImageNet weights of a network, in the block, and tells if it could not.
+    """Lets one process at a time fetch the ImageNet weights of a network, in the block, and says so if it could not.
 
     Keras downloads to one place without a lock: several processes at once would read what another one is writing. The
     block builds one network; it cannot be entered a second time inside.
@@ -166,7 +166,7 @@ def _whole(old, new):
 
 
 def fresh_layers(network, fresh):
-    """The layers with weights of the parts that are to be drawn anew, of those that the network has.
+    """The layers that get new weights: those with weights in the parts that the network has.
 
     Args:
         network: The `Network`.
@@ -206,7 +206,7 @@ def _way_out(layer, network):
 
 
 def _draw_kernel(layer, rng):
-    """Draws anew: built like the source and by the same seed, the layer began as the source's own top once did."""
+    """Draws a new kernel: by the same seed, a network built like its source began with the source's first top."""
     initializer = layer.kernel_initializer
     drawn = type(initializer).from_config({**initializer.get_config(), "seed": int(rng.integers(2**31))})
     layer.kernel.assign(drawn(layer.kernel.shape, layer.kernel.dtype))

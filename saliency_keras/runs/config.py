@@ -106,7 +106,7 @@ def _accelerators():
 
 
 def check_same(config, out, but=()):
-    """Refuses to go on with a run that was begun otherwise.
+    """Checks that `--resume` continues the same run.
 
     Args:
         config: Of the run that is asked for.
@@ -114,7 +114,7 @@ def check_same(config, out, but=()):
         but: Names in `MUST_AGREE` that need not.
 
     Raises:
-        UserError: If the run in `out` differs in what it comes to; the sentence says in what.
+        UserError: If the run in `out` would end with another result; the sentence names the differences.
     """
     earlier = read_json(out / run_folder.CONFIG)
     try:

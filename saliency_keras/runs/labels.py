@@ -73,7 +73,7 @@ def title_of(config):
 
 
 def labels_of(runs):
-    """A short label for each run that tells it from the others: `fanin3`, `fanin3, shuffled maps, seed 1`.
+    """A short label for each run that differs from all others: `fanin3`, `fanin3, shuffled maps, seed 1`.
 
     It starts with the experiment and, where they are not the pictures' own, the maps; a network that predicts saliency
     no better than the centre of the picture does is called untrained. The seed follows where seeds differ. Runs that

@@ -150,7 +150,7 @@ class Run:
     def scores(self):
         """The logits of `predictions.h5`: float16 array `(pictures, classes)` in the predictions' order.
 
-        Read anew at each call, for they may be large.
+        They are read again at each call, because they may be large.
 
         Raises:
             UserError: If they are missing or do not fit.

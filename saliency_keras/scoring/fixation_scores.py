@@ -1,6 +1,6 @@
 """Scores saliency on a fixation set: every predictor, every picture, every metric, and what people themselves reach.
 
-The choices that the MIT benchmark's code leaves to its caller are made here and told in the caption: the other
+The choices that the MIT benchmark's code leaves to its caller are made here and stated in the caption: the other
 pictures' fixations of the shuffled AUC are all of them, carried over by relative position; the baseline of IG is their
 Gaussian kernel density (each picture left out of its own); the human bound predicts each observer by the blurred
 fixations of the others. The metrics are in `saliency_keras.metrics.fixation_metrics`; reading the set is in

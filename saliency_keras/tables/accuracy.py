@@ -36,7 +36,7 @@ class Accuracy:
     @staticmethod
     def options(add):
         """`--published`."""
-        published = "thesis tables: show the paper's accuracies though your set has not its classes, size or schedule"
+        published = "thesis tables: show the paper's accuracies even if your set or schedule differs from the paper's"
         add("--published", action="store_true", help=published)
 
     def plan(self, table, choices):

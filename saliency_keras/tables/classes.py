@@ -1,7 +1,7 @@
 """The classes that gain most over a baseline: the thesis's Table 4.2, of the first repeat.
 
 Beside our own extremes stand the classes that the thesis names, as they are in our runs, where the data set has them.
-Its "accuracy improvement (%)" is of an unstated kind, so ours is told in points and relative.
+The thesis does not define its "accuracy improvement (%)", so ours is given in points and relative.
 """
 
 import dataclasses
@@ -48,7 +48,7 @@ class Classes:
 def class_table(results):
     """The three classes of each strategy that gained most over its baseline, and the thesis's three.
 
-    A strategy with fewer classes that gained has fewer; a class that lost is none that gained.
+    A strategy with fewer classes that gained has fewer; a class that lost is not listed as one that gained.
 
     Args:
         results: `tables.results.Results`.

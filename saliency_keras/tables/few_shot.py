@@ -1,8 +1,8 @@
 """Figueroa-Flores et al. 2020, Table I: accuracy by training pictures per class.
 
-Of a few-shot run two accuracies are told: on the protocol's five test pictures of each class, and on all pictures of
-the val split that it neither trained nor validated on, which are the same for all methods of a repeat. Published
-figures are of the paper's sets; the one that ours is, is told by its number of classes and by settings as the paper's.
+A few-shot run has two accuracies: on the protocol's five test pictures of each class, and on all pictures of the val
+split that it neither trained nor validated on, which are the same for all methods of a repeat. Published figures are
+those of the paper's sets; ours is one of them if it has its number of classes and the paper's settings.
 """
 
 import dataclasses
@@ -101,15 +101,15 @@ def _with_enough_pictures(runs, data):
 
 def like_option(add):
     """Adds `--like` to a parser by its `add_argument`."""
-    like = "hallucination tables: show the paper's figures of this set though yours has not its classes or settings"
+    like = "hallucination tables: show the paper's figures of this set even if yours has other classes or settings"
     add("--like", choices=list(CLASSES_OF_SET), help=like)
 
 
 def published_set(results):
     """The paper's set that some runs repeat: `"Flowers"`, `"Cars"`, `"Birds"`, or `None`.
 
-    A data set is told by its number of classes; and every run has the settings of its experiment, pictures per class
-    aside.
+    A data set is recognised by its number of classes, and every run must have the settings of its experiment, except
+    for the pictures per class.
 
     Args:
         results: `tables.results.Results`.
@@ -255,7 +255,7 @@ def gain_panels(runs, like):
 
 
 def _on_test(row):
-    """Accuracy on the five test pictures of each class, as two cells and three numbers; not told of an average.
+    """Accuracy on the five test pictures of each class, as two cells and three numbers; empty for an average.
 
     Which of the pictures are right does not matter to it.
     """

@@ -53,7 +53,7 @@ class Fixations:
     def plan(self, table, choices):
         """As `TableKind.plan`; without a large set, step 1 learns from the one of the rows."""
         check_fixations(self.fixations)
-        self._sources()  # a name of no predictor is told before anything is trained
+        self._sources()  # refuses a name of no predictor before anything is trained
         return plan(table, dataclasses.replace(choices, large=choices.large or choices.data))
 
     def write(self, results, folder):

@@ -138,7 +138,7 @@ def plan(table, choices, shots=("",)):
         shots: Numbers of training pictures per class; every row is run with each of them.
 
     Returns:
-        A list of `PlannedRun`s. A finished preparation is taken as long as it is.
+        A list of `PlannedRun`s. A finished preparation keeps the length that it has.
 
     Raises:
         UserError: If a choice does not fit the table.
@@ -215,7 +215,7 @@ def carry_out(runs, keep_models=True):
 
 
 def _check_begun(run):
-    """Refuses a run folder whose run was begun otherwise, or from a run that is gone and would be trained again."""
+    """Refuses a run with other settings, or one that started from a run that is gone and would be trained again."""
     from saliency_keras.training.train import check_begun
 
     if not run_folder.is_begun(run.folder):

@@ -53,7 +53,7 @@ def initial_weights(experiment, network, parents, seed):
         experiment: The `Experiment`.
         network: Its `Network`.
         parents: From a part to its `Parent`.
-        seed: Seed of what is drawn anew.
+        seed: Seed of the new weights.
 
     Returns:
         Names of the layers that got weights.
@@ -79,7 +79,7 @@ def initial_weights(experiment, network, parents, seed):
 
 
 def check_classes(network, parents, carried, classes):
-    """Refuses a last layer that tells other classes apart than those it is to be trained on.
+    """Refuses a last layer that was trained on other classes than those it is to be trained on.
 
     Args:
         network: The `Network`.

@@ -65,7 +65,7 @@ def _parse(arguments):
     add("--out", metavar="FILE", type=Path, default=HEAD, help="where the head goes (default: where the predictor is)")
     add("--epochs", metavar="N", type=int, default=6, help="passes over the pictures (default: %(default)s)")
     add("--cache", metavar="DIR", type=Path, help="keep the features here, and use those of this set that are here")
-    add("--seed", metavar="N", type=int, default=0, help="of weights, order and mirroring (default: 0)")
+    add("--seed", metavar="N", type=int, default=0, help="seed of weights, order and mirroring (default: 0)")
     options = parser.parse_args(arguments)
     if options.epochs < 1:
         raise console.UserError(f"epochs must be at least 1. Received: epochs={options.epochs}")

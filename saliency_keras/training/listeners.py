@@ -1,6 +1,6 @@
 """What happens after each epoch: a line is printed, the best weights are kept, the run folder follows.
 
-A `Listener` is told each finished epoch. The loop knows nothing else of them.
+The loop calls each `Listener` after every epoch, and knows nothing else about it.
 """
 
 import csv
@@ -22,7 +22,7 @@ PAUSE = 3  # times that a state must have taken to write before the next one: wr
 
 
 class Listener(Protocol):
-    """Is told of each epoch."""
+    """What the loop calls after each epoch."""
 
     def epoch_ended(self, row, last):
         """Takes note of an epoch.

@@ -123,7 +123,7 @@ def _compiles():
 
 
 class _Recorder(keras.callbacks.Callback):
-    """Sets the learning rate, watches the loss, and tells the listeners of each finished epoch."""
+    """Sets the learning rate, watches the loss, and calls the listeners after each epoch."""
 
     async_safe = True  # losses are looked at one step late, so that a device never waits for it
 

@@ -92,7 +92,7 @@ def is_kernel(variable):
 
 
 def rate_at(schedule, epoch, steps):
-    """The learning rate of an epoch's first step, parts with a factor aside.
+    """The learning rate of an epoch's first step, without the factors of parts.
 
     Args:
         schedule: The `Schedule`.

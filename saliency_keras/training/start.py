@@ -1,4 +1,4 @@
-"""What can be said of a run before any library of networks is loaded, so that a mistake is told at once."""
+"""Checks a run before any library of networks is loaded, so that a mistake is reported at once."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def check_start(experiment, out, parents=None, resume=False):
         experiment: The `Experiment`.
         out: The run folder.
         parents: From a part to the run folder whose weights it starts from, or `None`.
-        resume: Whether to go on with the run in `out`.
+        resume: Whether to continue the run in `out`.
 
     Raises:
         UserError: If the experiment needs a run to start from, that run is not finished, or `out` does not fit.

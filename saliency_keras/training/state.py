@@ -79,7 +79,7 @@ def _newest_first(folder):
 
 
 def _state_of(model):
-    """The model's state tree without its metrics, which start anew in every epoch."""
+    """The model's state tree without its metrics, which start again in every epoch."""
     tree = model.get_state_tree(value_format="numpy_array")
     del tree["metrics_variables"]
     return _flat(tree)

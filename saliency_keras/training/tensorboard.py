@@ -1,7 +1,7 @@
-"""The history for those who watch TensorBoard: `RUN/tensorboard`, the columns of `history.csv` as scalars.
+"""The history for TensorBoard: `RUN/tensorboard`, the columns of `history.csv` as scalars.
 
 Training and validation lie in folders of their own, so that TensorBoard draws `top1` and `val_top1` in one chart. As
-`history.csv` does, the files follow from the state: a resumed run writes them anew up to its last state and goes on
+`history.csv` does, the files follow from the state: a resumed run writes them again up to its last state and goes on
 from there, so that no epoch is there twice. Written by the package `tensorboard` alone, whatever the Keras backend.
 """
 

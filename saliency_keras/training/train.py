@@ -66,7 +66,7 @@ def train(
         seed: Seed of weights, order, crops, flips, dropout and swaps.
         precision: `"float32"`, or `"bfloat16"` for half the bytes in activations; weights stay float32.
         parents: From a part of the network (`"network"` for all of it) to the run folder whose weights it starts from.
-        resume: Whether to go on with the run in `out`.
+        resume: Whether to continue the run in `out`.
         augment: Where pictures are cropped and flipped, `"host"` or `"device"`; the pixels are the same.
         tensorboard: Whether to write event files for TensorBoard too, into `out/tensorboard`.
         devices: How many devices share each batch.
@@ -75,7 +75,7 @@ def train(
         The run's summary, as in `summary.json`; `None` in another process than the first of several.
 
     Raises:
-        UserError: For whatever a user can mend; nothing is written then, or the run can be resumed.
+        UserError: For any mistake that the user can correct; nothing is written then, or the run can be resumed.
     """
     out, parents = Path(out), dict(parents or {})
     check_start(experiment, out, parents, resume)
@@ -131,7 +131,7 @@ def check_begun(experiment, data, out, *, seed=0, precision="float32", parents=N
         parents_may_differ: Whether the run may have started from any other.
 
     Raises:
-        UserError: If it was; the sentence says in what.
+        UserError: If it was; the sentence names the differences.
     """
     config = config_of(experiment, open_data(experiment, data), seed, precision, dict(parents or {}), "host", 1)
     check_same(config, Path(out), ("init", "started_from") if parents_may_differ else ())
@@ -225,7 +225,7 @@ def _explain_reading(error, source):
     """A shard that vanished, shrank or was damaged while it was read makes the backend fail; say which one it was."""
     if type(error).__name__ == "ResourceExhaustedError":
         raise UserError(
-            "the training does not fit into the device's memory; delete its run folder and begin anew with smaller "
+            "the training does not fit into the device's memory; delete its run folder and start again with smaller "
             "batches: --set batch=N, of a table --set EXPERIMENT:batch=N."
         ) from error
     if isinstance(source, Manifest) and type(error).__module__.startswith("tensorflow"):

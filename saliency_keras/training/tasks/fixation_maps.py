@@ -113,7 +113,7 @@ class Part:
     """One side of the split as a network takes it.
 
     Args:
-        fixation_set: `FixationSet`, each picture of which has fixations.
+        fixation_set: `FixationSet` whose pictures all have fixations.
         name: `"train"` or `"val"`, for the files' names.
         head: The network from inputs to the map.
         loss: Name of its loss.
