@@ -24,6 +24,7 @@ COMMANDS = {
     "report": PACKAGE,
     "classify": PACKAGE,
     "reproduce": PACKAGE,
+    "fixations": PREPARE,
     "predict": PACKAGE,
     "score": PACKAGE,
     "learn_readout": f"{PACKAGE}.training",

@@ -382,7 +382,7 @@ def _read_csv(path, index_of, unreadable):
     lost = total = absent_rows = 0
     on_unreadable = {}
     try:
-        with path.open(encoding=_encoding(path), newline="") as file:
+        with path.open(encoding=encoding_of(path), newline="") as file:
             delimiter, at = _columns(path, file.readline())
             file.seek(0)
             rows = csv.reader(file, delimiter=delimiter, strict=True)
@@ -397,7 +397,7 @@ def _read_csv(path, index_of, unreadable):
                     continue
                 image, subject, x, y = (row[one] for one in at)
                 try:
-                    x, y = _position(x, delimiter), _position(y, delimiter)
+                    x, y = position_of(x, delimiter), position_of(y, delimiter)
                 except ValueError:
                     bad.append(f"{place}: {x!r}, {y!r} is not a pair of numbers.")
                     continue
@@ -427,7 +427,7 @@ def _read_csv(path, index_of, unreadable):
     return found
 
 
-def _encoding(path):
+def encoding_of(path):
     """UTF-8, or UTF-16 where the file begins with its mark, as Excel's "Unicode text" does."""
     with path.open("rb") as file:
         return "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
@@ -450,7 +450,7 @@ def _columns(path, line):
     )
 
 
-def _position(text, delimiter):
+def position_of(text, delimiter):
     """A coordinate; NaN where there is none. Where commas do not separate fields, one may be a decimal comma."""
     text = text.strip()
     if text.lower() in NO_POSITION:
