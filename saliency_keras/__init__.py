@@ -20,10 +20,13 @@ FACE = {
     "data_prep.add_map": "add_map",
     "data_prep.compact": "compact",
     "data_prep.built_in": "popout=cached_set",
+    "data_prep.sources": "source=open_source",
     "data_prep.sources.simulated_fixations": "simulated_fixations=write_simulated_fixations",
     "saliency_keras.console": "UserError",
     "saliency_keras.data.fixation_set": "fixations=read_fixation_set",
+    "saliency_keras.data.geometry": "Framing shrink square stored_map",
     "saliency_keras.data.manifest": "data_set=Manifest.load",
+    "saliency_keras.data.shown": "control_map",
     "saliency_keras.evaluate": "evaluate",
     "saliency_keras.experiments": "experiment",
     "saliency_keras.experiments.tables": "Row",
@@ -42,6 +45,8 @@ FACE = {
     "saliency_keras.runs.run": "load=Run.load",
     "saliency_keras.saliency": "predictor",
     "saliency_keras.score": "score",
+    "saliency_keras.tables.attribution": "attribution_figure attribution_table",
+    "saliency_keras.tables.few_shot": "few_shot_figure",
     "saliency_keras.train": "fit",
 }
 _PLACES = {}  # from a name of the face to its module, and what it is called there

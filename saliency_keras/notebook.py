@@ -23,13 +23,13 @@ RUNS = Path("../runs/notebooks")
 SETTINGS = ("dense_units=512", "width_multiplier=0.5", "batch=32", "epochs=5", "drops=[4]", "subtract_mean=false")
 
 
-def small_runs(rows, data, settings=SETTINGS, folder=RUNS):
+def small_runs(rows, data, settings=(), folder=RUNS):
     """Trains what is not there yet, loads it and prints the accuracies.
 
     Args:
         rows: `experiments.tables.Row`s; one that starts from another comes after it, and may start from any.
         data: Folder of a compact data set.
-        settings: `KEY=VALUE` settings of all experiments that have the key.
+        settings: `KEY=VALUE` settings of all experiments that have the key; they add to `SETTINGS` or replace them.
         folder: Where the runs are kept, in a folder for each data set.
 
     Returns:
@@ -40,7 +40,7 @@ def small_runs(rows, data, settings=SETTINGS, folder=RUNS):
     """
     table = PaperTable("notebook", "accuracy", tuple(rows))
     here = Path(folder) / f"{Path(data).name}-{Manifest.load(data).digest()[:6]}"
-    planned = [_from_any(one) for one in plan(table, Choices(data, here, settings=tuple(settings)))]
+    planned = [_from_any(one) for one in plan(table, Choices(data, here, settings=(*SETTINGS, *settings)))]
     runs = {}
     for one in planned:
         print(f"{one}: ", end="", flush=True)
@@ -58,6 +58,7 @@ def _from_any(planned):
     if not planned.row.init:
         return planned
     return dataclasses.replace(planned, experiment=planned.experiment.replace(parents={WHOLE: planned.row.init}))
+
 
 SHOWN = 80  # pixels of the page for one inch of a figure
 STORED = 100  # pixels of the picture for the same inch, so that it is sharp on a good screen

@@ -41,6 +41,11 @@ def test_every_name_of_the_face_is_there_and_explains_itself():
         assert inspect.getdoc(getattr(sk, name)), name
 
 
+def test_the_document_lists_every_name_of_the_face_and_no_other():
+    listed = DOCUMENT.partition("## All names")[2]
+    assert sorted(re.findall(r"`sk\.(\w+)`", listed)) == [name for name in dir(sk) if not name.startswith("__")]
+
+
 def test_a_name_that_is_not_there_is_an_attribute_error():
     with pytest.raises(AttributeError, match="has no attribute 'fitt'"):
         sk.fitt  # noqa: B018
@@ -110,12 +115,13 @@ def test_a_network_is_the_experiment_s_with_other_arguments():
 def test_every_example_of_the_document_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     examples = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
-    assert len(examples) == 6
+    assert len(examples) == 7
     names = {}
     for example in examples:
         exec(compile(example, "docs/python.md", "exec"), names)
     printed = capsys.readouterr().out
     assert "(8, 80, 80, 3) (8, 80, 80, 1)" in printed
+    assert "(144, 144, 3) (144, 144)" in printed
     assert "did you mean fanin3" in printed
     assert names["maps"].dtype == np.float32
     assert names["maps"].shape == (8, 80, 80)

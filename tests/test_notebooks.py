@@ -1,5 +1,6 @@
 """The notebooks: what is stored is clean and came from a run top to bottom, and they run from a clean clone."""
 
+import ast
 import itertools
 import json
 import os
@@ -8,6 +9,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+
+import saliency_keras as sk
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -64,6 +67,26 @@ def test_stored_outputs_are_those_of_a_run_from_top_to_bottom_and_clean(path):
 def test_has_no_logic_of_its_own(path):
     source = "\n".join("".join(cell["source"]) for cell in cells(path, "code"))
     assert not re.search(r"^\s*(def|class|while|try|!|%)\b", source, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_imports_of_ours_the_python_face_alone_and_leaves_the_path_as_it_is(path):
+    tree = ast.parse("\n".join("".join(cell["source"]) for cell in cells(path, "code")))
+    imported = [alias for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    ours = [(alias.name, alias.asname) for alias in imported if is_ours(alias.name)]
+    assert ours == [("saliency_keras", "sk")]
+    assert not [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and is_ours(node.module)]
+    assert not {"sys", "site", "importlib"} & {alias.name.partition(".")[0] for alias in imported}
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and is_face(node.value)}
+    assert used <= set(dir(sk))
+
+
+def is_ours(module):
+    return module.partition(".")[0] in ("saliency_keras", "data_prep")
+
+
+def is_face(node):
+    return isinstance(node, ast.Name) and node.id == "sk"
 
 
 @pytest.fixture(scope="module")
