@@ -83,10 +83,12 @@ def _parser():
     add("--maps", metavar="[NAME=]PLACE", action="append", default=[], help=maps)
     add("--log", action="store_true", help="the maps of --maps are log densities")
     add("--out", metavar="DIR", type=Path, help="where results go (default: scores/NAME of the set)")
-    add("--convention", choices=("standard", "mit"), default="standard", help="convention of the metrics (default: standard)")
+    convention = "convention of the metrics (default: standard)"
+    add("--convention", choices=("standard", "mit"), default="standard", help=convention)
     add("--sigma", metavar="PIXELS", type=float, help="blur of the human density (default: one degree of visual angle)")
     add("--other-images", metavar="N", type=int, help="sAUC: take N other pictures' fixations (default: all)")
-    add("--baseline", choices=("others", "center"), default="others", help="baseline of IG (default: the others' fixations)")
+    baseline = "baseline of IG (default: the others' fixations)"
+    add("--baseline", choices=("others", "center"), default="others", help=baseline)
     add("--seed", metavar="N", type=int, default=0, help="seed of the draw of other pictures (default: 0)")
     held_out = "score only the pictures that training on FIXATIONS holds out (about a fifth, by their names)"
     add("--held-out", action="store_true", help=held_out)

@@ -38,7 +38,8 @@ def _parser():
     parser.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs that share each batch (default: 1)")
     parser.add_argument("--tensorboard", action="store_true", help="also write event files for TensorBoard")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; may be repeated")
+    change = "change a setting; may be repeated"
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=change)
     return parser
 
 
