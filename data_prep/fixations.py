@@ -4,10 +4,10 @@
     python -m data_prep.fixations table TABLE OUT --columns image=…,x=…,y=…[,subject=…,duration=…,fixation=…]
            [--where COLUMN=VALUE] [--screen WxH] [--picture-at X,Y] [--shown WxH] [--coordinates pixels|shares]
 
-KIND is one of pysaliency, salicon, mit1003, osie, cub-gha, cat2000, toronto, coco-freeview and table. SOURCE is what
-one downloads; OUT gets `images/` (links, or copies), `fixations.csv` (image,subject,x,y and, where they are known,
-duration in milliseconds and order) and `set.json`, which `score`, `train` and `learn_readout` read. Pictures that are
-not there are left out with their fixations, and counted.
+KIND is one of pysaliency, salicon, mit1003, osie, cub-gha, cat2000, toronto, coco-freeview and table. SOURCE is the
+downloaded folder or file; OUT gets `images/` (links, or copies), `fixations.csv` (image,subject,x,y and, if they are
+known, duration in milliseconds and order) and `set.json`, which `score`, `train` and `learn_readout` read. Pictures
+that are not there are left out with their fixations, and counted.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def main(arguments=None):
         arguments: The command line's words, or `None` for the program's own.
 
     Raises:
-        UserError: For whatever a user can mend.
+        UserError: For any mistake that the user can correct.
     """
     options = _parser().parse_args(arguments)
     if options.kind not in KINDS:
@@ -36,7 +36,7 @@ def main(arguments=None):
     if options.kind != "table" and of_a_table:
         raise UserError(f"--{next(iter(of_a_table)).replace('_', '-')} is for the kind table alone.")
     if not options.source.exists():
-        raise UserError(f"there is no {options.source}; SOURCE is what one downloads, a file or a folder.")
+        raise UserError(f"there is no {options.source}; SOURCE is a downloaded file or folder.")
 
     from data_prep.importers import IMPORTERS
     from data_prep.importers.gathered import Choices, check_out
@@ -54,7 +54,7 @@ def main(arguments=None):
 def _parser():
     parser = console.parser(__spec__.name, __doc__, allow_abbrev=False)
     parser.add_argument("kind", help=f"what SOURCE is: {', '.join(KINDS)}")
-    parser.add_argument("source", type=Path, help="what one downloads: a folder or a file")
+    parser.add_argument("source", type=Path, help="downloaded folder or file")
     parser.add_argument("out", type=Path, help="folder to make")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="folder of the pictures, if they lie elsewhere")
     parser.add_argument("--copy", action="store_true", help="copy the pictures (default: link to them)")

@@ -1,7 +1,7 @@
 """CUB-GHA (Rong et al. 2021): `Fixation_run1.txt` to `Fixation_run5.txt`, on the pictures of CUB-200-2011.
 
 A line is `id,width,height` and then `x,y,milliseconds` of each fixation, in pixels of the picture, the first being 0.
-`images.txt` of CUB-200-2011 says which picture has which id. Each run of the collection is told as one subject.
+`images.txt` of CUB-200-2011 says which picture has which id. Each run of the collection counts as one subject.
 """
 
 import numpy as np
