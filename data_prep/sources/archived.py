@@ -26,7 +26,7 @@ class ArchiveSource(ListedSource):
         self._members = members
         self._cut = top
         self._read(classes=self._class_names(hold_out), hold_out=hold_out)
-        self.description = {"kind": "archive", "name": self.path.name, "class_folders": self._names}
+        self.description = {"kind": "archive", "name": self.path.stem, "class_folders": self._names}
         if hold_out is not None:
             self.description["held_out"] = hold_out
 

@@ -236,6 +236,7 @@ def test_an_archive_of_class_folders_has_what_the_folder_has(tmp_path, kind):
     for place, out in ((path, "packed"), (folder, "unpacked")):
         words = [str(place), str(tmp_path / out), "--saliency", "uniform", "--side", "32", "--workers", "1"]
         compact.main(words)
+    assert source.description["name"] == "photos"  # a tar of the same pictures is the same data set
     packed, plain = (Manifest.load(tmp_path / out) for out in ("packed", "unpacked"))
     assert (
         {s: v.records for s, v in packed.splits.items()}
