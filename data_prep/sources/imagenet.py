@@ -4,10 +4,14 @@
     ILSVRC2012_img_val.tar              50,000 JPEGs; or val/ with the JPEGs, or with one folder a class
     ILSVRC2012_devkit_t12.tar.gz        validation labels and class names; or the folder it unpacks to
 
+Or as Kaggle gives it: ILSVRC/Data/CLS-LOC/ with train/ and val/, LOC_val_solution.csv (validation labels) and
+LOC_synset_mapping.txt (class names); DIR is the folder of all that, or CLS-LOC.
+
 Pictures are read from inside the tars: nothing is ever unpacked. A class is called by the first of its words in the
 devkit, or by its wnid (`n01440764`) where there is no devkit and no `classes.csv`.
 """
 
+import csv
 import os
 import re
 import tarfile
@@ -21,6 +25,7 @@ from saliency_keras.data.listing import files_below, text_of
 DEVKIT = "ILSVRC2012_devkit_t12"
 WNID = re.compile(r"n\d{8}")
 VALIDATION = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
+KAGGLE = Path("ILSVRC", "Data", "CLS-LOC")
 TARS = {"train": "ILSVRC2012_img_train.tar", "val": "ILSVRC2012_img_val.tar"}
 
 
@@ -31,11 +36,17 @@ class ImagenetSource(Source):
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise UserError(f"there is no folder {folder}; SOURCE is imagenet:DIR, DIR having the ILSVRC2012 tars.")
+        self._beside = [self.folder]  # where labels and class names may be
+        if (self.folder / KAGGLE).is_dir():
+            self.folder = self.folder / KAGGLE
+        elif self.folder.resolve().parts[-3:] == KAGGLE.parts:
+            self._beside.append(self.folder.resolve().parents[2])
         self._layout = {split: self._find(split) for split in ("train", "val")}
         self._wnids = self._class_wnids()
         if len(self._wnids) < 2:
             raise UserError(f"{self.folder} has {len(self._wnids)} class(es); a classifier needs two or more.")
         words = {row["WNID"]: row["words"].split(",")[0] for row in self._devkit_classes()}
+        words |= self._kaggle_words()
         words |= human_names(self.folder / "classes.csv")
         self.classes = distinct_names([words.get(wnid, wnid) for wnid in self._wnids], self._wnids)
         self.description = {"kind": "imagenet", "name": "ILSVRC2012", "class_folders": self._wnids}
@@ -125,18 +136,31 @@ class ImagenetSource(Source):
             yield wnids[int(matched[1]) - 1], name, where, size
 
     def _validation_wnids(self):
-        """The wnid of each validation picture, in the order of their numbers, from the devkit."""
+        """The wnid of each validation picture, in the order of their numbers, from Kaggle's table or the devkit."""
+        if (solution := self._kaggle_file("LOC_val_solution.csv")) is not None:
+            return _solution(solution)
         classes = {row["ILSVRC2012_ID"]: row["WNID"] for row in self._devkit_classes()}
         truth = self._devkit_file("ILSVRC2012_validation_ground_truth.txt")
         if not classes or truth is None:
             raise UserError(
-                f"the validation pictures' labels are missing: put {DEVKIT}.tar.gz (image-net.org) into {self.folder}, "
-                "or sort the pictures into one folder a class, val/n01440764/ and so on."
+                f"the validation pictures' labels are missing: put {DEVKIT}.tar.gz (image-net.org), or Kaggle's "
+                f"LOC_val_solution.csv, into {self._beside[-1]}, or sort the pictures into one folder a class, "
+                "val/n01440764/ and so on."
             )
         try:
             return [classes[int(line)] for line in truth.decode("ascii").split()]
         except (KeyError, ValueError) as error:
             raise UserError(f"the devkit's validation labels do not fit its meta.mat: {error}.") from None
+
+    def _kaggle_file(self, name):
+        return next((folder / name for folder in self._beside if (folder / name).is_file()), None)
+
+    def _kaggle_words(self):
+        """The first of the words of each class, from Kaggle's list."""
+        path = self._kaggle_file("LOC_synset_mapping.txt")
+        lines = path.read_text(encoding="utf-8").splitlines() if path else ()
+        pairs = (line.partition(" ") for line in lines if line.strip())
+        return {wnid: words.partition(",")[0].strip() or wnid for wnid, _, words in pairs}
 
     def _devkit_classes(self):
         """The rows of the devkit's meta.mat, or none where there is no devkit."""
@@ -159,6 +183,21 @@ class ImagenetSource(Source):
         except (tarfile.TarError, KeyError, EOFError, OSError, AttributeError) as error:
             reason = str(error).splitlines()[0].rstrip(":")  # tarfile tells of every kind of compression it tried
             raise UserError(f"{path} is damaged or no devkit: {reason}.") from None
+
+
+def _solution(path):
+    """The wnid of each validation picture, in the order of their numbers, from Kaggle's LOC_val_solution.csv."""
+    found = {}
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        for row in csv.DictReader(file):
+            name, said = row.get("ImageId") or "", (row.get("PredictionString") or "").split()
+            matched = VALIDATION.fullmatch(f"{name}.JPEG")
+            if not matched or not said or not WNID.fullmatch(said[0]):
+                raise UserError(f"{path} is not Kaggle's table of ImageId and PredictionString: it has {name!r}.")
+            found[int(matched[1])] = said[0]
+    if sorted(found) != list(range(1, len(found) + 1)):
+        raise UserError(f"{path} lacks pictures: it has {len(found):,}, the last is number {max(found, default=0):,}.")
+    return [found[number] for number in sorted(found)]
 
 
 def _members(path, offset=0, size=None):

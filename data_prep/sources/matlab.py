@@ -1,4 +1,4 @@
-"""Reads the struct arrays of a MATLAB 5 file: what ImageNet's devkit keeps its classes in (`meta.mat`).
+"""Reads a MATLAB 5 file, as ImageNet's devkit keeps its classes in one (`meta.mat`) and published sets their labels.
 
 SciPy reads it; nothing is evaluated. The file may be a stranger's, so what is compressed in it is unpacked here first,
 up to a bound and against its checksum, and whatever does not fit the format raises `ValueError`.
@@ -25,18 +25,41 @@ def read_structs(content, name):
     Raises:
         ValueError: If the file is no such file or has no struct array of that name.
     """
+    array = _load(content, name)
+    if array is None or not array.dtype.names:
+        raise ValueError(f"no struct array {name!r} in the MATLAB file")
+    return [{field: _plain(row[field]) for field in array.dtype.names} for row in array.ravel()]
+
+
+def read_array(content, name):
+    """Reads a variable of a MATLAB 5 file.
+
+    Args:
+        content: The file's bytes.
+        name: Name of the variable.
+
+    Returns:
+        The array as SciPy has it; cells and structs are arrays of objects.
+
+    Raises:
+        ValueError: If the file is no such file or has no variable of that name.
+    """
+    if (array := _load(content, name)) is None:
+        raise ValueError(f"no variable {name!r} in the MATLAB file")
+    return array
+
+
+def _load(content, name):
+    """The array of that name, or `None`."""
     import scipy.io
 
     if len(content) < 128 or content[126:128] != b"IM":
         raise ValueError("no MATLAB 5 file")
     _check_sizes(content)
     try:
-        array = scipy.io.loadmat(io.BytesIO(content), variable_names=[name]).get(name)
+        return scipy.io.loadmat(io.BytesIO(content), variable_names=[name]).get(name)
     except Exception as error:  # SciPy raises what it stumbles over
         raise ValueError(f"damaged MATLAB 5 file: {error}") from None
-    if array is None or not array.dtype.names:
-        raise ValueError(f"no struct array {name!r} in the MATLAB file")
-    return [{field: _plain(row[field]) for field in array.dtype.names} for row in array.ravel()]
 
 
 def _check_sizes(content):

@@ -1,4 +1,4 @@
-"""Where pictures come from: an image folder, TFDS, ImageNet's tars or the built-in `popout`.
+"""Where pictures come from: an image folder, a list, an archive, a published set, TFDS or the built-in `popout`.
 
 A source lists its pictures without decoding them and reads one when asked to. It has
 
@@ -23,11 +23,13 @@ others have files of their own; a further source is one class and one entry in `
 
 import csv
 import io
+import itertools
 import os
 import re
 from pathlib import Path
 from typing import NamedTuple
 
+from data_prep.sources.splits import NAMES, check_share, held_out, named_split
 from saliency_keras.console import UserError
 from saliency_keras.data.listing import files_below, name_key, text_of
 from saliency_keras.data.manifest import SPLITS
@@ -74,9 +76,11 @@ class Source:
 
     Attributes:
         upright: Whether pictures are turned as their orientation tag says.
+        notes: What is to be told of the source, sentences without a full stop.
     """
 
     own_maps = ()
+    notes = ()
     upright = False
 
     def content(self, picture):
@@ -137,54 +141,102 @@ class FolderSource(FilesSource):
 
     Every regular file of a class folder and its subfolders that is not hidden counts as a picture; one that cannot be
     decoded ends up in `skipped.csv`. A picture's id is `CLASS/file name`, with the subfolders in between. A file
-    `classes.csv` beside `train/` (columns `class,name`) gives the classes human names.
+    `classes.csv` beside `train/` (columns `class,name`) gives the classes human names. `val/` may be called `valid/`,
+    `validation/` or `test/`.
+
+    Args:
+        folder: The folder.
+        hold_out: Share of the pictures of each class that is held out as `val` where the folder has `train/` alone, or
+            class folders alone; `None` where it has both splits.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, hold_out=None):
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise UserError(
-                f"there is no folder {folder}; SOURCE is a folder with train/CLASS/* and val/CLASS/*, tfds:NAME, "
-                "imagenet:DIR or popout."
+                f"there is no folder {folder}; SOURCE is a folder with train/CLASS/* and val/CLASS/*, a LIST.csv, "
+                "a zip or tar, tfds:NAME, imagenet:DIR, a published set such as cub:DIR, or popout."
             )
+        self._hold_out = hold_out
+        self._split_folders = self._find_splits()
         self._folders = self._class_folders()
         folders = list(self._folders["train"].values())
         names = human_names(self.folder / "classes.csv")
         self.classes = distinct_names([names.get(name_key(name), text_of(name)) for name in folders], folders)
         texts = [text_of(name) for name in folders]
         self.description = {"kind": "folder", "name": self.folder.resolve().name, "class_folders": texts}
+        if hold_out is not None:
+            self.description["held_out"] = hold_out
 
     def pictures(self, split):
         """Every file of the split's class folders."""
         found = []
         for label, key in enumerate(self._folders["train"]):
             name = self._folders[split][key]
-            for file, size in files_below(self.folder / split / name):
-                place = os.path.join(split, name, file)
+            for file, size in files_below(self.folder / self._split_folders[split] / name):
+                place = os.path.join(self._split_folders[split], name, file)
                 found.append(Picture(f"{text_of(name)}/{text_of(file)}", label, place, size))
+        if self._hold_out is not None:
+            out = held_out(found, self._hold_out)
+            found = [one for one in found if (one.id in out) == (split == "val")]
         return found
+
+    def _find_splits(self):
+        """From `train` and `val` to the folders that have their pictures, below the source's folder."""
+        there = [entry.name for entry in os.scandir(self.folder) if entry.is_dir()]
+        named = {split: named_split(there, split) for split in SPLITS}
+        if self._hold_out is not None:
+            check_share(self._hold_out)
+            if named["val"]:
+                raise UserError(f"{self.folder} has a folder {named['val']}/; --hold-out is for folders without one.")
+            return dict.fromkeys(SPLITS, named["train"] or "")
+        for split, name in named.items():
+            if name is None:
+                raise UserError(
+                    f"{self.folder} has no folder {split}/; SOURCE needs train/CLASS/* and val/CLASS/* (or valid/, "
+                    f"validation/, test/).{_way_out(self.folder, there)}"
+                )
+        known = {name for names in NAMES.values() for name in names}
+        left = [name for name in sorted(there) if name in known and name not in named.values()]
+        self.notes = tuple(f"{self.folder / name} is left out; {named['val']}/ is val" for name in left)
+        return named
 
     def _class_folders(self):
         """By split, the class folders in order, from what their names are compared by to their names on disk."""
         names = {}
         for split in SPLITS:
-            if not (self.folder / split).is_dir():
-                raise UserError(f"{self.folder} has no folder {split}/; SOURCE needs train/CLASS/* and val/CLASS/*.")
-            names[split] = class_folders(self.folder / split)
+            folder = self.folder / self._split_folders[split]
+            names[split] = class_folders(folder)
             if not names[split]:
-                raise UserError(f"{self.folder / split} has no class folders; SOURCE needs {split}/CLASS/*.")
+                raise UserError(f"{folder} has no class folders; SOURCE needs {split}/CLASS/*.")
         for split, other in (SPLITS, SPLITS[::-1]):
             if missing := [names[split][key] for key in names[split] if key not in names[other]]:
                 name = text_of(missing[0])
-                raise UserError(f"the class {name} is in {split}/ but missing in {other}/ of {self.folder}.")
+                here, there = self._split_folders[split], self._split_folders[other]
+                raise UserError(f"the class {name} is in {here}/ but missing in {there}/ of {self.folder}.")
         for split in SPLITS:
             for name in names[split].values():
-                if next(files_below(self.folder / split / name), None) is None:
-                    raise UserError(f"the class folder {self.folder / split / name} has no pictures.")
+                folder = self.folder / self._split_folders[split] / name
+                files = list(itertools.islice(files_below(folder), 2))
+                if not files:
+                    raise UserError(f"the class folder {folder} has no pictures.")
+                if self._hold_out is not None and len(files) < 2:
+                    raise UserError(f"the class folder {folder} has a single picture, so that none can be held out.")
         if len(names["train"]) < 2:
             name = text_of(*names["train"].values())
             raise UserError(f"{self.folder} has one class only ({name}); a classifier needs two or more.")
         return names
+
+
+def _way_out(folder, there):
+    """What to say where a folder has no splits: how its pictures can be read otherwise."""
+    if (folder / "images.txt").is_file() and (folder / "train_test_split.txt").is_file():
+        return f" This is CUB-200-2011 as downloaded: cub:{folder} reads it."
+    if lists := sorted(one.name for one in folder.iterdir() if one.suffix.lower() == ".csv" and one.stem != "classes"):
+        return f" It has {lists[0]}: if that names pictures and labels, {folder / lists[0]} is a SOURCE too."
+    if there:
+        return " --hold-out 0.1 holds a tenth of each class out where there are class folders alone."
+    return ""
 
 
 def class_folders(folder):

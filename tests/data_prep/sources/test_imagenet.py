@@ -176,3 +176,27 @@ def test_a_class_without_validation_pictures_is_told(tmp_path):
         path.unlink()
     with pytest.raises(UserError, match=f"class {WNIDS[0]} has no val pictures"):
         listing(tmp_path)
+
+
+@pytest.mark.parametrize("inner", ["", "ILSVRC/Data/CLS-LOC"])
+def test_kaggles_folders_have_labels_and_names_in_tables_of_their_own(tmp_path, inner):
+    for wnid, files in train_files().items():
+        for name, content in files.items():
+            put(tmp_path / "ILSVRC/Data/CLS-LOC/train" / wnid / name, content)
+    for name, content in val_files().items():
+        put(tmp_path / "ILSVRC/Data/CLS-LOC/val" / name, content)
+    rows = [f"ILSVRC2012_val_{n:08d},{WNIDS[TRUTH[n - 1] - 1]} 1 2 3 4 " for n in (3, 1, 2, 6, 5, 4)]
+    put(tmp_path / "LOC_val_solution.csv", "\n".join(["ImageId,PredictionString", *rows]).encode())
+    words = ["n01440764 tench, Tinca tinca", "n02012849 crane", "n02119789 kit fox, Vulpes macrotis"]
+    put(tmp_path / "LOC_synset_mapping.txt", "\n".join(words).encode())
+    source = open_source(f"imagenet:{tmp_path / inner}")
+    assert source.classes == ("tench", "crane", "kit fox")
+    labels = {one.id: source.classes[one.label] for one in source.pictures("val")}
+    names = {"n02119789": "kit fox", "n01440764": "tench", "n02012849": "crane"}
+    assert labels == {
+        f"{WNIDS[number - 1]}/ILSVRC2012_val_{at:08d}.JPEG": names[WNIDS[number - 1]]
+        for at, number in enumerate(TRUTH, 1)
+    }
+    put(tmp_path / "LOC_val_solution.csv", b"ImageId,PredictionString\nILSVRC2012_val_00000002,n02012849 1 2 3 4\n")
+    with pytest.raises(UserError, match="lacks pictures: it has 1, the last is number 2"):
+        open_source(f"imagenet:{tmp_path / inner}").pictures("val")
