@@ -4,7 +4,7 @@ PLACE (a folder, tar, zip or HDF5 file; `saliency_keras.data.map_folder`) holds 
 people look, of the same relative stem: the picture `train/cat/7.jpg` of an image folder has the map
 `PLACE/train/cat/7.png` (or .npy, .tif, ...). A picture of another source has its id in place of `cat/7.jpg`. Maps go
 through the geometry of `saliency_keras.data.geometry` as pictures do. Maps that are predicted on the pictures' squares
-(thesis, section 3.2.1; `data_prep.export_squares` writes them) are known by their size where pictures are not square,
+(thesis, section 3.2.1) are known by their size where pictures are not square,
 and are stored as they are.
 """
 
