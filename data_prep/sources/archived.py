@@ -55,6 +55,10 @@ class ArchiveSource(ListedSource):
         below = path.name.removeprefix("./").removeprefix(self._cut)
         return Picture(below[below.index(f"{of_class}/") :], self._labels[of_class], path, path.bytes, box)
 
+    def folder_of(self, split):
+        """What the archive calls a split."""
+        return self._splits[split]
+
     def content(self, picture):
         """The bytes of a picture in the archive."""
         return picture.place.read()

@@ -108,6 +108,10 @@ class ListedSource(FilesSource):
             )
         return [one if one.bytes >= 0 else one._replace(bytes=0) for one in found]
 
+    def folder_of(self, split):
+        """Empty: a picture's id is its path below the list's folder."""
+        return ""
+
     def _picture(self, of_class, path, box):
         try:
             size = os.stat(os.path.join(self.folder, path)).st_size

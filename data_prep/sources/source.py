@@ -111,6 +111,10 @@ class Source:
         """What makes a picture another one, and a data set with it another data set: a list of words and numbers."""
         return [picture.id, picture.label, picture.bytes]
 
+    def folder_of(self, split):
+        """What the folder with the pictures of a split is called; empty for the source's own folder."""
+        return split
+
     def made_of(self, name):
         """What a map of the source's own was made of, one of `saliency_keras.data.manifest.MADE_OF`."""
         return "picture"
@@ -180,6 +184,10 @@ class FolderSource(FilesSource):
             out = held_out(found, self._hold_out)
             found = [one for one in found if (one.id in out) == (split == "val")]
         return found
+
+    def folder_of(self, split):
+        """What the folder of a split is called; empty where class folders lie in the source's folder itself."""
+        return self._split_folders[split]
 
     def _find_splits(self):
         """From `train` and `val` to the folders that have their pictures, below the source's folder."""

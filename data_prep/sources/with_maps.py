@@ -2,7 +2,8 @@
 
 PLACE (a folder, tar, zip or HDF5 file; `saliency_keras.data.map_folder`) holds one map for each picture, brighter where
 people look, of the same relative stem: the picture `train/cat/7.jpg` of an image folder has the map
-`PLACE/train/cat/7.png` (or .npy, .tif, ...). A picture of another source has its id in place of `cat/7.jpg`. Maps go
+`PLACE/train/cat/7.png` (or .npy, .tif, ...). A picture of another source has its id in place of `cat/7.jpg`.
+PLACE may also have the tree of the pictures where that is another: `PLACE/valid/cat/7.png`, `PLACE/cat/7.png`. Maps go
 through the geometry of `saliency_keras.data.geometry` as pictures do. Maps that are predicted on the pictures' squares
 (thesis, section 3.2.1) are known by their size where pictures are not square,
 and are stored as they are.
@@ -136,6 +137,8 @@ class SourceWithMaps(Source):
         """The map of each picture in its folder; `None` for a picture without a map that cannot be read."""
         folder = self._folders[name]
         listed = map_files(folder, split)
+        if not listed.keys() & set(stems) and (other := self._source.folder_of(split)) != split:
+            listed = map_files(folder, other) or listed
         missing = [picture for stem, picture in zip(stems, pictures, strict=True) if stem not in listed]
         if any(self._readable(picture) for picture in missing):
             first = next(picture for picture in missing if self._readable(picture))

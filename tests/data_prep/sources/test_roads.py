@@ -15,6 +15,7 @@ from data_prep import compact
 from data_prep.sources import open_source
 from data_prep.sources.source import Picture
 from data_prep.sources.splits import held_out
+from data_prep.sources.with_maps import SourceWithMaps
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.stored import Records
@@ -202,6 +203,34 @@ def test_a_folder_without_val_leads_to_what_reads_it(flat, tmp_path):
     (flat / "train.csv").write_text("id,label\n")
     with pytest.raises(UserError, match=r"It has train\.csv: .*is a SOURCE too"):
         open_source(flat)
+
+
+@pytest.mark.parametrize("layout", ["flat", "train alone", "valid", "list", "zip"])
+def test_maps_may_have_the_tree_of_the_pictures(tmp_path, layout):
+    """What `predict` makes of a folder fits the folder, whatever its splits are called."""
+    folder, shares = tmp_path / "work/set", {"hold_out": 0.5}
+    for n in range(8):
+        inner = {"flat": ".", "train alone": "train"}.get(layout, ("train", "valid")[n // 4])
+        draw(folder / inner / ("cat", "dog")[n % 2] / f"{n}.jpg", colour=(20 * n, 0, 0))
+        draw(tmp_path / "maps" / inner / ("cat", "dog")[n % 2] / f"{n}.png", colour=(20 * n,) * 3)
+    place = folder
+    if layout in ("valid", "list", "zip"):
+        shares = {}
+    if layout == "list":
+        files = sorted(folder.rglob("*.jpg"))
+        rows = [(one.relative_to(folder), one.parent.name, one.relative_to(folder).parts[0]) for one in files]
+        place = write_list(folder / "l.csv", ("path", "label", "split"), rows)
+    elif layout == "zip":
+        place = pack(folder, "zip", tmp_path / "set.zip")
+    source = SourceWithMaps(open_source(place, **shares), {"theirs": tmp_path / "maps"})
+    found = 0
+    for split in ("train", "val"):
+        for one in source.pictures(split):
+            _, maps = source.read(one)
+            grey = 20 * int(one.id.rpartition("/")[2].partition(".")[0])
+            np.testing.assert_allclose(maps["theirs"].max(), grey, atol=1)
+            found += 1
+    assert found == 8
 
 
 # Archives
