@@ -26,7 +26,8 @@ from saliency_keras.metrics.statistics import seeds_spread  # noqa: E402
 from saliency_keras.runs.run import Run  # noqa: E402
 
 RUNS = Path(__file__).parent / "imagenette-160-90-epochs"
-NETWORKS = "rgb", "fanin1", "fanin2", "fanin3", "fanin3_doubled", "noconv2", "noconv2_pooled", "rgb_mean", "rgbs", "rgb_1s2s"
+FAN_IN = ("rgb", "fanin1", "fanin2", "fanin3", "fanin3_doubled", "noconv2", "noconv2_pooled")
+NETWORKS = (*FAN_IN, "rgb_mean", "rgbs", "rgb_1s2s")
 # What the maps are called on the page.
 MAPS = {
     None: "none",
@@ -83,8 +84,11 @@ def accuracies(photographs):
             gain = cell(photographs.gain(name, maps))
             printed = printed_gain(row.first, baseline.first)
             theirs = "" if printed is None else points(printed, 50_000)
-        rows.append([f"`{name}`", MAPS[maps], len(runs), percent(top1, pictures), percent(top5, pictures), gain, theirs])
-    header = ["network", "maps", "seeds", "Top-1 %", "Top-5 %", "gain over its baseline, points", "thesis"]
+        parameters, adds = (row.first.summary[key] for key in ("parameters", "multiply_adds"))
+        size = [f"{parameters['total'] / 1e6:.1f} M", f"{adds / 1e9:.2f} G"]
+        right = [percent(top1, pictures), percent(top5, pictures)]
+        rows.append([f"`{name}`", MAPS[maps], len(runs), *right, gain, theirs, *size])
+    header = ["network", "maps", "seeds", "Top-1 %", "Top-5 %", "gain, points", "thesis", "parameters", "multiply-adds"]
     return markdown_table(header, rows)
 
 
