@@ -5,8 +5,9 @@
 Draws Top-1 and Top-5 on the validation pictures over the epochs, one line a run; for a single run also its training
 curves, loss and learning rate. A published figure is a dashed line where the run repeats the paper's (its number of
 classes, size, schedule and network), and for every run of a paper's strategy with `--published`. With `--gains`, draws
-instead by how many points each run is better at Top-1 than its baseline, which is to be among them: the paired
-difference with its 95 % interval over pictures, beside the published one. Prints the picture's name.
+instead by how many points each run is better at Top-1 than its baseline, which is to be among them, beside the
+published difference. Runs that differ by their seed only are one line: the mean, each seed, and the 95 % interval over
+seeds and pictures; with one seed of each run, the interval is over pictures only. Prints the picture's name.
 """
 
 from pathlib import Path

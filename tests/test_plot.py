@@ -39,23 +39,48 @@ def test_one_run_is_drawn_with_its_training_curves(tmp_path, runs):
     assert "<!-- training -->" in (tmp_path / "figure.svg").read_text(encoding="utf-8")
 
 
-def test_gains_are_over_the_baseline_of_the_same_seed_beside_the_published_ones(tmp_path, monkeypatch):
-    """The line of `fanin3` is the paired difference, counted here; a run without its baseline is left out."""
+def test_gains_of_runs_that_differ_by_seed_are_one_line_beside_the_published_one(tmp_path, monkeypatch):
+    """Each seed is compared with the baseline of its own seed, counted here; a seed without it is left out."""
     drawn = {}
     draw = intervals.intervals_figure
     monkeypatch.setattr(intervals, "intervals_figure", lambda panels: drawn.update(panels) or draw(panels))
-    published = {"rgb": {"top1": 0.366}, "fanin3": {"top1": 0.4899}, "rgbs": {"top1": 0.366}}
+    published = {"rgb": {"top1": 0.366}, "fanin3": {"top1": 0.4899}}
+    made = [("rgb", 0.3, 0), ("rgb", 1.3, 1), ("fanin3", 1.5, 0), ("fanin3", 1.8, 1), ("fanin3", 1.8, 2)]
     folders = [
         str(write_run(tmp_path / f"{name}{seed}", name, published=published[name], skill=skill, seed=seed))
-        for name, skill, seed in (("rgb", 0.3, 0), ("rgb", 2.0, 1), ("fanin3", 1.5, 0), ("rgbs", 1.0, 0))
+        for name, skill, seed in made
     ]
-    main([*folders, "--gains", "--out", str(tmp_path / "gains.png")])
+    main([*folders, "--gains", "--out", str(tmp_path / "gains.svg")])
     ((title, ((label, gain, theirs),)),) = drawn.items()
-    before, _, run = (Run.load(Path(folder)).predictions.correct() for folder in folders[:3])
-    assert (title, label) == ("against rgb, seed 0", "fanin3, seed 0")
-    assert gain.value == pytest.approx(run.mean() - before.mean())
-    assert gain.low < gain.value < gain.high
+    right = [Run.load(Path(folder)).predictions.correct().mean() for folder in folders]
+    assert (title, label) == ("against rgb", "fanin3, 2 seeds")
+    assert gain.seeds == pytest.approx((right[2] - right[0], right[3] - right[1]))
+    assert gain.value == pytest.approx(sum(gain.seeds) / 2)
+    # Of two seeds, Student's quantile is 12.7: the interval is far wider than what lies between them.
+    assert gain.high - gain.low > 5 * abs(gain.seeds[0] - gain.seeds[1])
     assert theirs == pytest.approx(0.1239)
+    assert "<!-- each seed -->" in (tmp_path / "gains.svg").read_text(encoding="utf-8")
+
+
+def test_one_seed_of_each_run_has_the_paired_interval_over_pictures(tmp_path):
+    folders = [write_run(tmp_path / name, name, skill=skill) for name, skill in (("rgb", 0.3), ("fanin3", 1.5))]
+    before, run = (Run.load(folder) for folder in folders)
+    ((_, ((label, gain, _),)),) = intervals.gain_panels([before, run]).items()
+    paired = intervals.difference([run.predictions], [before.predictions])
+    assert label == "fanin3"
+    assert (gain.value, gain.low, gain.high) == (paired.value, paired.low, paired.high)
+
+
+def test_the_spread_between_seeds_is_that_of_all_lines(tmp_path):
+    """A line of one seed borrows it, and so is wider than over pictures alone."""
+    made = [("rgb", 0.3, 0), ("rgb", 1.3, 1), ("fanin3", 1.5, 0), ("fanin3", 1.8, 1), ("noconv2", 1.0, 0)]
+    runs = [Run.load(write_run(tmp_path / f"{name}{seed}", name, skill=k, seed=seed)) for name, k, seed in made]
+    (lines,) = intervals.gain_panels(runs).values()
+    gains = {label: gain for label, gain, _ in lines}
+    assert set(gains) == {"fanin3, 2 seeds", "noconv2, 1 seed"}
+    alone = intervals.difference([runs[4].predictions], [runs[0].predictions])
+    assert gains["noconv2, 1 seed"].value == pytest.approx(alone.value)
+    assert gains["noconv2, 1 seed"].high - gains["noconv2, 1 seed"].low > 1.5 * (alone.high - alone.low)
 
 
 def test_gains_over_two_baselines_are_refused_not_guessed(tmp_path, runs):

@@ -3,12 +3,13 @@
 The picture has panels of lines, one line a difference; what the panels of a table hold is its kind's business
 (`tables`), and those of any runs are made here.
 
-Intervals are over seeds (Student's t) from three repeats on, which leaves out what all repeats share, such as a
-preparation; below that over pictures, Wilson's for an accuracy and the paired bootstrap's for a difference, each
-picture drawn with its results in all repeats.
+Intervals of tables are over seeds (Student's t) from three repeats on, which leaves out what all repeats share, such as
+a preparation; below that over pictures, Wilson's for an accuracy and the paired bootstrap's for a difference, each
+picture drawn with its results in all repeats. Intervals of `Seeds` are over seeds and pictures.
 """
 
 import dataclasses
+import json
 
 import numpy as np
 
@@ -16,13 +17,23 @@ from saliency_keras.console import UserError
 from saliency_keras.experiments.tables import baseline_of
 from saliency_keras.figures import style
 from saliency_keras.figures.table import percent
-from saliency_keras.metrics.statistics import bootstrap_interval, seeds_interval, wilson_interval
+from saliency_keras.metrics.statistics import (
+    bootstrap_interval,
+    seeds_interval,
+    seeds_spread,
+    two_level_interval,
+    wilson_interval,
+)
 from saliency_keras.runs.labels import labels_of
 
 OURS = "measured here"
 PUBLISHED_MARK = {
     "marker": "D", "linestyle": "none", "color": style.PUBLISHED["color"], "mfc": "none",
     "label": style.PUBLISHED_LABEL,
+}  # fmt: skip
+# The single seeds, under the mean that they make.
+ONE_SEED_MARK = {
+    "marker": "|", "linestyle": "none", "color": "#555555", "markersize": 5, "label": "each seed",
 }  # fmt: skip
 
 
@@ -35,12 +46,14 @@ class Estimate:
         low: Lower end of the 95 % interval.
         high: Upper end.
         pictures: Pictures it was counted on, for the digits.
+        seeds: The same number of each seed, where seeds are pooled.
     """
 
     value: float
     low: float
     high: float
     pictures: int
+    seeds: tuple[float, ...] = ()
 
     def text(self, written=percent):
         """The number and its interval as `table.percent` or `table.points` write them: two cells."""
@@ -141,33 +154,122 @@ def printed_gain(run, baseline, metric="top1"):
     return round(own - before, 6) if own and before else None
 
 
-def gain_panels(runs):
-    """What each of some runs gained over the run of its baseline that has the same seed: one panel a baseline.
+@dataclasses.dataclass(frozen=True)
+class Seeds:
+    """Runs that differ by their seed only, as one row.
+
+    Attributes:
+        label: What the row is called: `"fanin3, shuffled maps"`.
+        runs: From a seed to its `runs.run.Run`, in the order of the seeds.
+    """
+
+    label: str
+    runs: dict
+
+    @property
+    def first(self):
+        """The run of the first seed, which stands for what all of them share."""
+        return next(iter(self.runs.values()))
+
+    def less(self, other):
+        """The difference of two rows at Top-1, seed by seed, over the same pictures.
+
+        Args:
+            other: The `Seeds` of the row to compare with.
+
+        Returns:
+            An array `(seeds, pictures)` of 1, 0 and -1 for the seeds that both have, or `None` where they share none.
+
+        Raises:
+            UserError: If the runs were not tested on the same pictures.
+        """
+        first, found = self.first.predictions, []
+        for seed in [seed for seed in self.runs if seed in other.runs]:
+            own, before = (row.runs[seed].predictions.in_order_of(first) for row in (self, other))
+            found.append(own.correct().astype(float) - before.correct())
+        return np.stack(found) if found else None
+
+
+def rows_of_seeds(runs):
+    """Runs as rows: those that differ by their seed only are one.
 
     Args:
-        runs: `runs.run.Run`s of classifiers; each is compared with what the papers' tables compare it with, if
-            that is among them.
+        runs: `runs.run.Run`s.
 
     Returns:
-        Panels for `intervals_figure`.
+        A list of `Seeds`, in the order of their first runs. Where two runs of a row have the same seed, as with other
+        initial weights, each run is a row of its own.
+    """
+    groups = {}
+    for run in runs:
+        settings = {key: value for key, value in run.settings.items() if key != "parents"}
+        config = [run.config.get(key) for key in ("precision", "backend", "augment")]
+        key = json.dumps([run.name, run.maps, settings, config], sort_keys=True, default=str)
+        groups.setdefault(key, []).append(run)
+    rows = []
+    for group in groups.values():
+        apart = len({run.seed for run in group}) < len(group)
+        rows += [[run] for run in group] if apart else [sorted(group, key=lambda run: run.seed)]
+    labels = labels_of([dataclasses.replace(row[0], config=row[0].config | {"seed": 0}) for row in rows])
+    return [Seeds(label, {run.seed: run for run in row}) for label, row in zip(labels, rows, strict=True)]
+
+
+def pooled(differences, spread=None):
+    """The mean of each difference of two rows, with its interval over seeds and pictures.
+
+    The spread between seeds is pooled over all the differences (`metrics.statistics.seeds_spread`), because two or
+    three seeds alone bound next to nothing. Where no row has two seeds, intervals are over pictures only.
+
+    Args:
+        differences: Arrays `(seeds, pictures)`, of `Seeds.less`.
+        spread: `(spread, degrees)` of `seeds_spread`, where it is that of other differences.
+
+    Returns:
+        A list of `Estimate`s with `seeds`.
+    """
+    means = [one.mean(axis=1) for one in differences]
+    spread = spread or seeds_spread(means)
+    found = []
+    for one, of_seed in zip(differences, means, strict=True):
+        ends = two_level_interval(one, spread=spread) if spread[1] else bootstrap_interval(one[0])
+        found.append(Estimate(float(one.mean()), *ends, one.shape[1], tuple(map(float, of_seed))))
+    return found
+
+
+def gain_panels(runs):
+    """What each of some runs gained over its baseline: one panel a baseline, and runs that differ by seed in one line.
+
+    Args:
+        runs: `runs.run.Run`s of classifiers; each is compared, seed by seed, with what the papers' tables compare it
+            with, if that is among them.
+
+    Returns:
+        Panels for `intervals_figure`. Intervals are those of `pooled`.
 
     Raises:
         UserError: If no run has its baseline among them or one has several, or a pair was not tested on the same
             pictures.
     """
-    labels, panels = labels_of(runs), {}
-    for run, label in zip(runs, labels, strict=True):
-        wanted = baseline_of(run.name), run.seed
-        found = {name: one for name, one in zip(labels, runs, strict=True) if (one.name, one.seed) == wanted}
+    rows, lines = rows_of_seeds(runs), []
+    several = any(len(row.runs) > 1 for row in rows)
+    for row in rows:
+        found = [one for one in rows if one.first.name == baseline_of(row.first.name) and one.runs.keys() & row.runs]
         if len(found) > 1:
-            raise UserError(f"{label} has more than one baseline among them: {'; '.join(found)}. Give one of them.")
-        for name, baseline in found.items():
-            line = label, difference([run.predictions], [baseline.predictions]), printed_gain(run, baseline)
-            panels.setdefault(f"against {name}", []).append(line)
-    if not panels:
+            names = "; ".join(one.label for one in found)
+            raise UserError(f"{row.label} has more than one baseline among them: {names}. Give one of them.")
+        for baseline in found:
+            difference_here = row.less(baseline)
+            seeds = len(difference_here)
+            count = f", {seeds} seeds" if seeds > 1 else ", 1 seed" if several else ""
+            theirs = printed_gain(row.first, baseline.first)
+            lines.append((f"against {baseline.label}", row.label + count, difference_here, theirs))
+    if not lines:
         wanted = " or ".join(sorted({baseline_of(run.name) for run in runs} - {""}))
         missing = f"; give {wanted} of the same seed too" if wanted else ""
         raise UserError(f"no run has its baseline among them{missing}.")
+    panels = {}
+    for (title, label, _, theirs), gain in zip(lines, pooled([line[2] for line in lines]), strict=True):
+        panels.setdefault(title, []).append((label, gain, theirs))
     return panels
 
 
@@ -182,15 +284,17 @@ def intervals_figure(panels, parts=False):
         A `matplotlib.figure.Figure`.
     """
     heights = [len(lines) for lines in panels.values()]
-    published = any(one is not None for lines in panels.values() for _, _, one in lines)
+    keyed = any(theirs is not None or len(one.seeds) > 1 for lines in panels.values() for _, one, theirs in lines)
     with style.look():
-        figure = style.new_figure(9, 0.8 + 0.5 * len(heights) + 0.26 * sum(heights) + 0.3 * published)
+        figure = style.new_figure(9, 0.8 + 0.5 * len(heights) + 0.26 * sum(heights) + 0.3 * keyed)
         axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         for ax, (title, lines) in zip(axes, panels.items(), strict=True):
             for place, (_, one, theirs) in enumerate(lines):
                 ends = [[100 * (one.value - one.low)], [100 * (one.high - one.value)]]
                 look = {"fmt": "o", "color": "black", "mfc": "white" if parts and place else "black", "capsize": 3}
                 ax.errorbar(100 * one.value, place, xerr=ends, label=OURS, **look)
+                if len(one.seeds) > 1:
+                    ax.plot([100 * seed for seed in one.seeds], [place + 0.3] * len(one.seeds), **ONE_SEED_MARK)
                 if theirs is not None:
                     ax.plot(100 * theirs, place, **PUBLISHED_MARK)
             ax.axvline(0, color="#666666", linewidth=0.9, zorder=1)
@@ -198,7 +302,7 @@ def intervals_figure(panels, parts=False):
             ax.set_ylim(len(lines) - 0.4, -0.6)
             ax.set_title(style.one_line(title))
         axes[-1].set_xlabel("difference at Top-1 (percentage points, 95 % interval)")
-        if published:
+        if keyed:
             marks = {label: mark for ax in axes for mark, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-            figure.legend(reversed(marks.values()), reversed(marks.keys()), loc="outside lower left", ncols=2)
+            figure.legend(reversed(marks.values()), reversed(marks.keys()), loc="outside lower left", ncols=3)
     return figure

@@ -3,7 +3,8 @@
 Two networks tested on the same pictures are compared picture by picture: McNemar's test (1947; exact, or mid-p as
 advised by Fagerland, Lydersen & Laake 2013) on the pictures only one of them has right, and a bootstrap interval
 (Efron 1979, percentile) of the difference over pictures. Both are about these two trained networks; Student's t
-interval over seeds says what another seed would give. Per-class changes are the thesis's Table 4.2. Correlations
+interval over seeds says what another seed would give, and the two-level interval what other seeds and other pictures
+would give together. Per-class changes are the thesis's Table 4.2. Correlations
 are for the notes on accuracy and saliency. SciPy is imported where it is needed, for that takes a second; Wilson's
 interval and the bootstrap are written out, because one is two lines and the other far faster than SciPy's. Matching
 the pictures of two runs is `runs.run`'.
@@ -113,6 +114,83 @@ def seeds_interval(values, level=0.95):
         raise ValueError(f"an interval over seeds needs three runs or more. Received: {values.size} value(s)")
     half = t_quantile(level, values.size - 1) * values.std(ddof=1) / math.sqrt(values.size)
     return float(values.mean() - half), float(values.mean() + half)
+
+
+def seeds_spread(rows):
+    """How much another seed changes a figure, estimated from several rows at once.
+
+    With `d_rs` the figure of row r at its seed s, and S_r the row's seeds, the variance is the sum of
+    (d_rs - mean of row r)^2 over all rows and seeds, divided by its degrees of freedom, the sum of (S_r - 1). It takes
+    seeds to vary equally in all rows. Rows that share a baseline share its variation too, so that fewer degrees are
+    independent than are counted.
+
+    Args:
+        rows: A list of figures a row, one figure a seed, such as differences at Top-1. A row of one seed adds nothing.
+
+    Returns:
+        `(spread, degrees)`: the standard deviation between seeds, and its degrees of freedom; `(nan, 0)` where no row
+        has two seeds.
+    """
+    rows = [np.asarray(row, dtype="float64") for row in rows]
+    degrees = sum(row.size - 1 for row in rows)
+    if not degrees:
+        return math.nan, 0
+    return math.sqrt(sum(((row - row.mean()) ** 2).sum() for row in rows) / degrees), degrees
+
+
+def two_level_interval(values, level=0.95, resamples=10_000, seed=0, spread=None):
+    """Interval of a mean over seeds and pictures: what other seeds and other pictures would give.
+
+    A hierarchical bootstrap with two crossed levels. Every seed is tested on the same pictures, so `values[s, p]` is
+    m + a_s + b_p + e_sp: a common mean, an effect of the seed, of the picture, and of both. One draw is
+
+        mean + c (mean over N pictures drawn with replacement - mean) + T spread / sqrt(S)
+
+    with S seeds, N pictures, and T drawn from Student's t with the spread's degrees of freedom; the interval is the
+    percentile interval of the draws. The upper level is drawn from t, because drawing two or three seeds with
+    replacement would make the interval far too narrow. The spread between the seeds' means contains e, which varies
+    between pictures too. So that e counts once, the lower level is shrunk: c^2 = max(0, 1 - E / (S V)), where V is the
+    variance over pictures of the means over seeds, and E is the variance of e, the mean square of
+    values[s, p] - mean of s - mean of p + mean with (S - 1)(N - 1) degrees of freedom. The draws' variance is then the
+    unbiased one of a mean in a crossed design, spread^2 / S + V / N - E / (S N).
+
+    What few seeds can bound: with two seeds and their own spread, T has one degree of freedom, and the interval
+    reaches 12.7 standard errors to each side; with three, 4.3. Two seeds alone can therefore show only differences
+    that are many times their spread. A spread that is pooled over more rows (`seeds_spread`) bounds more, at the price
+    of taking seeds to vary equally in all of them. With one seed and such a spread c is 1, which is too wide.
+
+    Args:
+        values: Array `(seeds, pictures)`: right or wrong (1, 0), or differences of two runs of one seed (1, 0, -1).
+        level: Coverage, 0 to 1.
+        resamples: Number of draws.
+        seed: Seed of the draws.
+        spread: `(spread, degrees)` of `seeds_spread`; by default of these seeds alone.
+
+    Returns:
+        `(low, high)`, floats.
+
+    Raises:
+        ValueError: If there are no pictures, or one seed only and no spread.
+    """
+    values = np.asarray(values, dtype="float64")
+    if values.ndim != 2 or not values.size:
+        raise ValueError(f"an array (seeds, pictures) expected. Received: shape {values.shape}")
+    seeds, pictures = values.shape
+    between, degrees = seeds_spread([values.mean(axis=1)]) if spread is None else spread
+    if not degrees:
+        raise ValueError("the spread between seeds needs two seeds. Received: 1 seed and no spread")
+    mean, of_picture = values.mean(), values.mean(axis=0)
+    shrunk = 1.0
+    if seeds > 1 and pictures > 1 and of_picture.var() > 0:
+        rest = values - values.mean(axis=1, keepdims=True) - of_picture + mean
+        both = (rest**2).sum() / ((seeds - 1) * (pictures - 1))
+        shrunk = math.sqrt(max(0.0, 1 - both / (seeds * of_picture.var(ddof=1))))
+    draw = np.random.default_rng(seed)
+    different, counts = np.unique(of_picture, return_counts=True)
+    drawn = draw.multinomial(pictures, counts / pictures, size=resamples) @ different / pictures
+    draws = mean + shrunk * (drawn - mean) + draw.standard_t(degrees, resamples) * between / math.sqrt(seeds)
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def correlation(first, second, ranks=False):

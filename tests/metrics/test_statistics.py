@@ -16,7 +16,9 @@ from saliency_keras.metrics.statistics import (
     most_improved,
     right_per_class,
     seeds_interval,
+    seeds_spread,
     t_quantile,
+    two_level_interval,
     wilson_interval,
 )
 
@@ -125,6 +127,61 @@ def test_interval_over_seeds_wants_three_and_is_students():
     assert (high - low) / 2 == pytest.approx(4.3027 * 0.02 / math.sqrt(3), rel=1e-4)
     with pytest.raises(ValueError, match="three"):
         seeds_interval([0.70, 0.72])
+
+
+def crossed(draw, seeds, pictures=400, by_seed=0.012):
+    """Differences 1, 0, -1 with an effect of the seed (standard deviation `by_seed`) and one of the picture."""
+    of_seed = draw.normal(0, by_seed, (seeds, 1))
+    of_picture = draw.choice([-0.3, 0.3], size=pictures)
+    up = np.clip(0.2 + (of_seed + of_picture + 0.04) / 2, 0, 1)
+    down = np.clip(0.2 - (of_seed + of_picture + 0.04) / 2, 0, 1)
+    level = draw.random((seeds, pictures))
+    return (level < up).astype(int) - (level > 1 - down)
+
+
+CROSSED_MEAN = np.mean([np.clip(0.2 + (b + 0.04) / 2, 0, 1) - np.clip(0.2 - (b + 0.04) / 2, 0, 1) for b in (-0.3, 0.3)])
+
+
+@pytest.mark.parametrize("by_seed", [0.0, 0.012, 0.04])
+def test_two_level_interval_covers_the_truth_with_three_seeds_where_pictures_alone_do_not(by_seed):
+    """The truth is of all seeds and pictures. Over pictures alone, a large effect of the seed is missed."""
+    draw = np.random.default_rng(6)
+    samples = [crossed(draw, 3, by_seed=by_seed) for _ in range(500)]
+    both = [two_level_interval(one, resamples=1000) for one in samples]
+    covered = np.mean([low <= CROSSED_MEAN <= high for low, high in both])
+    assert 0.93 <= covered <= 0.99
+    if by_seed == 0.04:
+        alone = [bootstrap_interval(one.mean(axis=0), resamples=1000) for one in samples]
+        assert np.mean([low <= CROSSED_MEAN <= high for low, high in alone]) < 0.88
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_two_level_interval_with_a_spread_of_many_rows_covers_the_truth_with_few_seeds(seeds):
+    """The spread comes from six other rows of three seeds, twelve degrees of freedom."""
+    draw = np.random.default_rng(7)
+    covered = []
+    for _ in range(400):
+        spread = seeds_spread([crossed(draw, 3, by_seed=0.03).mean(axis=1) for _ in range(6)])
+        low, high = two_level_interval(crossed(draw, seeds, by_seed=0.03), resamples=1000, spread=spread)
+        covered.append(low <= CROSSED_MEAN <= high)
+    assert 0.925 <= np.mean(covered) <= (0.98 if seeds > 1 else 0.995)
+
+
+def test_two_level_interval_is_students_where_pictures_do_not_vary_and_the_bootstrap_where_seeds_agree():
+    constant = np.repeat([[0.1], [0.3], [0.2]], 50, axis=1)
+    low, high = two_level_interval(constant, resamples=400_000)
+    assert (low + high) / 2 == pytest.approx(0.2, abs=3e-3)
+    assert (high - low) / 2 == pytest.approx(4.3027 * 0.1 / math.sqrt(3), rel=0.02)
+    one = np.random.default_rng(8).choice([-1, 0, 1], size=600)
+    np.testing.assert_allclose(two_level_interval([one, one, one]), bootstrap_interval(one), atol=3e-3)
+
+
+def test_spread_between_seeds_is_pooled_over_rows_and_needs_two_seeds_somewhere():
+    """By hand: deviations -1, 1 about 2, and -2, 0, 2 about 4; (2 + 8) / (1 + 2)."""
+    assert seeds_spread([[1, 3], [2, 4, 6], [5]]) == (pytest.approx(math.sqrt(10 / 3)), 3)
+    assert seeds_spread([[5]])[1] == 0
+    with pytest.raises(ValueError, match="two seeds"):
+        two_level_interval([[1, 0, 1]])
 
 
 @pytest.mark.slow
