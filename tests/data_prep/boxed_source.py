@@ -15,7 +15,7 @@ class BoxedSource(FolderSource):
     def pictures(self, split):
         return [one._replace(box=self._boxes.get(one.id)) for one in super().pictures(split)]
 
-    def read(self, picture):
+    def read(self, picture, content=None):
         pixels, _ = super().read(picture)
         return pixels, {"green": pixels[..., 1].astype("float32")}
 
