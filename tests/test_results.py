@@ -9,6 +9,9 @@ import h5py
 import numpy as np
 import pytest
 
+from saliency_keras.figures.intervals import printed_gain
+from saliency_keras.figures.table import points
+
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "results/imagenette-160-90-epochs"
 FOLDERS = sorted(folder for folder in RUNS.iterdir() if folder.is_dir())
@@ -88,12 +91,29 @@ def test_the_first_screen_says_what_the_runs_say_of_each_row(tables, photographs
         )
     )
     words = read("README.md")
-    assert f"for Fan-in3 the difference is {fanin3} points, where the thesis prints +12.39" in words
+    row = photographs.rows["fanin3", "own"].first
+    printed = points(printed_gain(row, photographs.rows["rgb", None].first), 50_000)
+    assert f"{row.summary['pictures']['train']:,} training pictures, {row.summary['epochs']} epochs" in words
+    assert f"for Fan-in3 the difference is {fanin3} points, where the thesis prints {printed}" in words
     assert f"(`readout`) gains {learned} points as a fourth channel" in words
     assert f"most of that, {of_class}, comes with the map of any picture" in words
     assert f"the picture's own map adds {place}" in words
     for name in ("fanin1", "fanin2", "fanin3", "rgbs", "rgb_1s2s"):
         assert photographs.gain(name).low < 0, f"{name} gains measurably by gbvs maps: the sentence is wrong"
+
+
+def test_the_page_says_how_much_one_two_and_three_seeds_bound(photographs):
+    """Half of an interval's width in points, the mean of the gains with as many seeds."""
+    half = {1: [], 2: [], 3: []}
+    for key in photographs.baselines:
+        gain = photographs.gain(*key)
+        half[len(gain.seeds)].append(50 * (gain.high - gain.low))
+    one, two, three = (f"{np.mean(half[seeds]):.1f}" for seeds in (1, 2, 3))
+    sentence = (
+        f"two seeds bound a gain to about {two} points to each side, three seeds to about {three}, and one seed to"
+    )
+    assert f"{sentence} about {one}." in read("docs/results.md")
+    assert f"of {len(photographs.baselines)} gains" in read("docs/results.md")
 
 
 def test_a_gain_is_the_mean_over_seeds_of_the_paired_differences(photographs):
