@@ -8,6 +8,7 @@ give the same bytes multiplies inside `one_thread`, and `kernels` names the choi
 
 import contextlib
 import functools
+import sys
 import threading
 
 
@@ -38,9 +39,14 @@ class _OneThread(contextlib.ContextDecorator):
 one_thread = _OneThread()
 
 
-@functools.cache
 def _libraries():
-    """The BLAS libraries of this process, found once: numpy's own is loaded with numpy, others do not matter here."""
+    """The BLAS libraries of this process: numpy's own, and SciPy's once a part of it is loaded that brings it."""
+    return _found(*(f"scipy.{part}" in sys.modules for part in ("special", "linalg")))
+
+
+@functools.cache
+def _found(*parts_of_scipy):
+    """The BLAS libraries, looked for once whatever parts of SciPy are loaded."""
     import numpy  # noqa: F401
     import threadpoolctl
 

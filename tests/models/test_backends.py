@@ -83,7 +83,7 @@ def step(model, loss):
 
 for name, settings in json.loads(sys.argv[1]).items():
     chosen = experiment(name).with_settings(settings)
-    step(build_saliency(chosen.network, chosen.arguments), chosen.loss)
+    step(build_saliency(chosen.network, chosen.arguments).model, chosen.loss)
 for loss in LOSSES:
     pixels = keras.Input((8, 8, 3))
     step(keras.Model(pixels, keras.layers.Conv2D(1, 3)(pixels)), loss)

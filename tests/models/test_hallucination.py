@@ -98,10 +98,11 @@ def test_gradient_of_the_features_is_that_of_the_product_times_s_plus_1_as_in_eq
 
 
 def test_map_of_zeros_leaves_the_baseline_to_the_bit():
+    from saliency_keras.models.network import network_of
     from saliency_keras.models.weights import carry_weights
 
     baseline, model = alexnet(side=128, saliency_branch=""), alexnet(side=128)
-    carry_weights(baseline, model)
+    carry_weights(network_of(baseline), network_of(model))
     before = np.asarray(model({"image": pictures(128)}))
     for variable in model.get_layer("score_saliency").weights:
         variable.assign(np.zeros(variable.shape))
@@ -160,13 +161,14 @@ def test_argument_without_meaning_is_refused_with_those_that_have(network, chang
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["ResNet50", "ResNet50V2"])
 def test_unmodulated_resnet_is_that_of_keras_applications(backbone):
+    from saliency_keras.models.network import network_of
     from saliency_keras.models.weights import carry_weights
 
     theirs = getattr(keras.applications, backbone)(
         weights=None, input_shape=(64, 64, 3), classes=5, classifier_activation=None
     )
     ours = resnet(backbone, saliency_branch="")
-    names = carry_weights(theirs, ours)
+    names = carry_weights(network_of(theirs), network_of(ours))
     assert set(names) == {layer.name for layer in theirs.layers if layer.weights}
     module = keras.applications.resnet_v2 if backbone.endswith("V2") else keras.applications.resnet
     expected = theirs(module.preprocess_input(pictures(64).astype("float32")))

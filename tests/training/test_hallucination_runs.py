@@ -13,7 +13,8 @@ from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.training import listeners
 from tests.small_sets import write_small_set
 
-SMALL = ["--set", "side=128", "--set", "dense_units=8", "--set", "width_multiplier=0.125"]
+# The branch has all its filters: a narrow one is not born as alive.
+SMALL = ["--set", "side=128", "--set", "dense_units=8"]
 SMALL += ["--batch", "8", "--epochs", "1"]
 
 

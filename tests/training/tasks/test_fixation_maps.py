@@ -270,6 +270,8 @@ def test_a_set_with_too_few_pictures_is_refused(tmp_path):
 
 
 def test_a_run_whose_network_has_no_fitting_layer_is_no_start(data, backbone, tmp_path):
+    shutil.copytree(backbone, tmp_path / "other")
+    (tmp_path / "other" / "config.json").write_text('{"experiment": {"name": "other"}}')
     with pytest.raises(UserError, match=r"no layer of .* fits salnet"):
-        train("salnet", "--data", data, "--out", tmp_path / "run", "--init", backbone,
+        train("salnet", "--data", data, "--out", tmp_path / "run", "--init", tmp_path / "other",
               "--set", "height=16", "--set", "width=16")  # fmt: skip
