@@ -119,6 +119,9 @@ def blas_threads():
 
 @pytest.fixture
 def two_threads():
+    import scipy.linalg
+    import scipy.ndimage  # noqa: F401, SciPy brings a BLAS of its own, which is to be there before threads are counted
+
     with threadpoolctl.threadpool_limits(2, user_api="blas"):
         if blas_threads() != {2}:
             pytest.skip("BLAS takes no second thread here")
