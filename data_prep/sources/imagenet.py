@@ -20,6 +20,7 @@ from pathlib import Path
 from data_prep.sources import matlab
 from data_prep.sources.source import Picture, Source, changed_at, distinct_names, human_names
 from saliency_keras.console import UserError, progress
+from saliency_keras.data.archive import tar_members
 from saliency_keras.data.listing import files_below, text_of
 
 DEVKIT = "ILSVRC2012_devkit_t12"
@@ -92,7 +93,7 @@ class ImagenetSource(Source):
     def _class_wnids(self):
         """The wnids of the train split, sorted."""
         place = self.folder / self._layout["train"]
-        names = map(_wnid, _members(place)) if place.is_file() else os.listdir(place)
+        names = map(_wnid, tar_members(place)) if place.is_file() else os.listdir(place)
         return sorted({name.removesuffix(".tar") for name in names if WNID.fullmatch(name.removesuffix(".tar"))})
 
     def _listed(self, split):
@@ -102,7 +103,7 @@ class ImagenetSource(Source):
         if split == "val":
             yield from self._listed_validation(layout)
         elif place.is_file():
-            for tar in _members(place):
+            for tar in tar_members(place):
                 yield from _listed_tar(place, layout, _wnid(tar), tar.offset_data, tar.size)
         else:
             for wnid in self._wnids:
@@ -115,7 +116,7 @@ class ImagenetSource(Source):
     def _listed_validation(self, layout):
         place = self.folder / layout
         if place.is_file():
-            flat = [(Path(one.name).name, (layout, one.offset_data), one.size) for one in _members(place)]
+            flat = [(Path(one.name).name, (layout, one.offset_data), one.size) for one in tar_members(place)]
         else:
             folders = sorted(name for name in os.listdir(place) if WNID.fullmatch(name) and (place / name).is_dir())
             for wnid in folders:
@@ -200,38 +201,11 @@ def _solution(path):
     return [found[number] for number in sorted(found)]
 
 
-def _members(path, offset=0, size=None):
-    """The files in a tar, or in one of `size` bytes that lies in another at `offset` from the outer one's start."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(offset)
-            with tarfile.open(fileobj=file, mode="r:") as tar:
-                for member in tar:
-                    if member.isfile():
-                        yield member
-                # tarfile takes a header that it cannot read for the end; behind the end there is nothing but zeros.
-                end = offset + size if size is not None else os.fstat(file.fileno()).st_size
-                if _anything(file, tar.offset, end):
-                    raise tarfile.ReadError(f"no header at byte {tar.offset:,}")
-    except tarfile.TarError as error:
-        raise UserError(f"{path} is damaged or not whole: {error}; fetch it again.") from None
-
-
-def _anything(file, start, end):
-    """Whether a byte between two places of a file is not zero."""
-    file.seek(start)
-    while start < end and (block := file.read(min(1 << 20, end - start))):
-        if block.count(0) < len(block):
-            return True
-        start += len(block)
-    return False
-
-
 def _wnid(member):
     """The wnid of a class's tar in the tar of tars; whatever path it is stored under is of no account."""
     return Path(member.name).name.removesuffix(".tar")
 
 
 def _listed_tar(path, relative, wnid, offset=0, size=None):
-    for member in _members(path, offset, size):
+    for member in tar_members(path, offset, size):
         yield wnid, Path(member.name).name, (relative, member.offset_data), member.size
