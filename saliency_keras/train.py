@@ -14,7 +14,7 @@ from saliency_keras.console import UserError, check_seed
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import EXPERIMENTS, experiment
 from saliency_keras.experiments.tables import Row
-from saliency_keras.training.start import check_kind, check_start, parents_of
+from saliency_keras.training.start import WHOLE_PICTURES, check_kind, check_start, parents_of
 from saliency_keras.training.tensorboard import check_tensorboard
 
 MAPS = "own, shuffled, shuffled_in_class, center, uniform, a further map of the set by name, or NAME:shuffled and so on"
@@ -82,7 +82,7 @@ def _fit(options):
     check_seed(options.seed)
     if options.maps != "own":
         if chosen.learns_from_fixations:
-            raise UserError(f"{chosen.name} learns from fixations: --maps does not apply to it.")
+            raise UserError(WHOLE_PICTURES.format(chosen.name))
         chosen = chosen.showing(options.maps)
     parents = _parents(options.init)
     out = Path(options.out) if options.out else default_out(chosen.name, options.maps, options.seed)

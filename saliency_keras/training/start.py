@@ -7,6 +7,8 @@ from saliency_keras.console import UserError
 from saliency_keras.experiments.experiment import WHOLE
 from saliency_keras.files import check_folder
 
+WHOLE_PICTURES = "{} sees pictures alone, uncropped: --maps and --augment do not apply to it."
+
 
 def parents_of(words):
     """The runs that `--init` names.

@@ -33,7 +33,7 @@ from saliency_keras.training.devices import check_batch, check_devices, first_pr
 from saliency_keras.training.initial_weights import check_classes, check_frozen, initial_weights, load_parents
 from saliency_keras.training.listeners import save_model
 from saliency_keras.training.loop import fit
-from saliency_keras.training.start import check_kind, check_start
+from saliency_keras.training.start import WHOLE_PICTURES, check_kind, check_start
 from saliency_keras.training.state import drop_state
 from saliency_keras.training.tasks import task_named
 from saliency_keras.training.tasks.task import best_epoch
@@ -152,7 +152,7 @@ def open_data(experiment, data, augment="host"):
         UserError: If it is not there, damaged or of the other kind, or crops are chosen for a network that sees none.
     """
     if experiment.learns_from_fixations and augment != "host":
-        raise UserError(f"{experiment.name} sees whole pictures: --augment does not apply to it.")
+        raise UserError(WHOLE_PICTURES.format(experiment.name))
     check_kind(experiment, data)
     return task_named(experiment.task).open(experiment, data)
 
