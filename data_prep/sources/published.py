@@ -142,12 +142,12 @@ def flowers102(folder):
 
 def cars(folder):
     """Rows and classes of Stanford Cars."""
-    meta = _variable(folder / "devkit" / "cars_meta.mat", "class_names")
+    meta = _of_matlab(matlab.read_array, folder / "devkit" / "cars_meta.mat", "class_names")
     names = [str(one.item()) for one in meta.ravel()]
     rows = []
     for split, name in (("train", "cars_train_annos.mat"), ("val", "cars_test_annos_withlabels.mat")):
         path = folder / name if (folder / name).is_file() else folder / "devkit" / name
-        for one in _structs(path, "annotations"):
+        for one in _of_matlab(matlab.read_structs, path, "annotations"):
             try:
                 label, file = int(one["class"]), os.path.basename(one["fname"])
                 left, top, right, bottom = (float(one[f"bbox_{side}"]) for side in ("x1", "y1", "x2", "y2"))
@@ -165,7 +165,7 @@ def dogs(folder):
     rows = []
     for split, name in (("train", "train_list.mat"), ("val", "test_list.mat")):
         path = folder / "lists" / name if (folder / "lists" / name).is_file() else folder / name
-        for one in _variable(path, "file_list").ravel():
+        for one in _of_matlab(matlab.read_array, path, "file_list").ravel():
             file = str(one.item())
             breed = file.partition("/")[0].partition("-")[2].replace("_", " ") or file.partition("/")[0]
             annotation = folder / "Annotation" / Path(file).with_suffix("")
@@ -257,10 +257,10 @@ def _lines(path, fields):
     return found
 
 
-def _variable(path, name):
-    """A variable of a MATLAB file."""
+def _of_matlab(reader, path, name):
+    """What a reader of `matlab` makes of a variable in a file."""
     try:
-        return matlab.read_array(path.read_bytes(), name)
+        return reader(path.read_bytes(), name)
     except FileNotFoundError:
         raise UserError(f"there is no {path}; DIR is where the set was unpacked, all files as they are.") from None
     except ValueError as error:
@@ -268,17 +268,7 @@ def _variable(path, name):
 
 
 def _numbers(path, name):
-    return [int(one) for one in _variable(path, name).ravel()]
-
-
-def _structs(path, name):
-    """The rows of a struct array of a MATLAB file."""
-    try:
-        return matlab.read_structs(path.read_bytes(), name)
-    except FileNotFoundError:
-        raise UserError(f"there is no {path}; DIR is where the set was unpacked, all files as they are.") from None
-    except ValueError as error:
-        raise UserError(f"{path} cannot be read: {error}.") from None
+    return [int(one) for one in _of_matlab(matlab.read_array, path, name).ravel()]
 
 
 def _voc_boxes(path):

@@ -121,6 +121,8 @@ def check_same(config, out, but=()):
         there, here = flat_settings(earlier["experiment"]), flat_settings(config["experiment"])
         # Where both say which file it was by its digest, which `started_from` compares, a path may be another one.
         moved = earlier["started_from"].keys() & config["started_from"].keys()
+        if config["maps"] is None:
+            earlier["maps"] = None  # the map that is named does not matter to a network that sees none
         agree = [name for name in MUST_AGREE if name not in moved and name not in but]
         differing = [name for name in agree if earlier[name] != config[name]]
         differing += [

@@ -172,7 +172,7 @@ def test_maps_that_are_the_same_everywhere_are_counted(tmp_path):
 def test_files_beside_the_maps_do_not_count_as_second_ones(tmp_path):
     write_npy(tmp_path / "a", LEVELS)
     (tmp_path / "a.json").write_text("{}")
-    MapFolder(tmp_path, {"a.jpg": (4, 3)})
+    assert MapFolder(tmp_path, {"a.jpg": (4, 3)}).map_of("a.jpg").shape == (3, 4)
 
 
 def test_maps_of_other_names_are_said_to_be_there(tmp_path):
