@@ -33,6 +33,8 @@ def _parser():
     parser.add_argument("--maps", default="own", help=f"saliency shown to the network: {MAPS} (default: own)")
     init = "run folder whose weights to start from; PART=RUN for one part of the network, repeatable"
     parser.add_argument("--init", action="append", default=[], metavar="RUN", help=init)
+    excluded = "classes to keep out of the training: names separated by commas, or a file with one name a line"
+    parser.add_argument("--exclude-classes", metavar="NAMES", help=excluded)
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="default: float32")
     parser.add_argument("--augment", choices=["host", "device"], default="host", help="where to crop (default: host)")
     parser.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs that share each batch (default: 1)")
@@ -63,7 +65,7 @@ def _fit(options):
     """Trains an experiment into a run folder, as the command `train` does.
 
     All arguments but the first are the command's options, by keyword: `data`, `out`, `epochs`, `batch`, `seed`, `maps`,
-    `init`, `precision`, `augment`, `devices`, `tensorboard`, `resume` and `set`.
+    `init`, `exclude_classes`, `precision`, `augment`, `devices`, `tensorboard`, `resume` and `set`.
 
     Args:
         experiment: Name of an experiment, or an `Experiment`.
@@ -104,6 +106,10 @@ def _fit(options):
     if options.batch is not None:
         chosen = chosen.replace(batch=options.batch)
     chosen = chosen.with_settings(_settings(options.set))
+    if options.exclude_classes:
+        if chosen.learns_from_fixations:
+            raise UserError(f"{chosen.name} learns from fixations, which have no classes: leave --exclude-classes out.")
+        chosen = chosen.replace(exclude_classes=classes_named(options.exclude_classes))
     if options.tensorboard:
         check_tensorboard()
     if data is None:
@@ -123,6 +129,31 @@ def _fit(options):
     chosen_options = ("seed", "precision", "resume", "augment", "tensorboard", "devices")
     summary = train(chosen, data, out, parents=parents, **{name: getattr(options, name) for name in chosen_options})
     return None if summary is None else Run.load(out)
+
+
+def classes_named(text):
+    """The names of classes that `--exclude-classes` gives, each once.
+
+    Args:
+        text: A file with one name a line, or names separated by commas; in Python also a list.
+
+    Returns:
+        A tuple of names.
+
+    Raises:
+        UserError: If there is none, or the file is no text.
+    """
+    if not isinstance(text, str | Path):
+        return tuple(text)
+    path = Path(text)
+    try:
+        names = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else str(text).split(",")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as a list of classes: {error}.") from None
+    found = tuple(dict.fromkeys(filter(None, (name.strip() for name in names))))
+    if not found:
+        raise UserError(f"--exclude-classes {text} names no class.")
+    return found
 
 
 def _print_small(chosen, paper):

@@ -58,7 +58,7 @@ def test_every_row_is_an_experiment_and_comes_after_the_run_it_starts_from():
         assert len(set(names)) == len(names)
         for place, row in enumerate(table.rows):
             assert row.experiment in EXPERIMENTS
-            assert not row.init or row.init in names[:place]
+            assert set(row.begins_with) <= set(names[:place])
             assert not row.baseline or row.baseline in names
         assert all(name in names for wanted in table.figures.values() for name in wanted)
 

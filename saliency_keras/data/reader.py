@@ -39,6 +39,7 @@ class Reader:
             `{"words": int32 (B, S, S), "box": int32 (B, 3)}`, the box being first row, first column, and 1 for a flip.
         crops: `"random"` for training crops anywhere in the stored picture, or `"five"` for one of its four corners or
             its centre, drawn for each picture and epoch. Both are flipped at random. Validation crops the centre.
+        classes: Names of the classes that labels are indices into, those of the pictures that are read; `None` for all.
     """
 
     manifest: Manifest
@@ -51,6 +52,7 @@ class Reader:
     subset: np.ndarray | None = None
     augment: str = "host"
     crops: str = "random"
+    classes: tuple[str, ...] | None = None
 
     def __post_init__(self):
         if self.augment not in AUGMENT:
@@ -61,6 +63,10 @@ class Reader:
         swap = swapped_maps(self.manifest, self.split, self.shown, self.seed) if self.shown else None
         object.__setattr__(self, "swap", swap)
         object.__setattr__(self, "stored", Records(self.manifest, self.split))
+        numbers = {name: number for number, name in enumerate(self.classes or self.manifest.classes)}
+        object.__setattr__(self, "classes", tuple(numbers))
+        label_of = np.array([numbers.get(name, -1) for name in self.manifest.classes], np.int64)
+        object.__setattr__(self, "label_of", label_of)
         object.__setattr__(self, "places", self._places())
         object.__setattr__(self, "plan", functools.lru_cache(2)(self._plan))
 
@@ -116,7 +122,11 @@ class Reader:
 
     def ids_and_labels(self):
         """Ids (list of str) and labels (int64 array) of the pictures that are read, in the order on disk."""
-        return self.stored.ids(self.places), self.stored.labels(self.places)
+        return self.stored.ids(self.places), self.labels(self.places)
+
+    def labels(self, places):
+        """Labels, int64 `(B,)`, for places in the split: indices into `classes`, -1 for another class."""
+        return self.label_of[self.stored.labels(places)]
 
     def _plan(self, epoch):
         counts = np.diff(np.searchsorted(self.places, self.stored.first))
@@ -138,7 +148,7 @@ class Reader:
     def _batch(self, places, top, left, flip):
         """A batch of the pictures at those places, each with its crop and flip."""
         inputs = (self._whole if self.augment == "device" else self._crops)(places, top, left, flip)
-        return inputs, self.stored.labels(places)
+        return inputs, self.labels(places)
 
     def _whole(self, places, top, left, flip):
         words = np.empty((len(places), self.manifest.side, self.manifest.side), WORD)

@@ -27,6 +27,8 @@ class Pictures:
         train_on: The split to train on. With `"val"`, a fifth of it is held out for validation.
         few_shot: Training pictures per class, a number or `"K"` for all, by the protocol of `data.few_shot`; `""` for
             the whole split.
+        exclude_classes: Names of classes whose pictures are kept out of training and validation
+            (`--exclude-classes`); the network has no output for them.
     """
 
     side: int = 128
@@ -34,6 +36,7 @@ class Pictures:
     crops: str = "random"
     train_on: str = "train"
     few_shot: str = ""
+    exclude_classes: tuple[str, ...] = ()
 
     def check(self):
         """Refuses, in one sentence, values that cannot be trained with."""
@@ -45,6 +48,8 @@ class Pictures:
             raise UserError(f"few_shot is a number of pictures per class, K or empty. Received: {self.few_shot}")
         if self.few_shot and self.train_on != "train":
             raise UserError("the few-shot protocol trains on pictures of train; leave train_on as it is.")
+        if self.few_shot and self.exclude_classes:
+            raise UserError("the few-shot protocol takes pictures of all classes; leave exclude_classes out.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -305,6 +310,9 @@ class Experiment:
         """Refuses, in one sentence, values that cannot be trained with."""
         for record in self.records.values():
             record.check()
+        for output, weight in self.loss_weights.items():
+            if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
+                raise UserError(f"the weight of a loss is 0 or more. Received: loss_weights {output}={weight}")
 
 
 def flat_settings(fields):
@@ -347,12 +355,18 @@ def _typed(key, text, example):
 
 
 # What a list looks like whose default is empty.
-EXAMPLES = {"fresh": ["top"], "frozen": ["saliency"], "steps": [[1, 0.01], [30, 0.001]], "factors": {"top": 10}}
+EXAMPLES = {
+    "fresh": ["top"],
+    "frozen": ["saliency"],
+    "exclude_classes": ["cat", "dog"],
+    "steps": [[1, 0.01], [30, 0.001]],
+    "factors": {"top": 10},
+}
 
 
 def _tuple(key, text, value):
     """A list as a tuple; names may stand without brackets, separated by commas."""
-    if key in ("fresh", "frozen"):
+    if key in ("fresh", "frozen", "exclude_classes"):
         value = value if isinstance(value, list) else [word for word in text.split(",") if word]
         return tuple(value) if all(isinstance(one, str) for one in value) else None
     if not isinstance(value, list):

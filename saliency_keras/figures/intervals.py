@@ -103,6 +103,26 @@ def accuracy(tested, k=1):
     return share_right([one.correct(k) for one in tested], [one.ids for one in tested])
 
 
+def mean_class(tested, before=None):
+    """Mean class accuracy of a row, or its difference from another: each class counts alike (`metrics.top_k`).
+
+    Args:
+        tested: The `runs.run.Predictions` of its runs, one a repeat.
+        before: Those of the row to compare with, or `None`.
+
+    Returns:
+        An `Estimate`; its interval is over seeds or pictures, as that of `difference`.
+    """
+    values = []
+    for one, other in zip(tested, before or [None] * len(tested), strict=True):
+        right = one.correct().astype(float)
+        if other is not None:
+            right -= other.in_order_of(one).correct()
+        counts = np.bincount(one.labels)
+        values.append(right * one.labels.size / (np.count_nonzero(counts) * counts[one.labels]))
+    return _mean_of(values, [one.ids for one in tested])
+
+
 def share_right(correct, ids):
     """Accuracy from one array `(pictures,)` a repeat, bool or shares, and the pictures' ids; an `Estimate`.
 
@@ -273,12 +293,13 @@ def gain_panels(runs):
     return panels
 
 
-def intervals_figure(panels, parts=False):
-    """Differences at Top-1 with their intervals, a line each.
+def intervals_figure(panels, parts=False, what="Top-1"):
+    """Differences of accuracies with their intervals, a line each.
 
     Args:
         panels: From a panel's title to its lines `(label, Estimate, published difference or None)`, 0 to 1.
         parts: Whether a panel's first line is a whole, filled, and the others its parts, hollow.
+        what: Which accuracies they are of.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -301,7 +322,7 @@ def intervals_figure(panels, parts=False):
             ax.set_yticks(range(len(lines)), [style.one_line(line[0]) for line in lines])
             ax.set_ylim(len(lines) - 0.4, -0.6)
             ax.set_title(style.one_line(title))
-        axes[-1].set_xlabel("difference at Top-1 (percentage points, 95 % interval)")
+        axes[-1].set_xlabel(f"difference at {what} (percentage points, 95 % interval)")
         if keyed:
             marks = {label: mark for ax in axes for mark, label in zip(*ax.get_legend_handles_labels(), strict=True)}
             figure.legend(reversed(marks.values()), reversed(marks.keys()), loc="outside lower left", ncols=3)

@@ -62,6 +62,22 @@ def top_k_accuracy(scores, labels, k):
     return float(np.mean(ranks < k))
 
 
+def mean_class_accuracy(correct, labels):
+    """Mean class accuracy: the accuracy of each class, averaged over the classes that have pictures.
+
+    Where classes have equally many pictures it is the accuracy over pictures.
+
+    Args:
+        correct: Whether each picture is right, or the share of runs in which it is: array `(pictures,)`.
+        labels: Integer array `(pictures,)`.
+
+    Returns:
+        A float, 0 to 1.
+    """
+    _, place = np.unique(labels, return_inverse=True)
+    return float(np.mean(np.bincount(place, np.asarray(correct, "float64")) / np.bincount(place)))
+
+
 def first_classes(scores, k=5):
     """The `k` classes with the highest scores, best first, in the order that `rank_of_true_class` counts.
 

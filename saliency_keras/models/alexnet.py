@@ -114,11 +114,16 @@ class Layers:
         x = layers.Flatten(name="flatten")(x)
         for name in "fc1", "fc2":
             x = layers.Dense(self.dense_units, activation="relu", name=name, **self._kernel())(x)
-            if self.dropout:
-                # The seed that Keras would draw, but given: without one PyTorch draws from its own generator, which a
-                # resumed run cannot set.
-                x = layers.Dropout(self.dropout, seed=random.randint(1, 10**9), name=f"{name}_dropout")(x)
+            x = self.dropped(x, f"{name}_dropout")
         return layers.Dense(classes, name="fc3", dtype="float32", **self._kernel())(x)
+
+    def dropped(self, x, name):
+        """Dropout, where there is any.
+
+        The seed is the one that Keras would draw, but given: without one PyTorch draws from its own generator, which a
+        resumed run cannot set.
+        """
+        return layers.Dropout(self.dropout, seed=random.randint(1, 10**9), name=name)(x) if self.dropout else x
 
     def _kernel(self):
         return {

@@ -3,6 +3,8 @@
 Networks of `keras.applications`, DPN-92, and classifiers of ours.
 """
 
+import collections
+import re
 from pathlib import Path
 
 import keras
@@ -260,3 +262,77 @@ def classifier_features(name, weights, size=(None, None)):
     except (OSError, ValueError) as error:
         raise UserError(f"{weights} has no weights of {name}: {str(error).splitlines()[0]}") from None
     return features
+
+
+def plain_classifier(name, weights=None, include_top=True, size=(None, None)):
+    """A network of `BACKBONES` as Keras builds it, from preprocessed pixels.
+
+    Args:
+        name: Its name.
+        weights: `"imagenet"`, the path of a `.weights.h5` file of 1000 classes (both with `include_top`), or `None`.
+        include_top: Whether it ends in its classifier of 1000 classes, or in its last features.
+        size: Height and width of the pictures where it has no classifier.
+
+    Returns:
+        The Keras model.
+
+    Raises:
+        ValueError: If there is no such network, or it cannot be built at that size.
+        UserError: If the weights cannot be had.
+    """
+    if name not in BACKBONES:
+        raise ValueError(f"backbone is one of {', '.join(BACKBONES)}. Received: {name}")
+    build = dual_path.DPN92 if name == "DPN92" else getattr(keras.applications, name)
+    if not include_top:
+        return build(include_top=False, weights=None, input_shape=(*size, 3))
+    if weights is None:
+        return build(weights=None)
+    check_weights(name, weights)
+    if weights == "imagenet":
+        with imagenet_weights(name, "; name a file of them: --set weights=FILE"):
+            return build(weights="imagenet")
+    if not Path(weights).is_file():
+        raise UserError(f"there is no weights file {weights}.")
+    classifier = build(weights=None)
+    try:
+        classifier.load_weights(str(weights))
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"the weights {weights} cannot be loaded into {name}: {str(error).splitlines()[0]}") from None
+    return classifier
+
+
+def built_again(base, x, suffix="", change=None, after=None):
+    """Builds the layers of a network once more on another tensor, with fresh weights.
+
+    Args:
+        base: A Functional model of Keras' layers with one input.
+        x: The tensor that takes the place of its input.
+        suffix: Appended to the names of the layers. Names that Keras counts up in a process are counted from 1 here,
+            so that a network has the same names whenever it is built.
+        change: Function `(layer, config)` that changes a layer's configuration, or `None`.
+        after: Function `(layer, output)` that gives what later layers see in place of the layer's output, or `None`.
+
+    Returns:
+        The output, and a list of pairs of an old layer and its new one.
+
+    Raises:
+        ValueError: If the network has operations that are no layers.
+    """
+    if any(not isinstance(operation, layers.Layer) for operation in base.operations):
+        raise ValueError(f"{base.name} consists of more than Keras' layers, so it cannot be built another way")
+    tensors, counts, pairs = {id(base.inputs[0]): x}, collections.Counter(), []
+    for old in base.layers[1:]:
+        config = old.get_config()
+        kind = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(old).__name__).lower()
+        if re.fullmatch(rf"{kind}(_\d+)?", old.name):
+            counts[kind] += 1
+            config["name"] = f"{kind}_{counts[kind]}"
+        config["name"] += suffix
+        if change:
+            change(old, config)
+        new = type(old).from_config(config)
+        given = old.input
+        x = new([tensors[id(one)] for one in given] if isinstance(given, list) else tensors[id(given)])
+        pairs.append((old, new))
+        tensors[id(old.output)] = x if after is None else after(old, x)
+    return tensors[id(base.outputs[0])], pairs

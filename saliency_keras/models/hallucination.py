@@ -24,7 +24,7 @@ import keras
 from keras import layers
 
 from saliency_keras.models.alexnet import pool
-from saliency_keras.models.backbones import BACKBONES
+from saliency_keras.models.backbones import BACKBONES, built_again, plain_classifier
 from saliency_keras.models.network import BRANCH, MAP_LAYER, MAP_MEETS_FEATURES
 
 INPUTS = ("", "rgb", "map")  # what the saliency branch sees; "" for no branch, the baseline
@@ -167,20 +167,20 @@ def modulated_resnet(
     return layers.Dense(classes, name="predictions", dtype="float32", kernel_regularizer=decay)(features)
 
 
-def pretrained_resnet(backbone, weights):
+def pretrained_resnet(arguments, weights):
     """A ResNet of `keras.applications` with its classifier, to take weights from by the names of its layers.
 
     Args:
-        backbone: One of `RESNETS`.
+        arguments: Those of `modulated_resnet`, with its `backbone`.
         weights: `"imagenet"`, or the path of a weights file of 1000 classes.
 
     Returns:
         The Keras model, 1000 classes.
 
     Raises:
-        ValueError: If the file does not fit.
+        UserError: If the weights cannot be had, or the file does not fit.
     """
-    return _resnet(backbone)(weights=weights)
+    return plain_classifier(arguments["backbone"], weights)
 
 
 def _modulation(image, saliency, layer, branch_input, skip, activation, bias):
@@ -210,15 +210,11 @@ def _last_layer(base, fuse_at):
 
 def _rerun(base, x, join_after, join, weight_decay):
     """Builds the layers of `base` again on `x`, `join` applied after one of them: the features at the end."""
-    tensors = {id(base.inputs[0]): x}
-    for old in base.layers[1:]:
-        config = old.get_config()
+
+    def penalised(_, config):
         if weight_decay and "kernel_regularizer" in config:
             config["kernel_regularizer"] = keras.regularizers.L2(weight_decay)
-        several = isinstance(old.input, list)
-        given = [tensors[id(tensor)] for tensor in (old.input if several else [old.input])]
-        x = type(old).from_config(config)(given if several else given[0])
-        if old.name == join_after:
-            x = join(x)
-        tensors[id(old.output)] = x
-    return x
+
+    return built_again(
+        base, x, change=penalised, after=lambda layer, output: join(output) if layer.name == join_after else output
+    )[0]

@@ -4,12 +4,14 @@ Parts say which layers take their weights from which run, keep them, or learn at
 with weights, each once, in the order of the model's layers:
 
     saliency   layers of a saliency branch (their names end in `_saliency`)
+    new_channel   layers that bring a map into a network that saw colours alone (their names end in `_new_channel`)
     backbone   a network within the network, such as the classifier under a read-out
     dense      dense layers before the last
     top        the last layer with weights
     trunk      everything else
 
-A network with other parts says so in `models.registry`.
+A network with other parts says so in `models.registry`. `PART:NAME`, such as `trunk:conv2`, are those layers of a part
+whose names begin with NAME.
 """
 
 import dataclasses
@@ -22,6 +24,7 @@ from saliency_keras.console import UserError
 from saliency_keras.models.receptive_fields import laid_out, receptive_centres
 
 BRANCH = "_saliency"  # the layers of a saliency branch end in it
+NEW_CHANNEL = "_new_channel"  # so do those of an input channel that is new
 MAP_LAYER = "saliency_map"  # the layer whose output is the map that a network makes
 MAP_MEETS_FEATURES = "modulation"  # the layer in which that map is used
 
@@ -62,19 +65,24 @@ class Network:
         """The layers with weights of some parts.
 
         Args:
-            parts: Names of parts.
+            parts: Names of parts, or `PART:NAME` for the layers of a part whose names begin with NAME.
 
         Returns:
             A list of Keras layers, in the model's order.
 
         Raises:
-            UserError: If there is no part of that name.
+            UserError: If there is no part of that name, or it has no such layer.
         """
-        for part in parts:
+        names = set()
+        for word in parts:
+            part, _, begin = word.partition(":")
             if part not in self.parts:
                 known = ", ".join(self.parts)
                 raise UserError(f"the network {self.model.name} has no part {part!r}; its parts are {known}.")
-        names = {name for part in parts for name in self.parts[part]}
+            found = {name for name in self.parts[part] if name.startswith(begin)}
+            if not found:
+                raise UserError(f"the part {part} of {self.model.name} has no layer whose name begins with {begin!r}.")
+            names |= found
         return [layer for layer in self.model.layers if layer.name in names]
 
     def freeze(self, parts):
@@ -147,7 +155,6 @@ class Network:
         """
         return laid_out(maps, receptive_centres(self.model, MAP_LAYER), size, to_the_border=to_the_border)
 
-
     def map_as_used(self, inputs, size):
         """The map that it makes of one batch, where it meets the features that it changes.
 
@@ -187,6 +194,8 @@ def parts_by_name(model):
     for layer in weighted:
         if layer.name.endswith(BRANCH):
             part = "saliency"
+        elif layer.name.endswith(NEW_CHANNEL):
+            part = "new_channel"
         elif isinstance(layer, keras.Model):
             part = "backbone"
         elif layer is top:

@@ -20,12 +20,15 @@ def receptive_centres(model, layer):
     Returns:
         Two float arrays, `(height,)` and `(width,)`: for each row and column of the layer the picture's row and
         column, in pixels from 0; the map's, of a layer that sees nothing but the map. A layer on the way that is no
-        convolution, pooling or padding but changes the size is taken to spread evenly over it.
+        convolution, pooling or padding but changes the size is taken to spread evenly over it. A map that was enlarged
+        to the picture's size lies on it pixel by pixel.
     """
     makers = {id(one.output): one for one in model.operations}
     size = model.get_layer("image").output.shape[1:3]
     centres = [np.arange(length, dtype="float64") for length in size]
     layer = model.get_layer(layer)
+    if isinstance(layer, layers.Resizing) and layer.output.shape[1:3] == size:
+        return centres
     for operation in _way(layer, makers, "image") or _way(layer, makers, "saliency"):
         centres = [_centres_after(operation, axis, centres[axis]) for axis in (0, 1)]
     return centres

@@ -12,10 +12,18 @@ from saliency_keras.console import UserError
 from saliency_keras.models.alexnet import Layers, alexnet
 from saliency_keras.models.backbones import classifier_features
 from saliency_keras.models.fanin import fanin1, fanin2, fanin3, noconv2
-from saliency_keras.models.hallucination import modulated_alexnet, modulated_resnet
-from saliency_keras.models.network import Network, parts_by_name
+from saliency_keras.models.hallucination import modulated_alexnet, modulated_resnet, pretrained_resnet
+from saliency_keras.models.network import Network, network_of, parts_by_name
 from saliency_keras.models.readouts import readout_bi, readout_dc, readout_spc
+from saliency_keras.models.salclassnet import (
+    pretrained_detector,
+    pretrained_trunk,
+    salclassnet,
+    salclassnet_detector,
+    salclassnet_osie,
+)
 from saliency_keras.models.saliency_networks import copy_vgg16, juntingnet, salicon, salnet
+from saliency_keras.models.weights import carry_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,11 +34,14 @@ class Blueprint:
         build: Function `(image, saliency, classes, layers, **arguments)` to the logits, or to a dictionary of outputs.
         shows_map: Function of the arguments: whether the network has an input for the map.
         parts: Function of the built model: its parts.
+        pretrained: Function `(arguments, weights)` to a Keras model with weights of `keras.applications`, whose layers
+            are called as the network's; `None` where there are no such weights.
     """
 
     build: Callable
     shows_map: Callable[[dict], bool] = lambda arguments: True
     parts: Callable[[keras.Model], dict] = parts_by_name
+    pretrained: Callable[[dict, str], keras.Model] | None = None
 
 
 def _joined(arguments):
@@ -45,6 +56,10 @@ def _branch_sees_map(arguments):
     return arguments.get("saliency_branch") == "map"
 
 
+def _fourth_channel_is_map(arguments):
+    return arguments.get("fourth_channel") == "map"
+
+
 def _never(arguments):
     return False
 
@@ -56,7 +71,9 @@ NETWORKS = {
     "fanin3": Blueprint(fanin3, _two_branches),
     "noconv2": Blueprint(noconv2, _never),
     "modulated_alexnet": Blueprint(modulated_alexnet, _branch_sees_map),
-    "modulated_resnet": Blueprint(modulated_resnet, _branch_sees_map),
+    "modulated_resnet": Blueprint(modulated_resnet, _branch_sees_map, pretrained=pretrained_resnet),
+    "salclassnet": Blueprint(salclassnet, _fourth_channel_is_map, pretrained=pretrained_trunk),
+    "salclassnet_detector": Blueprint(salclassnet_detector, _never, pretrained=pretrained_detector),
 }
 
 SALIENCY_NETWORKS = {
@@ -66,6 +83,7 @@ SALIENCY_NETWORKS = {
     "readout_dc": readout_dc,
     "readout_spc": readout_spc,
     "readout_bi": readout_bi,
+    "salclassnet_osie": salclassnet_osie,
 }
 
 
@@ -146,7 +164,10 @@ def build_saliency(network, arguments, weights="", frozen=False):
         raise UserError(f"the network {network} cannot be built{_given(arguments)}: {error}") from None
     if network == "salicon" and weights:
         copy_vgg16(classifier_features("VGG16", weights), model)
-    return Network(model, parts_by_name(model), output="map")
+    found = Network(model, parts_by_name(model), output="map")
+    if network == "salclassnet_osie" and weights:
+        carry_weights(network_of(pretrained_detector(arguments, weights)), found)
+    return found
 
 
 def _given(arguments):

@@ -114,7 +114,7 @@ class Classifier:
         first = first_classes(scores, BEST)[0]
         grad_cam = self._grad_cam(inputs, first[:1])[0]
         if self._network.map:
-            saliency = self._network.map_as_used(inputs, (self.side, self.side))[0]
+            saliency = np.maximum(self._network.map_as_used(inputs, (self.side, self.side))[0], 0)
         names = tuple(self.classes[index] for index in first)
         return Classified(names, softmax(scores)[0, first], picture, saliency, grad_cam)
 

@@ -128,7 +128,7 @@ def check_same(config, out, but=()):
         differing += [
             f"{name} ({there.get(name)}, now {here.get(name)})"
             for name in {**here, **there}
-            if name not in moved and there.get(name) != here.get(name)
+            if name not in moved and there.get(name) != here.get(name) and (name in there or here[name] != [])
         ]
         data_there, data_here = earlier["data"], config["data"]
         if made_by_other_kernels(data_there, data_here):

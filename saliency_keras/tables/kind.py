@@ -10,11 +10,15 @@ from typing import Protocol
 
 from saliency_keras.tables.accuracy import Accuracy
 from saliency_keras.tables.attribution import Attribution
+from saliency_keras.tables.class_accuracy import ClassAccuracy
 from saliency_keras.tables.classes import Classes
 from saliency_keras.tables.correlation import Correlation
 from saliency_keras.tables.few_shot import FewShot
 from saliency_keras.tables.fixations import Fixations
+from saliency_keras.tables.regions import Regions
+from saliency_keras.tables.shift import Shift
 from saliency_keras.tables.standard import Standard
+from saliency_keras.tables.top_down import TopDown
 
 
 class TableKind(Protocol):
@@ -71,6 +75,10 @@ KINDS = {
     "standard": Standard,
     "fixations": Fixations,
     "correlation": Correlation,
+    "class_accuracy": ClassAccuracy,
+    "top_down": TopDown,
+    "regions": Regions,
+    "shift": Shift,
 }
 
 

@@ -61,6 +61,7 @@ class PlannedRun:
         folder: Its run folder.
         seed: Its seed.
         init: Folder of the run it starts from, or `None`.
+        of_parts: Pairs of a part of the network and the folder of the run it takes that part from.
         shots: Training pictures per class, or `""`.
         precision: `"float32"` or `"bfloat16"`.
         reads: Folder of the run whose features it reads, where the same plan trains that run, or `None`.
@@ -75,11 +76,12 @@ class PlannedRun:
     shots: str = ""
     precision: str = "float32"
     reads: Path | None = None
+    of_parts: tuple[tuple[str, Path], ...] = ()
 
     @property
     def parents(self):
         """The runs that it starts from, by part."""
-        return {WHOLE: self.init} if self.init else {}
+        return ({WHOLE: self.init} if self.init else {}) | dict(self.of_parts)
 
     @property
     def finished(self):
@@ -89,7 +91,7 @@ class PlannedRun:
     @property
     def needs(self):
         """Folders of the runs whose networks it starts from or reads."""
-        return tuple(folder for folder in (self.init, self.reads) if folder)
+        return (*self.parents.values(), *filter(None, [self.reads]))
 
     def train(self):
         """Trains it, or goes on with what an earlier attempt left."""
@@ -220,7 +222,8 @@ def _check_begun(run):
 
     if not run_folder.is_begun(run.folder):
         return
-    if run.init is None or run_folder.has_network(run.init):
+    gone = [folder for folder in run.parents.values() if not run_folder.has_network(folder)]
+    if not gone:
         check_begun(
             run.experiment,
             run.data,
@@ -228,12 +231,12 @@ def _check_begun(run):
             seed=run.seed,
             precision=run.precision,
             parents=run.parents,
-            parents_may_differ=run.finished and run.row.preparation and run.init is None,
+            parents_may_differ=run.finished and run.row.preparation and not run.parents,
         )
-    elif not run_folder.is_finished(run.init):
+    elif trained_again := [folder for folder in gone if not run_folder.is_finished(folder)]:
         raise UserError(
-            f"{run.folder} started from {run.init}, which is gone and would be trained again; bring it back, or delete "
-            f"{run.folder} too."
+            f"{run.folder} started from {trained_again[0]}, which is gone and would be trained again; bring it back, "
+            f"or delete {run.folder} too."
         )
 
 
@@ -292,7 +295,7 @@ def _chosen_rows(table, only):
         return table.rows
     wanted = {row.name for row in table.rows if row.experiment in only}
     while True:
-        beside = [(row.init, row.baseline, *row.twins) for row in table.rows if row.name in wanted]
+        beside = [(*row.begins_with, row.baseline, *row.twins) for row in table.rows if row.name in wanted]
         more = {other for names in beside for other in names if other}
         if more <= wanted:
             return tuple(row for row in table.rows if row.name in wanted)
@@ -306,11 +309,17 @@ def _run(table, row, seed, shots, choices):
         chosen = chosen.lasting(max(1, round(chosen.schedule.epochs * choices.epochs / length)))
     chosen = with_choices(chosen, row, choices, [f"few_shot={shots}"] if shots else [])
     of_seed = f"-seed{seed}" if seed else ""
-    repeated = any(one.name == row.init and not one.preparation for one in table.rows)
-    init = choices.out / "runs" / (row.init + of_seed * repeated) if row.init else None
+    repeated = {one.name for one in table.rows if not one.preparation}
+
+    def made_by(name):
+        return choices.out / "runs" / (name + of_seed * (name in repeated))
+
+    init = made_by(row.init) if row.init else None
+    of_parts = tuple((part, made_by(name)) for part, name in row.parents)
     name = row.name + (f"-k{shots}" if shots else "") + of_seed
     data = choices.large if row.large else choices.data
-    return PlannedRun(row, chosen, data, choices.out / "runs" / name, seed, init, shots, choices.precision)
+    folder = choices.out / "runs" / name
+    return PlannedRun(row, chosen, data, folder, seed, init, shots, choices.precision, of_parts=of_parts)
 
 
 def with_choices(chosen, row, choices, further=()):

@@ -8,10 +8,9 @@ from pathlib import Path
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.experiments.experiment import WHOLE, flat_settings
-from saliency_keras.models.hallucination import pretrained_resnet
 from saliency_keras.models.network import Network, network_of
-from saliency_keras.models.registry import subtracted
-from saliency_keras.models.weights import carry_weights, draw_anew, fresh_layers, imagenet_weights
+from saliency_keras.models.registry import NETWORKS, subtracted
+from saliency_keras.models.weights import carry_weights, draw_anew, fresh_layers
 from saliency_keras.runs.run import Run, network_in
 
 
@@ -157,22 +156,12 @@ def _settings(run):
 
 def _pretrained(experiment):
     """The `Network` of the weights that `start.weights` names."""
-    backbone, weights = experiment.arguments.get("backbone"), experiment.start.weights
-    if backbone is None:
+    pretrained, weights = NETWORKS[experiment.network].pretrained, experiment.start.weights
+    if pretrained is None:
         raise UserError(
             f"weights={weights} is for networks of keras.applications; give {experiment.name} a run: --init."
         )
-    if weights == "imagenet":
-        with imagenet_weights(backbone, "; name a file of them: --set weights=FILE"):
-            return network_of(pretrained_resnet(backbone, weights))
-    if not Path(weights).is_file():
-        raise UserError(f"there is no weights file {weights}.")
-    try:
-        return network_of(pretrained_resnet(backbone, weights))
-    except (ValueError, OSError, KeyError) as error:
-        raise UserError(
-            f"the weights {weights} cannot be loaded into {backbone}: {str(error).splitlines()[0]}"
-        ) from None
+    return network_of(pretrained(experiment.arguments, weights))
 
 
 def check_frozen(experiment, frozen, given):

@@ -65,8 +65,9 @@ def _check_parents(experiment, parents):
             f"{experiment.name} starts from the weights of another run; train {expected[WHOLE]} first and give "
             f"its folder to --init."
         )
-    if WHOLE not in expected and missing:
-        needed = " ".join(f"--init {part}=RUN (a run of {name})" for part, name in missing.items())
+    if list(expected) != [WHOLE] and missing:
+        words = {part: "--init RUN" if part == WHOLE else f"--init {part}=RUN" for part in missing}
+        needed = " ".join(f"{word} (a run of {missing[part]})" for part, word in words.items())
         raise UserError(f"{experiment.name} starts from {len(expected)} runs, part by part; give {needed}.")
     for folder in parents.values():
         if not folder.is_dir():

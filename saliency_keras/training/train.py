@@ -98,7 +98,7 @@ def train(
     config["parts"] = {name: list(names) for name, names in network.parts.items()}
     config["carried"] = initial_weights(experiment, network, loaded, seed)
     if isinstance(source, Manifest):
-        check_classes(network, loaded, config["carried"], source.classes)
+        check_classes(network, loaded, config["carried"], task.classes)
     check_frozen(experiment, network.freeze(experiment.start.frozen), [*config["carried"], *task.given])
     config["frozen"] = _frozen(network.model)
     check_batch(task.pictures // task.steps, devices)

@@ -149,7 +149,7 @@ def test_without_a_network_the_way_to_imagenet_s_weights_is_told(monkeypatch):
     def no_network(*arguments, **options):
         raise Exception("URL fetch failure on https://…: None -- no address")
 
-    monkeypatch.setattr("saliency_keras.training.initial_weights.pretrained_resnet", no_network)
+    monkeypatch.setattr("keras.applications.ResNet152", no_network)
     with pytest.raises(UserError, match=r"could not fetch .* --set weights=FILE"):
         initial_weights(EXPERIMENTS["baseline_rgb_resnet"], None, {}, 0)
 

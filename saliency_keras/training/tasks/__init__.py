@@ -5,6 +5,7 @@ import importlib
 TASKS = {
     "classification": "saliency_keras.training.tasks.classification:Classification",
     "joint": "saliency_keras.training.tasks.joint:Joint",
+    "maps": "saliency_keras.training.tasks.maps:Maps",
     "fixation_maps": "saliency_keras.training.tasks.fixation_maps:FixationMaps",
 }
 

@@ -1,5 +1,7 @@
 """Classifiers on a compact data set: batches in, predictions of every tested picture at the end."""
 
+import difflib
+
 import h5py
 import keras
 import numpy as np
@@ -15,7 +17,7 @@ from saliency_keras.data.stored import Records
 from saliency_keras.figures import style
 from saliency_keras.figures.overlay import contact_sheet
 from saliency_keras.files import whole_file
-from saliency_keras.metrics.top_k import Top1, Top5, first_classes, rank_of_true_class
+from saliency_keras.metrics.top_k import Top1, Top5, first_classes, mean_class_accuracy, rank_of_true_class
 from saliency_keras.models.registry import build, shows_map, subtracted
 from saliency_keras.training.tasks.task import Term
 
@@ -51,18 +53,18 @@ class Classification:
             )
         self._manifest, self._experiment, self._seed = manifest, experiment, seed
         self._shown = experiment.shown if sees_map or experiment.shown.as_ == "target" else None
-        self._parts = _parts(experiment, manifest, seed)
+        self.classes = kept_classes(manifest, experiment.pictures.exclude_classes)
+        self._parts = self._taught(_parts(experiment, manifest, seed))
         train = self._reader(*self._parts["train"], augment)
         self._validated = self._reader(*self._parts["validation"], augment)
         self.network = build(
             experiment.network,
             experiment.arguments,
             experiment.pictures.side,
-            len(manifest.classes),
+            len(self.classes),
             _means(experiment, manifest, train, start),
         )
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        self.terms = {"logits": Term(loss, metrics=(_cross_entropy(), Top1(), Top5()))}
+        self.terms = self._terms()
         self.steps, self.pictures = train.steps, train.steps * min(experiment.schedule.batch, train.records)
         self.training, self.validation = train.training, self._validated.validation
         on_device = augment == "device"
@@ -71,8 +73,32 @@ class Classification:
 
     @staticmethod
     def open(experiment, folder):
-        """The `Manifest` of a compact data set; a `UserError` if it is not there or damaged."""
-        return Manifest.load(folder)
+        """The `Manifest` of a compact data set; a `UserError` if it is not there, damaged or lacks a class."""
+        manifest = Manifest.load(folder)
+        kept_classes(manifest, experiment.pictures.exclude_classes)
+        return manifest
+
+    def _terms(self):
+        """What each output is trained with."""
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        return {"logits": Term(loss, metrics=(_cross_entropy(), Top1(), Top5()))}
+
+    def _taught(self, parts):
+        """The pictures of each part without those of excluded classes; prints how many these are."""
+        if not self._experiment.pictures.exclude_classes:
+            return parts
+        kept, found, seen = np.isin(self._manifest.classes, self.classes), {}, {}
+        for name, (split, places) in parts.items():
+            key = split, id(places)
+            if key not in seen:
+                places = np.arange(self._manifest.splits[split].records) if places is None else places
+                seen[key] = places[kept[Records(self._manifest, split).labels(places)]]
+                left, count = places.size - seen[key].size, (~kept).sum()
+                print(f"excluded: {count} classes, with them {left:,} of {places.size:,} pictures ({name})", flush=True)
+            if not seen[key].size:
+                raise UserError(f"exclude_classes leaves no picture in {split} of {self._manifest.folder}.")
+            found[name] = split, seen[key]
+        return found
 
     def _reader(self, split, places, augment="host"):
         pictures, schedule = self._experiment.pictures, self._experiment.schedule
@@ -86,6 +112,7 @@ class Classification:
             subset=places,
             augment=augment,
             crops=pictures.crops,
+            classes=self.classes,
         )
 
     def measure(self):
@@ -98,15 +125,26 @@ class Classification:
         same = self._parts["tested"][1] is self._parts["validation"][1]
         tested = val if same else self._reader(*self._parts["tested"])
         ranks = write_predictions(self.network, tested, folder)
-        summary = {"pictures": {name: _size(self._manifest, *part) for name, part in self._parts.items()}}
+        summary = {
+            "pictures": {name: self._size(*part) for name, part in self._parts.items()},
+            "mean_class_accuracy": mean_class_accuracy(ranks < 1, tested.ids_and_labels()[1]),
+        }
         for name in ("test", "unused"):
             if name in self._parts and self._parts[name][1].size:
                 right = ranks[np.searchsorted(tested.places, self._parts[name][1])] < 1
                 summary[name] = {"pictures": int(right.size), "right": int(right.sum()), "top1": float(right.mean())}
-        if self.network.map:
-            summary["hallucinated_maps"] = describe_maps(self.network, val)
-            style.save(maps_figure(self.network, val), folder / run_folder.MAPS)
-        return summary
+        return summary | self._maps(val, folder)
+
+    def _size(self, split, places):
+        """Number of pictures of a part."""
+        return self._manifest.splits[split].records if places is None else int(places.size)
+
+    def _maps(self, reader, folder):
+        """Writes `maps.png` of a network that makes a map; returns what the summary says about its maps."""
+        if not self.network.map:
+            return {}
+        style.save(maps_figure(self.network, reader), folder / run_folder.MAPS)
+        return {"hallucinated_maps": describe_maps(self.network, reader)}
 
 
 def _cross_entropy():
@@ -156,8 +194,27 @@ def _parts(experiment, manifest, seed):
     }
 
 
-def _size(manifest, split, places):
-    return manifest.splits[split].records if places is None else int(places.size)
+def kept_classes(manifest, excluded):
+    """The classes that are left, a tuple of names.
+
+    Args:
+        manifest: The `Manifest`.
+        excluded: Names of those that are not.
+
+    Raises:
+        UserError: If one of them is no class of the set, or none would be left.
+    """
+    unknown = [name for name in excluded if name not in manifest.classes]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], manifest.classes, 3) or manifest.classes[:3]
+        raise UserError(
+            f"the data set {manifest.folder} has no class {unknown[0]!r} to exclude; it has {len(manifest.classes)} "
+            f"classes, such as {', '.join(near)}."
+        )
+    kept = tuple(name for name in manifest.classes if name not in excluded)
+    if not kept:
+        raise UserError(f"exclude_classes names all {len(manifest.classes)} classes of {manifest.folder}.")
+    return kept
 
 
 def describe_maps(network, reader):
@@ -205,10 +262,9 @@ def maps_figure(network, reader):
     maps = np.asarray(network.map.predict_on_batch(network.taken(inputs)), np.float32)[..., 0]
     pictures = np.asarray(inputs["image"])
     laid = network.maps_on(maps, pictures.shape[1:3], to_the_border=True)
-    labels = reader.stored.labels(reader.places[: len(pictures)])
-    names = (reader.manifest.classes[label] for label in labels)
+    names = (reader.classes[label] for label in reader.labels(reader.places[: len(pictures)]))
     captions = [f"{name} · map {one.min():.2g} to {one.max():.2g}" for name, one in zip(names, maps, strict=True)]
-    return contact_sheet(pictures, laid, captions)
+    return contact_sheet(pictures, np.maximum(laid, 0), captions)
 
 
 def write_predictions(network, reader, folder):
@@ -235,7 +291,7 @@ def write_predictions(network, reader, folder):
         out["rank"] = ranks
         out["top5"] = first_classes(scores, 5)
         out["scores"] = scores.astype("float16")
-        out.attrs["classes"] = np.array(reader.manifest.classes, dtype=h5py.string_dtype())
+        out.attrs["classes"] = np.array(reader.classes, dtype=h5py.string_dtype())
         out.attrs["split"] = reader.split
         out.attrs["data"] = reader.manifest.digest()
     return ranks

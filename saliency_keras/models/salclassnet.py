@@ -1,0 +1,294 @@
+"""SalClassNet: a saliency detector in front of a classifier that sees four channels, one network, trained jointly.
+
+Murabito et al. 2017, §3: the detector is VGG's thirteen convolutions and five poolings, a 1x1 convolution to one
+channel, and bilinear up-sampling to the picture. Its map, batch-normalised, is the fourth channel of a classifier. The
+paper's counts fit VGG-16 (VGG-19 has sixteen convolutions), and 10x10 positions at 299 px need poolings that round up.
+
+    detector, 299 px                              classifier
+    blocks 1 and 2   2 x  64, 2 x 128   75x75x128      picture, 0 to 1                      299x299x3
+    blocks 3, 4, 5   3 x 256, 3 x 512,                 `map_new_channel`: BN of the map     299x299x1
+                     3 x 512            10x10x512      first convolution of the picture, plus
+    `score_saliency` 1, 1x1             10x10x1        `first_new_channel` of the map       149x149x32
+    `saliency_map`   enlarged         299x299x1        the rest of Inception-v3, VGG-19, ...  classes
+
+The kernels of the first layer for the fourth channel are a convolution of their own, without a bias, whose output is
+added to that of the picture's: the same function as one kernel of four channels, with the new slice as variables of its
+own, which can learn at another rate. With a map of zeros the network is the one of three channels to the bit.
+"""
+
+import keras
+from keras import layers
+
+from saliency_keras.models.backbones import BACKBONES, built_again, plain_classifier
+from saliency_keras.models.network import BRANCH, MAP_LAYER, NEW_CHANNEL
+from saliency_keras.models.weights import give_weights
+
+FOURTH = ("", "map", "detector")
+NORMALISED = ("saliency", "rgbs")
+ACTIVATIONS = ("linear", "relu", "softplus", "sigmoid")
+
+
+def salclassnet(
+    image,
+    saliency,
+    classes,
+    layer,
+    backbone="InceptionV3",
+    fourth_channel="detector",
+    classifier_size=0,
+    bn_over="saliency",
+    new_channel_initializer="glorot_uniform",
+    detector="VGG16",
+    detector_level="",
+    pool_padding="same",
+    saliency_activation="linear",
+):
+    """A classifier that sees three channels, or four: a given map, or one that a detector makes of the picture.
+
+    Args:
+        image: Tensor `(side, side, 3)`, 0 to 1.
+        saliency: Tensor `(side, side, 1)`, 0 to 1; used where `fourth_channel` is `"map"`.
+        classes: Number of classes.
+        layer: The `Layers` to build with: `width_multiplier` of all convolutions, and `dense_units` and `dropout` of
+            VGG's dense layers.
+        backbone: The trunk, a name in `models.backbones.BACKBONES`.
+        fourth_channel: `"detector"`, `"map"` (the RGBS baselines of §5.4), or `""` for the plain classifier.
+        classifier_size: Side in pixels that picture and map are resized to in front of the classifier, 0 for none.
+        bn_over: What is batch-normalised where detector and classifier meet: `"saliency"`, the map alone, or `"rgbs"`,
+            all four channels. The paper's sentences (§3.3) allow both.
+        new_channel_initializer: Keras initializer of the first layer's kernels for the map.
+        detector: The detector's layers, a name in `BACKBONES`.
+        detector_level: Name of the detector's last layer before the 1x1 convolution; `""` for all its features.
+        pool_padding: Of VGG's poolings in the detector: `"same"` rounds sizes up, `"valid"` down, as Keras' VGG does.
+        saliency_activation: Activation of the 1x1 convolution; the paper names none.
+
+    Returns:
+        Logits `(classes,)`; with a detector a dictionary of `logits` and `map`, the map `(side, side, 1)` before its
+        batch normalisation.
+
+    Raises:
+        ValueError: If an argument has none of these values.
+    """
+    _check("fourth_channel", fourth_channel, FOURTH)
+    _check("bn_over", bn_over, NORMALISED)
+    for name in backbone, detector:
+        _check("backbone and detector", name, tuple(BACKBONES))
+    pixels = _Pixels(image)
+    found = None
+    if fourth_channel == "detector":
+        options = {"level": detector_level, "pool_padding": pool_padding, "activation": saliency_activation}
+        found = detected(pixels(detector), detector, width=layer.width_multiplier, **options)
+    fourth = {"": None, "map": saliency, "detector": found}[fourth_channel]
+    x = pixels(backbone)
+    if classifier_size:
+        resized = {"height": classifier_size, "width": classifier_size, "interpolation": "bilinear"}
+        x = layers.Resizing(**resized, name="picture_resized")(x)
+        fourth = None if fourth is None else layers.Resizing(**resized, name="map_resized")(fourth)
+    if fourth is not None:
+        x, fourth = _normalised(x, fourth, bn_over)
+    features = _trunk(x, fourth, backbone, layer.width_multiplier, new_channel_initializer)
+    logits = _classifier(features, classes, backbone, layer)
+    if found is None:
+        return logits
+    return {"logits": logits, "map": layers.Activation("linear", dtype="float32", name="map")(found)}
+
+
+def salclassnet_detector(
+    image,
+    saliency,
+    classes,
+    layer,
+    detector="VGG16",
+    detector_level="",
+    pool_padding="same",
+    saliency_activation="linear",
+):
+    """The detector alone, on pictures of a compact set; arguments as of `salclassnet`. A dictionary with `map`."""
+    _check("detector", detector, tuple(BACKBONES))
+    options = {"level": detector_level, "pool_padding": pool_padding, "activation": saliency_activation}
+    found = detected(_Pixels(image)(detector), detector, width=layer.width_multiplier, **options)
+    return {"map": layers.Activation("linear", dtype="float32", name="map")(found)}
+
+
+def salclassnet_osie(
+    height, width, detector="VGG16", detector_level="", pool_padding="same", saliency_activation="linear",
+    width_multiplier=1.0,
+):  # fmt: skip
+    """The detector alone, on whole pictures of a fixation set (§5.2, pre-training on OSIE).
+
+    Args:
+        height: Height of the picture in pixels.
+        width: Its width.
+        detector: As of `salclassnet`, and so are the others.
+        detector_level: …
+        pool_padding: …
+        saliency_activation: …
+        width_multiplier: Of the filters of all convolutions.
+
+    Returns:
+        A `keras.Model` from pixels `(batch, height, width, 3)`, 0 to 255, to a map `(batch, height, width, 1)`.
+
+    Raises:
+        ValueError: If an argument has a value that it cannot have.
+    """
+    _check("detector", detector, tuple(BACKBONES))
+    pixels = keras.Input((height, width, 3), name="image")
+    options = {"level": detector_level, "pool_padding": pool_padding, "activation": saliency_activation}
+    found = detected(BACKBONES[detector](pixels), detector, width=width_multiplier, **options)
+    return keras.Model(pixels, found, name="salclassnet_osie")
+
+
+def detected(pixels, detector, level="", pool_padding="same", activation="linear", width=1.0):
+    """The saliency detector (§3.1): features, a 1x1 convolution to one channel, enlarged bilinearly to the picture.
+
+    Args:
+        pixels: Tensor `(height, width, 3)`, preprocessed for the detector's weights.
+        detector: A name in `BACKBONES`.
+        level: Name of its last layer, without the suffix; `""` for all.
+        pool_padding: As of `salclassnet`.
+        activation: As of `salclassnet`.
+        width: Factor of the filters of all convolutions.
+
+    Returns:
+        Tensor `(height, width, 1)`, output of the layer `saliency_map`.
+
+    Raises:
+        ValueError: If an argument has a value that it cannot have.
+    """
+    _check("saliency_activation", activation, ACTIVATIONS)
+    _check("pool_padding", pool_padding, ("same", "valid"))
+    height, width_of_picture = pixels.shape[1:3]
+    base = plain_classifier(detector, include_top=False, size=(height, width_of_picture))
+    if level:
+        known = [one.name for one in base.layers]
+        if level not in known:
+            raise ValueError(f"detector_level is a layer of {detector}, which has no {level!r}")
+        base = keras.Model(base.input, base.get_layer(level).output, name=base.name)
+
+    def change(old, config):
+        _narrow(config, width)
+        if isinstance(old, layers.MaxPooling2D) and detector.startswith("VGG"):
+            config["padding"] = pool_padding
+
+    x, _ = built_again(base, pixels, BRANCH, change)
+    if len(x.shape) != 4:
+        raise ValueError(f"detector_level is a layer of {detector} with positions. Received: {level}")
+    x = layers.Conv2D(1, 1, activation=activation, name=f"score{BRANCH}")(x)
+    return layers.Resizing(height, width_of_picture, interpolation="bilinear", name=MAP_LAYER)(x)
+
+
+def pretrained_trunk(arguments, weights):
+    """A classifier of 1000 classes whose layers are called as the trunk's of `salclassnet`.
+
+    Args:
+        arguments: Those of `salclassnet`.
+        weights: `"imagenet"` or the path of a weights file.
+
+    Returns:
+        A Keras model.
+    """
+    return _renamed(plain_classifier(arguments["backbone"], weights), "")
+
+
+def pretrained_detector(arguments, weights):
+    """A classifier of 1000 classes whose layers are called as the detector's; arguments as of `pretrained_trunk`."""
+    return _renamed(plain_classifier(arguments["detector"], weights), BRANCH)
+
+
+def _renamed(whole, suffix):
+    pixels = keras.Input(whole.input_shape[1:], name="preprocessed_pixels")
+    x, pairs = built_again(whole, pixels, suffix)
+    for old, new in pairs:
+        give_weights(new, old.get_weights())
+    return keras.Model(pixels, x, name=whole.name)
+
+
+class _Pixels:
+    """The picture as the weights of a backbone expect it; two that expect the same share it.
+
+    Args:
+        image: Tensor `(side, side, 3)`, 0 to 1.
+    """
+
+    def __init__(self, image):
+        self._pixels, self._made = layers.Rescaling(255.0, name="pixels")(image), {}
+
+    def __call__(self, backbone):
+        preprocess = BACKBONES[backbone]
+        if preprocess not in self._made:
+            self._made[preprocess] = preprocess(self._pixels)
+        return self._made[preprocess]
+
+
+def _normalised(x, fourth, bn_over):
+    """Batch normalisation where detector and classifier meet (§3.3): picture and map."""
+    name = f"map{NEW_CHANNEL}"
+    if bn_over == "saliency":
+        return x, layers.BatchNormalization(momentum=0.9, name=name)(fourth)
+    both = layers.BatchNormalization(momentum=0.9, name=name)(layers.Concatenate(name="rgbs")([x, fourth]))
+    return both[..., :3], both[..., 3:]
+
+
+def _trunk(x, fourth, backbone, width, initializer):
+    """The features of a backbone, its first convolution seeing a fourth channel too if there is one."""
+    base = plain_classifier(backbone, include_top=False, size=tuple(x.shape[1:3]))
+    first = next(one for one in base.layers if one.weights and not isinstance(one, layers.Normalization))
+    if fourth is not None and not isinstance(first, layers.Conv2D):
+        raise ValueError(f"{backbone} does not begin with a convolution, so it cannot see a fourth channel")
+    activation = first.activation if fourth is not None else None
+
+    def change(old, config):
+        _narrow(config, width)
+        if old is first and fourth is not None:
+            config["activation"] = "linear"  # of the sum, below
+
+    def after(old, output):
+        if old is not first or fourth is None:
+            return output
+        seen = fourth
+        for one in _before(base, first):
+            if isinstance(one, layers.ZeroPadding2D):
+                seen = layers.ZeroPadding2D(one.padding, name=f"{one.name}{NEW_CHANNEL}")(seen)
+        own = layers.Conv2D(
+            output.shape[-1],
+            first.kernel_size,
+            first.strides,
+            first.padding,
+            dilation_rate=first.dilation_rate,
+            use_bias=False,
+            kernel_initializer=initializer,
+            name=f"first{NEW_CHANNEL}",
+        )(seen)
+        output = layers.Add(name="four_channels")([output, own])
+        linear = activation is keras.activations.linear
+        return output if linear else layers.Activation(activation, name="four_channels_activation")(output)
+
+    return built_again(base, x, change=change, after=after)[0]
+
+
+def _before(base, first):
+    """The layers between a network's input and one of its first layers, which are scalings and paddings."""
+    return base.layers[1 : base.layers.index(first)]
+
+
+def _classifier(x, classes, backbone, layer):
+    """The logits: VGG's two dense layers and the last one, or global average pooling and the last one."""
+    if backbone.startswith("VGG"):
+        x = layers.Flatten(name="flatten")(x)
+        for name in "fc1", "fc2":
+            x = layers.Dense(layer.dense_units, activation="relu", name=name)(x)
+            x = layer.dropped(x, f"{name}_dropout")
+    else:
+        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    return layers.Dense(classes, name="predictions", dtype="float32")(x)
+
+
+def _narrow(config, width):
+    """Multiplies the filters of a convolution, at least one being left."""
+    if width != 1.0 and "filters" in config:
+        config["filters"] = max(1, round(width * config["filters"]))
+
+
+def _check(name, value, choices):
+    if value not in choices:
+        raise ValueError(f"{name} is one of {', '.join(map(repr, choices))}. Received: {value!r}")

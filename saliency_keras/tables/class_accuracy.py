@@ -1,0 +1,183 @@
+"""Mean class accuracies of rows beside the paper's: SalClassNet's Tables 5 and 6, its Fig. 4, and its controls.
+
+The mean class accuracy is the mean over classes of their accuracies; the paper does not say whether its own is that or
+the accuracy over pictures (Top-1), so both are given. The paper's figures are of its own pictures: its accuracies stand
+beside ours for orientation, its gains beside ours on any set.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from saliency_keras.experiments import experiment
+from saliency_keras.experiments.published import SALCLASSNET_6
+from saliency_keras.figures.alpha import alpha_figure
+from saliency_keras.figures.document import Table
+from saliency_keras.figures.intervals import accuracy, intervals_figure, mean_class
+from saliency_keras.figures.table import points
+from saliency_keras.tables.plan import plan
+from saliency_keras.tables.results import INTERVALS, write_files
+
+FEATURES = "-features"
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassAccuracy:
+    """Rows with their mean class accuracies, and gains over their baselines.
+
+    Attributes:
+        free_viewing: Fixation set that the detector is trained on first; `None` to leave that stage out.
+    """
+
+    free_viewing: Path | None = None
+    keep_models = True
+
+    @staticmethod
+    def options(add):
+        """`--free-viewing`."""
+        free_viewing_option(add)
+
+    def plan(self, table, choices):
+        """As `TableKind.plan`, without the stages that no data are given for."""
+        return staged_plan(table, choices, self.free_viewing)
+
+    def write(self, results, folder):
+        """As `TableKind.write`."""
+        header, rows, numbers, csv_rows = class_accuracy_table(results)
+        figures = {}
+        if panels := _gain_panels(results):
+            figures["gains.png"] = intervals_figure(panels, what="mean class accuracy")
+        if lines := _by_alpha(results):
+            figures["alpha.png"] = alpha_figure(lines)
+        return write_files(
+            folder, results.table, [*results.head(), INTERVALS], [Table(header, rows)], (numbers, csv_rows), figures
+        )
+
+
+def free_viewing_option(add):
+    """Adds `--free-viewing` to a parser by its `add_argument`."""
+    what = "salclassnet tables: fixation set that the detector learns from first (default: that stage is left out)"
+    add("--free-viewing", metavar="DIR", type=Path, help=what)
+
+
+def staged_plan(table, choices, free_viewing=None):
+    """The runs of a table whose first stages may be left out.
+
+    Args:
+        table: The `PaperTable`.
+        choices: The `Choices`. Without a large set there are no `_pretrain` rows.
+        free_viewing: Fixation set of the rows that learn from fixations; `None` for none of these rows.
+
+    Returns:
+        A list of `PlannedRun`s. What would begin with a run that is left out begins with the weights of its experiment.
+
+    Raises:
+        UserError: If a choice does not fit the table.
+    """
+    gone = {row.name for row in table.rows if row.large and choices.large is None and row.name.endswith("_pretrain")}
+    gone |= {row.name for row in table.rows if _learns_from_fixations(row) and free_viewing is None}
+    kept = (row for row in table.rows if row.name not in gone)
+    rows = tuple(dataclasses.replace(row, init="" if row.init in gone else row.init) for row in kept)
+    runs = plan(dataclasses.replace(table, rows=rows), choices)
+    return [dataclasses.replace(run, data=free_viewing) if _learns_from_fixations(run.row) else run for run in runs]
+
+
+def _learns_from_fixations(row):
+    return experiment(row.experiment).learns_from_fixations
+
+
+def class_accuracy_table(results):
+    """Mean class accuracy, its gain, Top-1, and the loss of the map.
+
+    Args:
+        results: `tables.results.Results`.
+
+    Returns:
+        `(header, rows, csv header, csv rows)`.
+    """
+    header = [
+        *("row", "in the paper", "mean class accuracy %", "interval", "paper's %", "gain, points", "gain interval"),
+        *("paper's gain", "Top-1 %", "map's loss", "parameters", "repeats"),
+    ]
+    numbers = [
+        *("row", "baseline", "mean_class_accuracy", "low", "high", "published", "gain", "gain_low", "gain_high"),
+        *("published_gain", "top1", "map_loss", "parameters", "repeats"),
+    ]
+    of_features = any(row.name.endswith(FEATURES) for row in results.rows())
+    further = list(next(iter(SALCLASSNET_6.values()))) if of_features else []
+    header += [f"paper's %, {one}" for one in further]
+    numbers += [f"published_{one}" for one in further]
+    rows, csv_rows = [], []
+    for row in results.rows():
+        runs = results.runs[row.name]
+        found, top1, gain = (
+            mean_class(results.tested(row.name)),
+            accuracy(results.tested(row.name)),
+            _gain(results, row),
+        )
+        theirs, their_gain = _published(runs[0]), _published_gain(results, row)
+        losses = [run.summary["map_loss"] for run in runs if "map_loss" in run.summary]
+        loss = sum(losses) / len(losses) if losses else None
+        of_set = [SALCLASSNET_6.get(row.experiment, {}).get(one) for one in further]
+        count = runs[0].summary["parameters"]["total"]
+        rows.append([
+            row.name, runs[0].config["experiment"].get("row"), *found.text(), _percent(theirs),
+            *(gain.text(points) if gain else (None, None)), _points(their_gain), top1.text()[0],
+            None if loss is None else f"{loss:.4f}", f"{count:,}", len(runs), *of_set,
+        ])  # fmt: skip
+        csv_rows.append([
+            row.name, row.baseline, *found.numbers(), theirs, *(gain.numbers() if gain else [None] * 3), their_gain,
+            top1.numbers()[0], loss, count, len(runs), *of_set,
+        ])  # fmt: skip
+    return header, rows, numbers, csv_rows
+
+
+def _gain(results, row):
+    if row.baseline in ("", row.name) or row.baseline not in results.runs:
+        return None
+    return mean_class(results.tested(row.name), results.tested(row.baseline))
+
+
+def _published(run):
+    """What the paper prints for the run's experiment, of its own pictures; none for a control."""
+    here = experiment(run.name)
+    alike = all(run.settings.get(name) == value for name, value in here.arguments.items() if name in STRATEGY)
+    figures = here.published if alike and (run.maps in ("own", None)) else {}
+    return figures.get("mean_class_accuracy")
+
+
+STRATEGY = ("backbone", "fourth_channel", "bn_over", "detector")
+
+
+def _published_gain(results, row):
+    if row.baseline not in results.runs or row.name != row.experiment:
+        return None
+    own, before = (_published(results.runs[name][0]) for name in (row.name, row.baseline))
+    return round(own - before, 6) if own and before else None
+
+
+def _gain_panels(results):
+    panels = {}
+    for row in results.rows():
+        if gain := _gain(results, row):
+            panels.setdefault(f"against {row.baseline}", []).append((row.name, gain, _published_gain(results, row)))
+    return panels
+
+
+def _by_alpha(results):
+    """Of a table with several weights of the classification loss: `[(alpha, mean class accuracy, map's loss)]`."""
+    lines = []
+    for row in results.rows():
+        weights = results.runs[row.name][0].config["experiment"].get("loss_weights") or {}
+        if "-alpha" in row.name and weights.get("map"):
+            losses = [run.summary["map_loss"] for run in results.runs[row.name]]
+            found = mean_class(results.tested(row.name))
+            lines.append((weights["logits"] / weights["map"], found, sum(losses) / len(losses)))
+    return sorted(lines, key=lambda line: line[0])
+
+
+def _percent(value):
+    return None if value is None else f"{100 * value:.1f}"
+
+
+def _points(value):
+    return None if value is None else f"{100 * value:+.1f}"

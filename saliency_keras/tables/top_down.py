@@ -1,0 +1,119 @@
+"""SalClassNet, Table 4: maps of the joined network, of the detector alone, and of others, against fixations."""
+
+import dataclasses
+from pathlib import Path
+
+from saliency_keras.experiments.published import SALCLASSNET_4, SALCLASSNET_4_METRICS, SUSPECT_4
+from saliency_keras.figures.document import Table
+from saliency_keras.runs.run import Run
+from saliency_keras.tables.class_accuracy import free_viewing_option, staged_plan
+from saliency_keras.tables.fixations import check_fixations
+from saliency_keras.tables.plan import words_of
+from saliency_keras.tables.results import changed_settings, what_was_run, write_files
+
+PREDICTORS = ("center", "fixations")
+OURS = {"salclassnet": "SalClassNet", "fixations": "Human Baseline"}
+NOTE = (
+    "The paper's figures are of its own pictures, as printed; its Human Baseline is the map of the gaze against "
+    f"itself, our `fixations`, a ceiling and no agreement of people; {SUSPECT_4}. `human` predicts each observer by the "
+    "others."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class TopDown:
+    """Maps against fixations, in the metrics of Table 4.
+
+    Attributes:
+        fixations: Folder of the fixation set to score on: pictures that no network was trained on.
+        free_viewing: As of `ClassAccuracy`.
+        predictors: Names of predictors or run folders beside ours, such as SalNet fine-tuned.
+        maps: Folders of maps made elsewhere, to be scored too.
+        convention: Of the metrics, as `score --convention`.
+    """
+
+    fixations: Path | None = None
+    free_viewing: Path | None = None
+    predictors: tuple[str, ...] = PREDICTORS
+    maps: tuple[Path, ...] = ()
+    convention: str = "standard"
+    keep_models = True
+
+    @staticmethod
+    def options(add):
+        """`--fixations`, `--free-viewing`, `--predictors`, `--maps`, `--convention`."""
+        from saliency_keras.tables.fixations import Fixations
+
+        Fixations.options(add)
+        free_viewing_option(add)
+        names = f"salclassnet-4: predictors or run folders to score too (default: {','.join(PREDICTORS)})"
+        add("--predictors", metavar="NAMES", type=words_of, default=PREDICTORS, help=names)
+        add("--convention", choices=("mit", "standard"), default="standard", help="of the metrics (%(default)s)")
+
+    def plan(self, table, choices):
+        """As `TableKind.plan`."""
+        check_fixations(self.fixations)
+        self._sources()  # refuses a name of no predictor before anything is trained
+        return staged_plan(table, choices, self.free_viewing)
+
+    def write(self, results, folder):
+        """As `TableKind.write`."""
+        from saliency_keras.saliency import predictor
+        from saliency_keras.scoring.examples import examples_figure
+        from saliency_keras.scoring.fixation_scores import Protocol, score_set
+
+        made = [run for run in results.planned if run.finished and _makes_maps(run)]
+        own = []
+        for run in made:
+            one = predictor(str(run.folder))
+            one.name = run.folder.name
+            own.append(one)
+        fixation_set, sources = self._sources()
+        sources, protocol = [*own, *sources], Protocol(self.convention)
+        scores = score_set(fixation_set, sources, protocol)
+        header, rows, csv_rows = top_down_table(scores)
+        notes = [what_was_run(Run.load(made[-1].folder)), *changed_settings(results.planned), scores.caption(), NOTE]
+        figures = {"maps.png": examples_figure(fixation_set, sources, protocol, scores.images, scores)}
+        return write_files(folder, results.table, notes, [Table(header, rows)], (header, csv_rows), figures)
+
+    def _sources(self):
+        """The fixation set, and what is scored on it beside ours."""
+        from saliency_keras.data.fixation_set import read_fixation_set
+        from saliency_keras.scoring.sources import sources_of
+
+        fixation_set = read_fixation_set(self.fixations)
+        return fixation_set, sources_of(self.predictors, self.maps, fixation_set)
+
+
+def _makes_maps(run):
+    """Whether a run ends in a network that makes a map of a picture: the detector, or the joined one."""
+    return run.experiment.task in ("joint", "maps", "fixation_maps")
+
+
+def top_down_table(scores):
+    """Table 4: our scores beside the paper's on its four sets.
+
+    Args:
+        scores: `scoring.fixation_scores.Scores`.
+
+    Returns:
+        `(header, rows, csv rows)`.
+    """
+    from saliency_keras.metrics.fixation_metrics import METRICS
+
+    theirs = [f"paper's {metric}, {one}" for one in SALCLASSNET_4 for metric in SALCLASSNET_4_METRICS]
+    header, rows = ["maps", *SALCLASSNET_4_METRICS, *theirs], []
+    for name in scores.rows:
+        means = dict(zip(METRICS, scores.mean(name), strict=True))
+        rows.append([name, *(means[metric] for metric in SALCLASSNET_4_METRICS), *_printed(OURS.get(name, name))])
+    there = {OURS.get(name, name) for name in scores.rows}
+    left = [name for name in next(iter(SALCLASSNET_4.values())) if name not in there]
+    rows += [[f"{name}, the paper's", *[None] * len(SALCLASSNET_4_METRICS), *_printed(name)] for name in left]
+    shown = [[row[0], *(value if value is None else f"{value:.3f}" for value in row[1:])] for row in rows]
+    return header, shown, rows
+
+
+def _printed(name):
+    """What the paper prints of a row on each of its sets; `None`s for a row that it does not have."""
+    nothing = (None,) * len(SALCLASSNET_4_METRICS)
+    return [value for rows in SALCLASSNET_4.values() for value in rows.get(name, nothing)]

@@ -1,0 +1,235 @@
+"""SalClassNet's networks: sizes and counts worked out by hand, the fourth channel, and a gradient in every part."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from saliency_keras.console import UserError
+from saliency_keras.experiments import experiment
+from saliency_keras.models.network import MAP_LAYER, network_of
+from saliency_keras.models.registry import build, build_saliency
+from saliency_keras.models.salclassnet import pretrained_trunk
+from saliency_keras.models.weights import carry_weights
+from saliency_keras.training.tasks.joint import map_loss
+
+TINY = {"width_multiplier": 0.05, "dense_units": 8, "classifier_size": 0}
+
+
+def network(name="salclassnet", side=75, classes=3, **arguments):
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    return build(name, arguments, side, classes)
+
+
+def pictures(side, count=2, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), np.uint8)
+
+
+def kernels(convolutions, size=3):
+    """Weights of convolutions with biases, from their numbers of channels, in order."""
+    return sum(size * size * before * after + after for before, after in convolutions)
+
+
+VGG16 = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256), *[(256, 256)] * 2, (256, 512), *[(512, 512)] * 5]
+VGG19 = [
+    *[(3, 64), (64, 64), (64, 128), (128, 128), (128, 256), *[(256, 256)] * 3],
+    *[(256, 512), *[(512, 512)] * 7],
+]
+
+
+def test_the_detector_is_vgg_s_thirteen_convolutions_and_rounds_its_five_poolings_up():
+    found = network("salclassnet_detector", side=299, detector="VGG16")
+    assert found.model.count_params() == kernels(VGG16) + 512 + 1 == 14_715_201
+    assert found.model.get_layer("score_saliency").output.shape == (None, 10, 10, 1)
+    assert found.model.output["map"].shape == (None, 299, 299, 1)
+    assert len(found.parts["saliency"]) == 14
+    sizes = [found.model.get_layer(f"block{block}_pool_saliency").output.shape[1:] for block in range(1, 6)]
+    assert sizes == [(150, 150, 64), (75, 75, 128), (38, 38, 256), (19, 19, 512), (10, 10, 512)]
+
+
+def test_stock_poolings_give_nine_positions_instead_of_ten():
+    narrow = {"detector": "VGG16", "width_multiplier": 0.05}
+    found = network("salclassnet_detector", side=299, pool_padding="valid", **narrow)
+    assert found.model.get_layer("score_saliency").output.shape == (None, 9, 9, 1)
+
+
+@pytest.mark.slow
+def test_the_papers_joint_network_has_the_parameters_of_its_parts():
+    """Inception-v3 of 120 classes has 22,048,664; the fourth channel adds 3x3x32 kernels and four vectors of one."""
+    found = network(side=299, classes=120, backbone="InceptionV3", detector="VGG16")
+    counts = {part: sum(one.count_params() for one in found.layers_of([part])) for part in found.parts}
+    assert counts["trunk"] + counts["top"] == 22_048_664
+    assert counts["new_channel"] == 288 + 4
+    assert counts["saliency"] == 14_715_201
+    assert found.model.get_layer("first_new_channel").kernel.shape == (3, 3, 1, 32)
+    assert found.model.output["logits"].shape == (None, 120)
+    stem = found.model.get_layer("four_channels").output.shape
+    assert stem == (None, 149, 149, 32)
+
+
+@pytest.mark.slow
+def test_vgg_19_keeps_its_dense_layers_and_sees_224_px():
+    found = network(side=299, classes=120, backbone="VGG19", fourth_channel="map", classifier_size=224)
+    dense = (7 * 7 * 512 + 1) * 4096 + (4096 + 1) * 4096 + (4096 + 1) * 120
+    assert found.model.count_params() == kernels(VGG19) + dense + 576 + 4
+    assert kernels(VGG19) == 20_024_384
+    assert {part: len(names) for part, names in found.parts.items()} == {
+        "new_channel": 2,
+        "trunk": 16,
+        "dense": 2,
+        "top": 1,
+    }
+
+
+TRUNKS = [
+    ("VGG19", 64),
+    ("ResNet50", 64),
+    pytest.param("InceptionV3", 75, marks=pytest.mark.slow),
+    ("MobileNet", 64),
+    pytest.param("DenseNet121", 64, marks=pytest.mark.slow),
+    pytest.param("EfficientNetV2B0", 64, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("backbone", "side"), TRUNKS)
+def test_with_a_zero_map_four_channels_give_what_three_give_to_the_bit(backbone, side):
+    three = network(side=side, backbone=backbone, fourth_channel="", **TINY)
+    four = network(side=side, backbone=backbone, fourth_channel="map", **TINY)
+    carried = carry_weights(three, four)
+    assert set(carried) == {name for part, names in four.parts.items() if part != "new_channel" for name in names}
+    inputs = {"image": pictures(side), "saliency": np.zeros((2, side, side, 1), np.uint8)}
+    said = three.model.predict_on_batch({"image": inputs["image"]})
+    np.testing.assert_array_equal(four.model.predict_on_batch(inputs), said)
+    inputs["saliency"] += 200
+    assert not np.array_equal(four.model.predict_on_batch(inputs), said), "and another map gives something else"
+
+
+def test_keras_own_weights_fill_the_trunk_and_leave_the_new_channel_as_it_is():
+    """On ResNet-50: the features before the last layer are those of keras.applications, given a zero map."""
+    found = network(side=64, backbone="ResNet50", fourth_channel="map")
+    before = found.model.get_layer("first_new_channel").get_weights()
+    source = network_of(pretrained_trunk({"backbone": "ResNet50"}, None))
+    carry_weights(source, found, fresh=("top",))
+    np.testing.assert_array_equal(found.model.get_layer("first_new_channel").get_weights()[0], before[0])
+    plain = keras.applications.ResNet50(include_top=False, weights=None, pooling="avg", input_shape=(64, 64, 3))
+    given = {one.name: one.get_weights() for one in source.model.layers}
+    for one in plain.layers:
+        one.set_weights(given.get(one.name, []))
+    expected = plain.predict_on_batch(keras.applications.resnet.preprocess_input(pictures(64).astype("float32")))
+    features = keras.Model(found.model.input, found.model.get_layer("avg_pool").output)
+    inputs = {"image": pictures(64), "saliency": np.zeros((2, 64, 64, 1), np.uint8)}
+    np.testing.assert_allclose(features.predict_on_batch(inputs), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_fourth_channel_is_one_kernel_of_four_channels_cut_in_two():
+    """The first layer's sum is what a single convolution of the four stacked channels gives."""
+    found = network(side=64, backbone="MobileNet", fourth_channel="map", **TINY)
+    model = found.model
+    first = next(one for one in model.layers if isinstance(one, layers.Conv2D))
+    new = model.get_layer("first_new_channel")
+    seen = keras.Model(model.input, [first.input, new.input, model.get_layer("four_channels").output])
+    maps = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 1), np.uint8)
+    rgb, saliency, found_sum = seen.predict_on_batch({"image": pictures(64), "saliency": maps})
+    kernel = np.concatenate([first.get_weights()[0], new.get_weights()[0]], axis=2)
+    expected = ops.conv(np.concatenate([rgb, saliency], -1), kernel, first.strides, first.padding)
+    np.testing.assert_allclose(found_sum, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("over", ["saliency", "rgbs"])
+def test_what_is_normalised_has_mean_zero_and_deviation_one_in_training(over):
+    found = network(side=64, backbone="MobileNet", fourth_channel="map", bn_over=over, **TINY)
+    channels = {"saliency": 1, "rgbs": 4}[over]
+    layer = found.model.get_layer("map_new_channel")
+    maps = np.random.default_rng(1).integers(0, 256, (8, 64, 64, 1), np.uint8)
+    until = keras.Model(found.model.input, layer.output)
+    values = ops.convert_to_numpy(until({"image": pictures(64, 8), "saliency": maps}, training=True))
+    assert values.shape[-1] == channels
+    np.testing.assert_allclose(values.mean(axis=(0, 1, 2)), 0, atol=1e-3)
+    np.testing.assert_allclose(values.std(axis=(0, 1, 2)), 1, atol=0.05)
+
+
+def test_the_map_lies_on_the_picture_pixel_by_pixel_as_it_was_taught():
+    found = network(side=64, backbone="MobileNet", detector="VGG16", **TINY)
+    inputs = {"image": pictures(64)}
+    made = found.map.predict_on_batch(inputs)
+    assert made.shape == (2, 64, 64, 1)
+    np.testing.assert_allclose(found.model.predict_on_batch(inputs)["map"], made, atol=1e-6)
+    for laid in found.maps_on(made[..., 0], (64, 64)), found.map_as_used(inputs, (64, 64)):
+        np.testing.assert_allclose(laid, made[..., 0], atol=1e-6)
+
+
+PAPERS = [
+    ("vgg", {"backbone": "VGG19", "classifier_size": 32}),
+    ("resnet", {"backbone": "ResNet50"}),
+    pytest.param("inception", {"backbone": "InceptionV3"}, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("trunk", "arguments"), PAPERS)
+def test_every_part_has_a_gradient_and_one_batch_is_learned_by_heart(trunk, arguments):
+    """Narrower than the papers' by a factor of eight, but for that they are the experiments' networks."""
+    name = {"vgg": "salclassnet_vgg", "inception": "salclassnet", "resnet": "salclassnet_resnet"}[trunk]
+    given = {**experiment(name).arguments, "width_multiplier": 0.125, "dense_units": 64, "dropout": 0.0, **arguments}
+    found = network(side=75, classes=2, **given)
+    maps = np.zeros((4, 75, 75, 1), np.float32)
+    for row, column in enumerate((0, 40, 0, 40)):
+        maps[row, 20:55, column : column + 30] = 255
+    inputs, labels = {"image": pictures(75, 4)}, np.array([0, 1, 1, 0])
+    trained = keras.Model(found.model.input, found.model.output)
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    trained.compile(
+        keras.optimizers.Adam(0.002),
+        {"logits": cross_entropy, "map": map_loss("squared")},
+        loss_weights={"logits": 0.2, "map": 1.0},
+    )
+    before = {one.name: one.get_weights() for one in found.model.layers}
+    losses = [float(trained.train_on_batch(inputs, {"logits": labels, "map": maps})[0]) for _ in range(2)]
+    for part in found.parts:
+        moved = [
+            any((old != new).any() for old, new in zip(before[one.name], one.get_weights(), strict=True))
+            for one in found.layers_of([part])
+        ]
+        assert np.mean(moved) > 0.9, f"{part} learns"
+    losses += [float(trained.train_on_batch(inputs, {"logits": labels, "map": maps})[0]) for _ in range(60)]
+    assert losses[-1] < 0.3 * losses[0]
+
+
+def test_a_part_s_lower_layers_can_be_named_by_the_beginning_of_their_names():
+    found = network(side=64, backbone="ResNet50", fourth_channel="", **TINY)
+    names = found.freeze(["trunk:conv1", "trunk:conv2"])
+    assert names
+    assert all(name.startswith(("conv1_", "conv2_")) for name in names)
+    assert "conv3_block1_1_conv" in [one.name for one in found.model.layers if one.trainable]
+    with pytest.raises(UserError, match="no layer whose name begins with 'block9'"):
+        found.layers_of(["trunk:block9"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"backbone": "ConvNeXtTiny", "fourth_channel": "map"}, "does not begin with a convolution"),
+        ({"backbone": "MobileNetV3Small"}, "more than Keras' layers"),
+        ({"backbone": "AlexNet"}, "InceptionV3"),
+        ({"fourth_channel": "rgb"}, "fourth_channel is one of"),
+        ({"backbone": "MobileNet", "bn_over": "all"}, "bn_over is one of"),
+        ({"backbone": "MobileNet", "detector_level": "block9"}, "has no 'block9'"),
+        ({"backbone": "MobileNet", "saliency_activation": "tanh"}, "saliency_activation is one of"),
+    ],
+)
+def test_a_network_that_cannot_be_built_is_told_in_a_sentence(arguments, says):
+    with pytest.raises(UserError, match=says):
+        network(side=64, **{"detector": "VGG16", **TINY, **arguments})
+
+
+def test_the_detector_of_free_viewing_gives_its_weights_to_the_one_of_a_compact_set():
+    keras.backend.clear_session()
+    arguments = {"detector": "VGG16", "width_multiplier": 0.05}
+    seen = build_saliency("salclassnet_osie", {"height": 48, "width": 64, **arguments})
+    assert seen.model.output_shape == (None, 48, 64, 1)
+    target = build("salclassnet_detector", arguments, 64, 3)
+    carry_weights(seen, target)
+    for name in target.parts["saliency"]:
+        for one, other in zip(seen.model.get_layer(name).weights, target.model.get_layer(name).weights, strict=True):
+            np.testing.assert_array_equal(one.numpy(), other.numpy())
+    assert seen.model.get_layer(MAP_LAYER).output.shape == (None, 48, 64, 1)
