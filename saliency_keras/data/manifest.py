@@ -367,8 +367,6 @@ def made_by_other_kernels(one, other):
     if one.get("digest") == other.get("digest") or not one.get("recipe") or one["recipe"] != other.get("recipe"):
         return False
     return bool(one["kernels"] and other["kernels"]) and one["kernels"] != other["kernels"]
-
-
 def _text(version, fields):
     fields = {"format": FORMAT, "version": version, **fields}
     del fields["folder"]

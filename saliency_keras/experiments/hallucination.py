@@ -78,7 +78,8 @@ def _methods(network, row, base, step1):
         _row("baseline_rgb", f"{row}, Baseline-RGB", network, {}, branch="", start=begin),
         _row("scratch_sal", f"{row}, Baseline-RGB + scratch SAL", network, {}, start=begin),
         _row("smic", f"{row}, SMIC", network, {}, branch="map", start=begin),
-        _row("approach_a", f"{row}, Approach A", network, {}, start=dataclasses.replace(taught, frozen=("saliency",))),
+        _row("approach_a", f"{row}, Approach A", network, {},
+             start=dataclasses.replace(taught, frozen=("saliency",))),
         _row("approach_b", f"{row}, Approach B", network, {}, start=taught),
     )
 

@@ -250,6 +250,8 @@ class Run:
         return cls(folder, config, read_history(folder / run_folder.HISTORY), read_json(folder / run_folder.SUMMARY))
 
 
+
+
 def _read_predictions(path):
     import h5py
 

@@ -15,8 +15,8 @@ PREDICTORS = ("center", "fixations")
 OURS = {"salclassnet": "SalClassNet", "fixations": "Human Baseline"}
 NOTE = (
     "The paper's figures are of its own pictures, as printed; its Human Baseline is the map of the gaze against "
-    f"itself, our `fixations`, a ceiling and no agreement of people; {SUSPECT_4}. `human` predicts each observer by the "
-    "others."
+    f"itself, our `fixations`, a ceiling and no agreement of people; {SUSPECT_4}. `human` predicts each observer by "
+    "the others."
 )
 
 
