@@ -23,6 +23,9 @@ and of its aspect. --saliency and --maps may be repeated and mixed: the maps are
 interleaved with the pictures, which is what training uses by default; gbvs is predicted only where neither
 is given. A map that is missing, cannot be read or has another aspect stops the run with a sentence.
 
+--saliency fixations makes maps of where people looked, of a table with the columns image,subject,x,y: --fixations FILE,
+by default `fixations.csv` or `gaze.csv` beside the pictures. A picture that nobody looked at has a map of zeros.
+
 Where SOURCE is a finished compact data set, its records are written again in another --codec, pictures, maps and order
 as they are.
 """
@@ -34,6 +37,7 @@ from pathlib import Path
 from saliency_keras import console
 
 SIDES = ("shorter", "square", "side")
+FIXATIONS = "fixations"  # the map of where people looked, as `--saliency` calls it
 
 
 def main(arguments=None):
@@ -96,6 +100,12 @@ def settings(options):
     for note in source.notes:
         print(note, flush=True)
     chosen = [options.saliency] if isinstance(options.saliency, str) else options.saliency or ["gbvs"]
+    if FIXATIONS in chosen:
+        from data_prep.sources.with_fixations import SourceWithFixations
+
+        source = SourceWithFixations(source, options.fixations)
+    elif options.fixations:
+        raise console.UserError("--fixations is the table for --saliency fixations, which is not asked for.")
     if folders := dict(one for one in chosen if isinstance(one, tuple)):
         from data_prep.sources.with_maps import SourceWithMaps
         from saliency_keras.data.geometry import Framing
@@ -171,6 +181,8 @@ def options_parser(module, document):
         metavar="NAME=DIR",
         help="maps computed elsewhere, DIR/train/CLASS/STEM.png for each picture; may be repeated",
     )
+    table = "table of fixations, image,subject,x,y, for --saliency fixations (default: the one beside the pictures)"
+    parser.add_argument("--fixations", metavar="FILE", help=table)
     parser.add_argument("--shorter", type=int, help="pixels that the shorter side is scaled to (default: 256, or more)")
     parser.add_argument("--square", type=int, help="side of the central square in pixels (default: 256, or more)")
     upright = "turn pictures as their orientation tags say (default: store them as they lie)"

@@ -4,6 +4,7 @@ Networks of `keras.applications`, DPN-92, and classifiers of ours.
 """
 
 import collections
+import functools
 import re
 from pathlib import Path
 
@@ -284,7 +285,7 @@ def plain_classifier(name, weights=None, include_top=True, size=(None, None)):
         raise ValueError(f"backbone is one of {', '.join(BACKBONES)}. Received: {name}")
     build = dual_path.DPN92 if name == "DPN92" else getattr(keras.applications, name)
     if not include_top:
-        return build(include_top=False, weights=None, input_shape=(*size, 3))
+        return _features_alone(name, tuple(size))
     if weights is None:
         return build(weights=None)
     check_weights(name, weights)
@@ -299,6 +300,13 @@ def plain_classifier(name, weights=None, include_top=True, size=(None, None)):
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"the weights {weights} cannot be loaded into {name}: {str(error).splitlines()[0]}") from None
     return classifier
+
+
+@functools.lru_cache(4)
+def _features_alone(name, size):
+    """A network without its classifier, whose layers others are built after: trunk and detector may be the same one."""
+    build = dual_path.DPN92 if name == "DPN92" else getattr(keras.applications, name)
+    return build(include_top=False, weights=None, input_shape=(*size, 3))
 
 
 def built_again(base, x, suffix="", change=None, after=None):
