@@ -53,8 +53,9 @@ class SourceWithFixations(Source):
         self.own_maps = (MAP, *source.own_maps)
         self.description = {**source.description, MAP: self._table.name}
         if not any(picture.place.points for split in ("train", "val") for picture in self.pictures(split)):
+            first = next(iter(self._points), "")
             raise UserError(
-                f"{self._table} is about no picture of the source: its first row names {next(iter(self._points), '')!r}, "
+                f"{self._table} is about no picture of the source: its first row names {first!r}, "
                 "where a picture is named by split and id, such as train/CLASS/FILE."
             )
 

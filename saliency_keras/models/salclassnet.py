@@ -173,7 +173,8 @@ def detected(pixels, detector, level="", pool_padding="same", activation="linear
     x, _ = built_again(base, pixels, BRANCH, change)
     if len(x.shape) != 4:
         raise ValueError(f"detector_level is a layer of {detector} with positions. Received: {level}")
-    x = layers.Conv2D(1, 1, activation=activation, name=f"score{BRANCH}")(x)
+    begin = keras.initializers.RandomNormal(stddev=0.01)  # features are large: maps begin near zero
+    x = layers.Conv2D(1, 1, activation=activation, kernel_initializer=begin, name=f"score{BRANCH}")(x)
     return layers.Resizing(height, width_of_picture, interpolation="bilinear", name=MAP_LAYER)(x)
 
 
