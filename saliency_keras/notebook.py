@@ -47,17 +47,20 @@ def small_runs(rows, data, settings=(), folder=RUNS):
         with contextlib.redirect_stdout(io.StringIO()):
             missing = carry_out([one])
         check_missing(missing, "the notebook")
-        run = Run.load(one.folder)
+        run = runs.setdefault(one.row.name, [Run.load(one.folder)])[0]
+        if one.experiment.task == "maps":
+            print(run.figures())
+            continue
         correct = run.predictions.correct()
         print(f"Top-1 {percent(correct.mean(), correct.size)} %")
-        runs[one.row.name] = [run]
     return Results(table, runs)
 
 
 def _from_any(planned):
     if not planned.row.init:
         return planned
-    return dataclasses.replace(planned, experiment=planned.experiment.replace(parents={WHOLE: planned.row.init}))
+    parents = {WHOLE: planned.row.init, **dict(planned.row.parents)}
+    return dataclasses.replace(planned, experiment=planned.experiment.replace(parents=parents))
 
 
 SHOWN = 80  # pixels of the page for one inch of a figure

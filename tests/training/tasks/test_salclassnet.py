@@ -104,7 +104,7 @@ def test_the_joint_loss_is_alpha_times_cross_entropy_plus_the_squared_error_of_t
 
     found = {}
     for alpha in (0.0, 100.0):
-        expected, by_differences = by_numpy(alpha), gradient(alpha, 0.01)
+        expected, by_differences = by_numpy(alpha), gradient(alpha, 0.002)
         model.set_weights(weights)
         trained = keras.Model(model.input, model.output)
         losses = {"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True), "map": map_loss("squared")}

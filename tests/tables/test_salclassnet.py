@@ -1,0 +1,211 @@
+"""SalClassNet's tables: the chain of stages, mean class accuracy by hand, maps that move, regions inside pictures."""
+
+import csv
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from saliency_keras.console import UserError
+from saliency_keras.experiments import EXPERIMENTS
+from saliency_keras.experiments.published import SALCLASSNET_4, SALCLASSNET_4_METRICS, SALCLASSNET_6
+from saliency_keras.experiments.salclassnet import MCA
+from saliency_keras.experiments.tables import TABLES
+from saliency_keras.figures.intervals import mean_class
+from saliency_keras.metrics.top_k import mean_class_accuracy
+from saliency_keras.reproduce import main
+from saliency_keras.runs.run import Run
+from saliency_keras.tables.class_accuracy import ClassAccuracy, class_accuracy_table, staged_plan
+from saliency_keras.tables.plan import Choices
+from saliency_keras.tables.regions import region
+from saliency_keras.tables.results import Results
+from saliency_keras.tables.shift import MOVED, compared
+from tests.runs_fixture import write_predictions, write_run
+from tests.small_sets import write_small_set
+
+HERE, OUT = Path("set"), Path("out")
+
+
+def by_name(runs):
+    return {run.folder.name: run for run in runs}
+
+
+def test_each_joined_run_starts_from_its_classifier_and_its_detector():
+    choices = Choices(HERE, OUT, large=Path("large"), repeats=2)
+    runs = by_name(staged_plan(TABLES["salclassnet-5"], choices, Path("osie")))
+    joined = runs["salclassnet-seed1"]
+    assert joined.parents == {
+        "network": OUT / "runs" / "inception_rgbs-seed1",
+        "saliency": OUT / "runs" / "salclassnet_detector",
+    }
+    assert runs["inception_rgbs-seed1"].parents == {"network": OUT / "runs" / "inception_pretrain"}
+    assert runs["salclassnet_detector"].parents == {"network": OUT / "runs" / "salclassnet_osie"}
+    assert (runs["salclassnet_osie"].data, runs["inception_pretrain"].data) == (Path("osie"), Path("large"))
+    order = list(runs)
+    for name, run in runs.items():
+        assert all(order.index(folder.name) < order.index(name) for folder in run.needs)
+
+
+def test_stages_without_data_are_left_out_and_what_follows_begins_with_other_weights():
+    runs = by_name(staged_plan(TABLES["salclassnet-5"], Choices(HERE, OUT)))
+    assert not {"salclassnet_osie", "inception_pretrain"} & runs.keys()
+    for name in ("salclassnet_detector", "inception_rgb", "vgg_rgbs"):
+        assert runs[name].parents == {}
+        assert runs[name].experiment.start.weights == "imagenet"
+
+
+def test_controls_are_taught_their_maps_in_all_stages():
+    runs = by_name(staged_plan(TABLES["salclassnet-controls"], Choices(HERE, OUT, repeats=1)))
+    for maps in ("shuffled", "center", "uniform"):
+        joined = runs[f"salclassnet_resnet-{maps}"]
+        for run in (joined, *(runs[folder.name] for folder in joined.needs)):
+            assert str(run.experiment.shown) == maps
+    never = runs["salclassnet_resnet-never_taught"]
+    assert never.experiment.loss_weights == {"logits": 0.2, "map": 0.0}
+    assert {folder.name for folder in never.needs} == {"resnet_rgbs-uniform", "salclassnet_detector-uniform"}
+    assert runs["salclassnet_resnet-frozen"].experiment.start.frozen == ("saliency",)
+    longer = runs["resnet_rgb-on"].experiment
+    assert (longer.start.fresh, longer.schedule.factors) == ((), {})
+
+
+def test_a_table_of_features_needs_a_large_set():
+    with pytest.raises(UserError, match="--large DIR"):
+        ClassAccuracy().plan(TABLES["salclassnet-6"], Choices(HERE, OUT))
+    runs = by_name(ClassAccuracy().plan(TABLES["salclassnet-6"], Choices(HERE, OUT, large=Path("large"))))
+    features = runs["salclassnet-features"]
+    assert set(features.needs) == {OUT / "runs" / "salclassnet-large"}
+    assert features.experiment.start.fresh == ("top",)
+    assert set(features.experiment.start.frozen) == {"trunk", "saliency", "new_channel"}
+    assert (features.data, runs["salclassnet-large"].data) == (HERE, Path("large"))
+
+
+def test_mean_class_accuracy_counts_classes_alike():
+    labels = np.array([0] * 90 + [1] * 8 + [3] * 2)
+    correct = np.array([True] * 81 + [False] * 9 + [True] * 2 + [False] * 6 + [True] * 2)
+    assert mean_class_accuracy(correct, labels) == pytest.approx((0.9 + 0.25 + 1.0) / 3)
+    assert correct.mean() == 0.85
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Made-up runs of Table 5's rows on unbalanced classes."""
+    random, labels = np.random.default_rng(0), np.array([0] * 40 + [1] * 10 + [2] * 5)
+    runs = {}
+    for name, skill in (("inception_rgb", 0.5), ("inception_rgbs", 1.0), ("salclassnet", 2.0)):
+        folder = write_run(tmp_path / name, name, published={"mean_class_accuracy": MCA[name]})
+        scores = random.normal(size=(55, 3)) + skill * np.eye(3)[labels]
+        write_predictions(folder / "predictions.h5", scores, labels, ("a", "b", "c"))
+        config = json.loads((folder / "config.json").read_text())
+        config["experiment"]["arguments"] = EXPERIMENTS[name].arguments
+        (folder / "config.json").write_text(json.dumps(config))
+        runs[name] = [Run.load(folder)]
+    runs["salclassnet"][0].summary["map_loss"] = 0.0123
+    return Results(TABLES["salclassnet-5"], runs)
+
+
+def test_table_5_has_the_papers_accuracies_and_gains_beside_ours(results):
+    _, rows, numbers, csv_rows = class_accuracy_table(results)
+    found = {row[0]: dict(zip(numbers, row, strict=True)) for row in csv_rows}
+    for name, runs in results.runs.items():
+        said = runs[0].predictions
+        by_class = [said.correct()[said.labels == one].mean() for one in range(3)]
+        assert found[name]["mean_class_accuracy"] == pytest.approx(np.mean(by_class), abs=1e-6)
+        assert found[name]["top1"] == pytest.approx(said.correct().mean(), abs=1e-6)
+        assert found[name]["published"] == MCA[name]
+    gain = found["salclassnet"]["mean_class_accuracy"] - found["inception_rgb"]["mean_class_accuracy"]
+    assert found["salclassnet"]["gain"] == pytest.approx(gain, abs=3e-6)
+    assert found["salclassnet"]["published_gain"] == pytest.approx(0.705 - 0.671)
+    assert found["salclassnet"]["gain_low"] <= gain <= found["salclassnet"]["gain_high"]
+    assert found["inception_rgb"]["gain"] is None
+    assert "0.0123" in next(row for row in rows if row[0] == "salclassnet")
+
+
+def test_the_interval_over_three_seeds_is_that_of_their_means(results):
+    one = results.runs["salclassnet"][0].predictions
+    ranks = [np.where(np.arange(55) % (seed + 2) == 0, 1, 0).astype("int32") for seed in range(3)]
+    seeds = [dataclasses.replace(one, ranks=rank) for rank in ranks]
+    means = [mean_class_accuracy(seed.correct(), seed.labels) for seed in seeds]
+    found = mean_class(seeds)
+    assert found.value == pytest.approx(np.mean(means))
+    half = 4.302652729696142 * np.std(means, ddof=1) / np.sqrt(3)  # Student's t with two degrees of freedom
+    assert (found.low, found.high) == pytest.approx((np.mean(means) - half, np.mean(means) + half))
+
+
+def test_a_map_that_moves_by_a_quarter_of_the_side_is_said_to():
+    before, after = np.zeros((2, 16, 16), np.float32), np.zeros((2, 16, 16), np.float32)
+    before[:, 2:5, 2:5] = after[1, 2:5, 2:5] = 1
+    after[0, 2:5, 6:9] = 1
+    found = compared(before, after, before)
+    np.testing.assert_allclose(found[MOVED], [4 / 16, 0])
+    assert found["detector's correlation with the map taught"] == pytest.approx([1, 1])
+    expected = np.corrcoef(before[0].ravel(), after[0].ravel())[0, 1]
+    assert found["joined network's correlation with the map taught"] == pytest.approx([expected, 1])
+
+
+def test_regions_lie_inside_their_picture():
+    picture = np.arange(20 * 20 * 3, dtype=np.uint8).reshape(20, 20, 3)
+    np.testing.assert_array_equal(region(picture, (10, 10), 8), picture[6:14, 6:14])
+    np.testing.assert_array_equal(region(picture, (0, 19), 8), picture[:8, 12:])
+    assert region(picture, (5, 5), 100).shape == (20, 20, 3)
+
+
+@pytest.mark.shared_data
+def test_figures_are_those_of_the_transcription(shared_data):
+    path = shared_data.parent / "papers" / "tables.csv"
+    if not path.is_file():
+        pytest.skip(f"the transcription of the papers' tables is absent: no file {path}")
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["paper"] == "salclassnet"]
+    there = {(row["table"], row["row"], row["column"]): float(row["value"]) for row in rows if row["table"] in "456"}
+    columns = {"sAUC": "s-AUC"}
+    ours = {
+        ("4", f"{one}/{name}", columns.get(metric, metric)): value
+        for one, names in SALCLASSNET_4.items()
+        for name, values in names.items()
+        for metric, value in zip(SALCLASSNET_4_METRICS, values, strict=True)
+    }
+    called = {
+        "vgg_rgb": ("VGG (3 channels)", "VGG"),
+        "vgg_rgbs": ("VGG (4 channels) + ground truth saliency maps", None),
+        "salclassnet_vgg": ("SalClassNet (VGG)", None),
+        "inception_rgb": ("Inception (3 channels)", "Inception"),
+        "inception_rgbs": ("Inception (4 channels) + ground truth saliency maps", None),
+        "salclassnet": ("SalClassNet", "SalClassNet"),
+    }
+    ours |= {("5", called[name][0], "MCA"): round(100 * value, 1) for name, value in MCA.items()}
+    ours |= {("6", called[name][1], one): value for name, of in SALCLASSNET_6.items() for one, value in of.items()}
+    assert ours == there
+
+
+TINY = [
+    f"--set={setting}"
+    for setting in (
+        *("backbone=VGG16", "detector=VGG16", "width_multiplier=0.05", "side=48", "batch=4", "dense_units=8"),
+        *("classifier_size=0", "dropout=0.0", "weights=none"),
+    )
+]
+
+
+@pytest.mark.slow
+def test_tables_chain_the_stages_share_their_runs_and_go_on_where_they_were_stopped(tmp_path, capsys):
+    (tmp_path / "set").mkdir()
+    write_small_set(tmp_path / "set", side=52, classes=3, train=(8,), val=(9,), separable=True)
+    words = ["--data", str(tmp_path / "set"), "--out", str(tmp_path / "out"), "--epochs", "1", *TINY]
+    main(["salclassnet-shift", *words])
+    assert "3 runs, 0 finished, 3 left" in capsys.readouterr().out
+    main(["salclassnet-regions", *words])
+    assert "3 runs, 3 finished, 0 left" in capsys.readouterr().out
+    shift, regions = (tmp_path / "out" / f"salclassnet-{name}" for name in ("shift", "regions"))
+    assert {path.name for path in shift.iterdir()} == {"table.md", "table.csv", "shift.png"}
+    with open(shift / "table.csv", newline="") as file:
+        measures = {row["measure"]: float(row["mean"]) for row in csv.DictReader(file)}
+    assert 0 <= measures[MOVED] <= 1
+    with open(regions / "table.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len({row["layer"] for row in rows}) >= 3
+    assert all(0 <= int(row["row"]) < 48 for row in rows)
+    assert (regions / "regions.png").is_file()
+    config = json.loads((tmp_path / "out" / "runs" / "salclassnet_resnet" / "config.json").read_text())
+    assert set(config["init"]) == {"network", "saliency"}
