@@ -63,12 +63,17 @@ class Reader:
         swap = swapped_maps(self.manifest, self.split, self.shown, self.seed) if self.shown else None
         object.__setattr__(self, "swap", swap)
         object.__setattr__(self, "stored", Records(self.manifest, self.split))
-        numbers = {name: number for number, name in enumerate(self.classes or self.manifest.classes)}
-        object.__setattr__(self, "classes", tuple(numbers))
-        label_of = np.array([numbers.get(name, -1) for name in self.manifest.classes], np.int64)
-        object.__setattr__(self, "label_of", label_of)
+        object.__setattr__(self, "label_of", self._label_of())
+        object.__setattr__(self, "classes", self.classes or self.manifest.classes)
         object.__setattr__(self, "places", self._places())
         object.__setattr__(self, "plan", functools.lru_cache(2)(self._plan))
+
+    def _label_of(self):
+        """From the label that is stored to an index into `classes`, int64."""
+        if self.classes is None:
+            return np.arange(len(self.manifest.classes))
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        return np.array([numbers.get(name, -1) for name in self.manifest.classes], np.int64)
 
     def _places(self):
         """Places in the split of the pictures that are read, int64, ascending."""

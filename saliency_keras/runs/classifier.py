@@ -105,7 +105,7 @@ class Classifier:
             UserError: If the network's scores are not finite.
         """
         inputs = {"image": picture[None]}
-        if saliency is not None:
+        if saliency is not None and self._network.shows_map:
             inputs["saliency"] = saliency[None, ..., None]
         outputs = self._network.named(self._network.model.predict_on_batch(inputs))
         scores = np.asarray(outputs["logits"], "float32")

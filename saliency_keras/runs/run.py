@@ -204,7 +204,7 @@ class Run:
             return f"{run} on {pictures} held-out pictures (center: {center}{verdict})"
         if "val_top1" not in last:
             pictures = self.summary["pictures"]["validation"]
-            return f"loss of the map {self.summary['map_loss']:.4f} on {pictures} validation pictures, {count:,} parameters"
+            return f"map's loss {self.summary['map_loss']:.4f} on {pictures} validation pictures, {count:,} parameters"
         return (
             f"Top-1 {in_percent(last['val_top1'])}, Top-5 {in_percent(last['val_top5'])} after "
             f"{self.summary['epochs']} epochs (best epoch {best['epoch']}: {in_percent(best['val_top1'])}), "

@@ -25,6 +25,7 @@ BATCH = 16
 FEATURES = 3  # feature maps of each depth
 SHOWN = 6  # regions of each feature map
 POSITIONS = 4  # of a region, along each side
+MOST = 2000  # pictures, the first of the split, which is shuffled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +53,9 @@ class Regions:
         name = results.table.rows[-1].experiment
         joined = next(run for run in results.planned if run.experiment.name == name and run.finished and run.seed == 0)
         network, side = network_in(joined.folder), joined.experiment.pictures.side
-        reader = Reader(Manifest.load(results.data), "val", side, BATCH, None)
+        manifest = Manifest.load(results.data)
+        some = np.arange(min(MOST, manifest.splits["val"].records))
+        reader = Reader(manifest, "val", side, BATCH, None, subset=some)
         ids, labels = reader.ids_and_labels()
         header = ["layer", "feature map", "classes of its strongest pictures", "activation"]
         rows, csv_rows, shown = [], [], []

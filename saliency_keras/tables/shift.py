@@ -25,6 +25,7 @@ from saliency_keras.tables.results import write_files
 
 BATCH = 16
 SHOWN = 5
+MOST = 1000  # pictures, the first of the split, which is shuffled
 DETECTOR = "salclassnet_detector"
 
 
@@ -112,7 +113,8 @@ def _centres(maps):
 def _maps(data, experiment, runs):
     """Pictures of the validation split that have a map, that map, and the maps of each run."""
     manifest = Manifest.load(data)
-    reader = Reader(manifest, "val", experiment.pictures.side, BATCH, Shown(experiment.shown.map))
+    some = np.arange(min(MOST, manifest.splits["val"].records))
+    reader = Reader(manifest, "val", experiment.pictures.side, BATCH, Shown(experiment.shown.map), subset=some)
     networks = [network_in(run.folder) for run in runs]
     pictures, taught, maps = [], [], [[] for _ in runs]
     for inputs, _ in reader.validation():

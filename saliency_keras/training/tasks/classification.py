@@ -23,6 +23,7 @@ from saliency_keras.training.tasks.task import Term
 
 HELD_OUT = 0.2  # of each class, where a run trains on the val split
 SHOWN = 12  # pictures in `maps.png`
+FINE = 64  # positions of a map, along each side, that its description looks at
 
 
 class Classification:
@@ -230,9 +231,10 @@ def describe_maps(network, reader):
         up to it: `variance_of_strength`, of the maps' means from picture to picture; `variance_of_place`, of the mean
         map from position to position; `variance_of_pattern`, what is left: where each map differs from the others.
     """
+    step = -(-max(network.map.output.shape[1:3]) // FINE)  # an enlarged map has no more to say than its positions
     taken = (network.taken(inputs) for inputs, _ in reader.validation())
-    batches = [np.asarray(network.map.predict_on_batch(inputs), np.float64) for inputs in taken]
-    maps = np.concatenate(batches)[..., 0]
+    batches = [np.asarray(network.map.predict_on_batch(inputs))[:, ::step, ::step, 0] for inputs in taken]
+    maps = np.concatenate(batches).astype(np.float64)
     strength, place = maps.mean(axis=(1, 2), keepdims=True), maps.mean(axis=0)
     return {
         "pictures": len(maps),
