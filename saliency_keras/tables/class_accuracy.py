@@ -46,7 +46,7 @@ class ClassAccuracy:
         figures = {}
         if panels := _gain_panels(results):
             figures["gains.png"] = intervals_figure(panels, what="mean class accuracy")
-        if lines := _by_alpha(results):
+        if lines := by_alpha(results):
             figures["alpha.png"] = alpha_figure(lines)
         return write_files(
             folder, results.table, [*results.head(), INTERVALS], [Table(header, rows)], (numbers, csv_rows), figures
@@ -163,8 +163,15 @@ def _gain_panels(results):
     return panels
 
 
-def _by_alpha(results):
-    """Of a table with several weights of the classification loss: `[(alpha, mean class accuracy, map's loss)]`."""
+def by_alpha(results):
+    """The rows of Fig. 4, by the weight of the classification loss.
+
+    Args:
+        results: `tables.results.Results`.
+
+    Returns:
+        A list of alpha, the `Estimate` of the mean class accuracy, and the mean loss of the map, ascending.
+    """
     lines = []
     for row in results.rows():
         weights = results.runs[row.name][0].config["experiment"].get("loss_weights") or {}

@@ -64,9 +64,11 @@ def initial_weights(experiment, network, parents, seed):
     for part, parent in parents.items():
         _check_parent(experiment, network, part, parent)
         parts = () if part == WHOLE else (part,)
-        carried += carry_weights(
+        found = carry_weights(
             parent.network, network, parts, start.fresh, start.new_weights, seed, experiment.learns_from_fixations
         )
+        _check_part(experiment, network, part, parent, found)
+        carried += found
     if start.weights and WHOLE not in parents and not experiment.learns_from_fixations:
         left = tuple(part for part in network.parts if part not in parents) if parents else ()
         carried += carry_weights(_pretrained(experiment), network, left, start.fresh, start.new_weights, seed)
@@ -130,6 +132,17 @@ def _check_same_map(experiment, parent):
             raise UserError(
                 f"the saliency branch of {parent.folder} was trained with {name}={value}: --set {name}={value}."
             )
+
+
+def _check_part(experiment, network, part, parent, carried):
+    """Refuses a run that has only some layers of a part: the others would keep random weights."""
+    if part == WHOLE or part in experiment.start.fresh:
+        return
+    if lacking := [layer.name for layer in network.layers_of([part]) if layer.name not in carried]:
+        raise UserError(
+            f"{parent.folder} lacks {lacking[0]}{' and others' * (len(lacking) > 1)} of the part {part} of "
+            f"{experiment.name}; start from a run with the same layers there (its config.json has its settings)."
+        )
 
 
 def _check_lacking(experiment, network, parents, carried):

@@ -14,14 +14,17 @@ from saliency_keras.experiments.published import SALCLASSNET_4, SALCLASSNET_4_ME
 from saliency_keras.experiments.salclassnet import MCA
 from saliency_keras.experiments.tables import TABLES
 from saliency_keras.figures.intervals import mean_class
+from saliency_keras.metrics.fixation_metrics import METRICS
 from saliency_keras.metrics.top_k import mean_class_accuracy
 from saliency_keras.reproduce import main
 from saliency_keras.runs.run import Run
-from saliency_keras.tables.class_accuracy import ClassAccuracy, class_accuracy_table, staged_plan
+from saliency_keras.scoring.fixation_scores import Protocol, Scores
+from saliency_keras.tables.class_accuracy import ClassAccuracy, by_alpha, class_accuracy_table, staged_plan
 from saliency_keras.tables.plan import Choices
 from saliency_keras.tables.regions import region
 from saliency_keras.tables.results import Results
 from saliency_keras.tables.shift import MOVED, compared
+from saliency_keras.tables.top_down import top_down_table
 from tests.runs_fixture import write_predictions, write_run
 from tests.small_sets import write_small_set
 
@@ -120,6 +123,40 @@ def test_table_5_has_the_papers_accuracies_and_gains_beside_ours(results):
     assert found["salclassnet"]["gain_low"] <= gain <= found["salclassnet"]["gain_high"]
     assert found["inception_rgb"]["gain"] is None
     assert "0.0123" in next(row for row in rows if row[0] == "salclassnet")
+
+
+def test_accuracy_and_the_map_s_loss_are_drawn_against_alpha(tmp_path):
+    """Fig. 4's table, of made-up runs; the runs without alpha in their names are no points of the curve."""
+    runs = {}
+    for name, alpha in (
+        ("resnet_rgb", None),
+        ("salclassnet_resnet-alpha0.1", 0.1),
+        ("salclassnet_resnet-alpha0.4", 0.4),
+    ):
+        run = Run.load(write_run(tmp_path / name, name.partition("-")[0], seed=len(runs)))
+        if alpha:
+            run.config["experiment"]["loss_weights"] = {"logits": alpha, "map": 1.0}
+            run.summary["map_loss"] = {0.1: 0.11, 0.4: 0.41}[alpha]
+        runs[name] = [run]
+    results = Results(TABLES["salclassnet-alpha"], runs)
+    assert [(alpha, loss) for alpha, _, loss in by_alpha(results)] == [(0.1, 0.11), (0.4, 0.41)]
+    text = ClassAccuracy().write(results, tmp_path / "table")
+    assert "0.1100" in text
+    assert {"alpha.png", "gains.png", "table.csv", "table.md"} == {one.name for one in (tmp_path / "table").iterdir()}
+
+
+def test_table_4_has_our_scores_beside_the_papers():
+    values = {"salclassnet": 0.5, "fixations": 1.0, "center": 0.1}
+    rows = {name: np.full((2, len(METRICS)), value) for name, value in values.items()}
+    scores = Scores("set", ("a", "b"), rows, Protocol(), ())
+    header, shown, csv_rows = top_down_table(scores)
+    found = {row[0]: dict(zip(header[1:], row[1:], strict=True)) for row in csv_rows}
+    assert found["salclassnet"]["NSS"] == 0.5
+    assert found["salclassnet"]["paper's NSS, POET"] == 1.908
+    assert found["fixations"]["paper's sAUC, SalBirds"] == 0.743
+    assert found["center"]["paper's CC, SalDogs"] is None
+    assert found["Fine-tuned SALICON, the paper's"]["paper's sAUC, SalDogs"] == 0.837
+    assert len(shown) == 3 + 4
 
 
 def test_the_interval_over_three_seeds_is_that_of_their_means(results):
