@@ -37,7 +37,7 @@ def _parser():
     parser.add_argument("--augment", choices=["host", "device"], default="host", help="where to crop (default: host)")
     parser.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs that share each batch (default: 1)")
     parser.add_argument("--tensorboard", action="store_true", help="also write event files for TensorBoard")
-    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out, if one was begun")
     change = "change a setting; may be repeated"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=change)
     return parser

@@ -134,6 +134,41 @@ class Records:
         return found
 
 
+def check_pictures(manifest, split, stored):
+    """Refuses a split whose ids and labels are not what its manifest says, before anything is learned from them.
+
+    Args:
+        manifest: The compact set's `Manifest`.
+        split: `"train"` or `"val"`.
+        stored: The split's `Records`.
+
+    Raises:
+        UserError: If a label is no class, an id is there twice or is no text, or a class has another number of
+            pictures.
+    """
+    per_class, seen = np.zeros(len(manifest.classes), np.int64), {}
+    for path, first, end in zip(manifest.shard_files(split), stored.first, stored.first[1:], strict=False):
+        places = np.arange(first, end)
+        labels = stored.labels(places)
+        for identifier, label in zip(stored.ids(places), labels.tolist(), strict=True):
+            if identifier in seen:
+                raise UserError(f"the shard {path} is damaged: the id {identifier!r} is in {seen[identifier]} too.")
+            if not 0 <= label < len(manifest.classes):
+                raise UserError(
+                    f"the shard {path} is damaged: {identifier!r} has the label {label}, which is no class."
+                )
+            if not identifier or "\0" in identifier:
+                raise UserError(f"the shard {path} is damaged: {identifier!r} is no id.")
+            seen[identifier] = path.name
+        per_class += np.bincount(labels, minlength=len(manifest.classes))
+    for name, said, there in zip(manifest.classes, manifest.splits[split].per_class, per_class, strict=True):
+        if said != there:
+            raise UserError(
+                f"the manifest of {manifest.folder} says {said} {split} pictures of the class {name!r}, "
+                f"the shards have {there}; run data_prep.compact again."
+            )
+
+
 class _OpenFile:
     """A shard's bytes. They are read, not mapped: who touches a mapped page of a file that shrank is killed."""
 

@@ -15,9 +15,8 @@ from saliency_keras.console import UserError, command_line
 from saliency_keras.data.arrays import digest
 from saliency_keras.data.manifest import Manifest, made_by_other_kernels
 from saliency_keras.experiments.experiment import flat_settings
-from saliency_keras.files import sha256_of
+from saliency_keras.files import read_json, sha256_of
 from saliency_keras.models.registry import shows_map
-from saliency_keras.runs.folder import read_json
 
 # A resumed run and the run it continues agree in these, and in every field of the experiment.
 MUST_AGREE = ("maps", "seed", "precision", "init", "started_from", "backend", "devices")
@@ -116,7 +115,7 @@ def check_same(config, out, but=()):
     Raises:
         UserError: If the run in `out` would end with another result; the sentence names the differences.
     """
-    earlier = read_json(out / run_folder.CONFIG)
+    earlier = read_json(run_folder.checked(out, run_folder.CONFIG))
     try:
         there, here = flat_settings(earlier["experiment"]), flat_settings(config["experiment"])
         # Where both say which file it was by its digest, which `started_from` compares, a path may be another one.

@@ -8,6 +8,7 @@ from pathlib import Path
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.experiments.experiment import WHOLE, flat_settings
+from saliency_keras.files import read_json
 from saliency_keras.models.hallucination import pretrained_resnet
 from saliency_keras.models.network import Network, network_of
 from saliency_keras.models.registry import subtracted
@@ -149,9 +150,9 @@ def _check_lacking(experiment, network, parents, carried):
 
 def _settings(run):
     try:
-        fields = json.loads((Path(run) / run_folder.CONFIG).read_text(encoding="utf-8"))["experiment"]
+        fields = read_json(run_folder.checked(run, run_folder.CONFIG))["experiment"]
         return {**flat_settings(fields), "name": fields["name"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         raise UserError(f"{run} is no whole run: its config.json cannot be read.") from None
 
 

@@ -18,7 +18,7 @@ from saliency_keras.models.weights import load_network
 from saliency_keras.training.devices import OneDevice, SeveralDevices, first_process
 from saliency_keras.training.listeners import Kept, Told, write_history
 from saliency_keras.training.optimizer import optimizer_of, rate_at
-from saliency_keras.training.state import load_state
+from saliency_keras.training.state import check_best, load_state
 from saliency_keras.training.tasks.task import best_epoch
 from saliency_keras.training.tensorboard import Events
 
@@ -82,7 +82,7 @@ def fit(task, schedule, folder, tensorboard=False, devices=1):
         if isinstance(listener, Events):
             listener.close()
     if schedule.keep == "best" and best_epoch(task, history) is not history[-1]:
-        task.network.model.set_weights(load_network(folder / run_folder.BEST).get_weights())
+        task.network.model.set_weights(load_network(check_best(folder / run_folder.STATE)).get_weights())
     return history, {"images_per_second": task.pictures / statistics.median(seconds), **shares}
 
 

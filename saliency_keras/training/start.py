@@ -40,21 +40,23 @@ def check_start(experiment, out, parents=None, resume=False):
         experiment: The `Experiment`.
         out: The run folder.
         parents: From a part to the run folder whose weights it starts from, or `None`.
-        resume: Whether to continue the run in `out`.
+        resume: Whether to continue the run in `out`, if one was begun there.
 
     Raises:
         UserError: If the experiment needs a run to start from, that run is not finished, or `out` does not fit.
     """
     out, parents = Path(out), parents or {}
     _check_parents(experiment, parents)
-    if resume and not run_folder.is_begun(out):
-        raise UserError(f"{out} holds no run to resume.")
     if not run_folder.is_finished(out):
         check_folder(out)
-    if not resume and out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
+    if resume and run_folder.is_begun(out):
+        return
+    if out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
         if run_folder.is_finished(out):
             raise UserError(f"{out} holds a finished run; choose another --out.")
-        raise UserError(f"{out} is not empty; go on with its run by --resume, or choose another --out.")
+        if run_folder.is_begun(out):
+            raise UserError(f"{out} is not empty; go on with its run by --resume, or choose another --out.")
+        raise UserError(f"{out} is not empty and holds no run; choose another --out.")
 
 
 def _check_parents(experiment, parents):

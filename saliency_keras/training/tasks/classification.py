@@ -1,5 +1,7 @@
 """Classifiers on a compact data set: batches in, predictions of every tested picture at the end."""
 
+import os
+
 import h5py
 import keras
 import numpy as np
@@ -11,10 +13,10 @@ from saliency_keras.data.few_shot import few_shot, hold_out
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.reader import Reader
 from saliency_keras.data.shown import OWN
-from saliency_keras.data.stored import Records
+from saliency_keras.data.stored import Records, check_pictures
 from saliency_keras.figures import style
 from saliency_keras.figures.overlay import contact_sheet
-from saliency_keras.files import whole_file
+from saliency_keras.files import whole_path
 from saliency_keras.metrics.top_k import Top1, Top5, first_classes, rank_of_true_class
 from saliency_keras.models.registry import build, shows_map, subtracted
 from saliency_keras.training.tasks.task import Term
@@ -52,7 +54,7 @@ class Classification:
         self._manifest, self._experiment, self._seed = manifest, experiment, seed
         self._shown = experiment.shown if sees_map or experiment.shown.as_ == "target" else None
         self._parts = _parts(experiment, manifest, seed)
-        train = self._reader(*self._parts["train"], augment)
+        self._learned = train = self._reader(*self._parts["train"], augment)
         self._validated = self._reader(*self._parts["validation"], augment)
         self.network = build(
             experiment.network,
@@ -87,6 +89,11 @@ class Classification:
             augment=augment,
             crops=pictures.crops,
         )
+
+    def check_pictures(self):
+        """Refuses, as a `UserError`, pictures whose ids and labels are not what the manifest says."""
+        for split, stored in {reader.split: reader.stored for reader in (self._learned, self._validated)}.items():
+            check_pictures(self._manifest, split, stored)
 
     def measure(self):
         """No further columns."""
@@ -227,15 +234,31 @@ def write_predictions(network, reader, folder):
     scores = np.concatenate([np.asarray(one["logits"]) for one in outputs])
     ids, labels = reader.ids_and_labels()
     ranks = rank_of_true_class(scores, labels)
-    # In the format of HDF5 1.8, an attribute may have more than 64 kB: the names of some thousand classes.
-    form = {"libver": ("v108", "latest")}
-    with whole_file(folder / run_folder.PREDICTIONS, "w+b") as file, h5py.File(file, "w", **form) as out:
-        out["id"] = np.array(ids, dtype=h5py.string_dtype())
+    with whole_path(folder / run_folder.PREDICTIONS) as path, h5py.File(_created(path)) as out:
+        out["id"] = _texts(ids)
         out["label"] = labels.astype("int32")
         out["rank"] = ranks
         out["top5"] = first_classes(scores, 5)
         out["scores"] = scores.astype("float16")
-        out.attrs["classes"] = np.array(reader.manifest.classes, dtype=h5py.string_dtype())
+        out.attrs["classes"] = _texts(reader.manifest.classes)
         out.attrs["split"] = reader.split
         out.attrs["data"] = reader.manifest.digest()
     return ranks
+
+
+def _created(path):
+    """A new HDF5 file without time stamps: equal predictions are equal files.
+
+    In the format of HDF5 1.8, an attribute may have more than 64 kB: the names of some thousand classes.
+    """
+    created = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    created.set_obj_track_times(False)
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V18, h5py.h5f.LIBVER_LATEST)
+    return h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_TRUNC, created, access)
+
+
+def _texts(texts):
+    """Texts as an array of fixed length in UTF-8."""
+    encoded = [text.encode() for text in texts]
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", max(map(len, encoded))))
