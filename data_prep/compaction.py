@@ -14,6 +14,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -22,14 +23,14 @@ import google_crc32c
 import numpy as np
 
 from data_prep import shards as sharding
-from data_prep.sources.source import Unusable, changed_at, check_map_name
+from data_prep.sources.source import FolderSource, Unusable, changed_at, check_map_name
 from data_prep.workers import check_workers, in_workers
 from saliency_keras.blas import kernels
 from saliency_keras.console import UserError, progress
 from saliency_keras.data.geometry import Framing
 from saliency_keras.data.manifest import CODECS, SPLITS, Manifest, SaliencyMap, Shard, Split
 from saliency_keras.data.pictures import UnreadablePicture
-from saliency_keras.files import check_folder, only_process, whole_file
+from saliency_keras.files import claimed, whole_file
 from saliency_keras.saliency import PREDICTORS, predictor
 from saliency_keras.saliency.run import NetworkMaps
 
@@ -126,6 +127,7 @@ def compact(
     """
     check_workers(workers)
     out = Path(out)
+    _check_outside(source, out)
     plan = make_plan(source, saliency, side, codec, shards, limit, seed, square=square, shorter=shorter)
     with _claimed(out, plan):
         if (out / "manifest.json").exists() and (manifest := _finished(out, plan)):
@@ -281,13 +283,18 @@ def versions():
     return installed
 
 
+def _check_outside(source, out):
+    """Refuses a folder among a source's class folders, where it would be a class of the next set."""
+    if isinstance(source, FolderSource):
+        for folder in dict.fromkeys(source.folder / source.folder_of(split) for split in SPLITS):
+            if Path(os.path.realpath(folder)) in Path(os.path.realpath(out)).parents:
+                raise UserError(f"{out} lies in {folder}, whose folders are classes; choose a folder elsewhere.")
+
+
 @contextlib.contextmanager
 def _claimed(out, plan):
     """Makes the folder, or makes sure that it is ours, and keeps other runs out of it until the block ends."""
-    if not (out / "manifest.json").is_file():
-        check_folder(out)
     _check_ours(out, plan)
-    out.mkdir(parents=True, exist_ok=True)
     with exclusive(out):
         _check_ours(out, plan)
         yield
@@ -295,11 +302,11 @@ def _claimed(out, plan):
 
 @contextlib.contextmanager
 def exclusive(out):
-    """Keeps other runs that write out of a folder until the block ends.
+    """Claims a folder until the block ends; made if absent, it is removed again if nothing is in it then.
 
     What killed processes have left half written there is removed when it begins and, however it ends, when it ends.
     """
-    with only_process(out):
+    with claimed(out):
         try:
             _remove_leftovers(out)
             yield

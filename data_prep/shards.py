@@ -24,7 +24,7 @@ from saliency_keras.data import geometry
 from saliency_keras.data.manifest import shard_name, shard_suffix
 from saliency_keras.data.pictures import UnreadablePicture, orientation_of
 from saliency_keras.data.records import encode_record, encode_side_record, record_dtype, record_writer
-from saliency_keras.files import sha256_of, whole_file
+from saliency_keras.files import check_claims, sha256_of, whole_file
 
 SHARD_BYTES = 128 * 2**20
 BATCH = 32
@@ -280,6 +280,7 @@ def whole_shards(paths, codec, dtypes):
     """
     # The process's number keeps a worker that outlives its killed parent for a moment out of its successor's file.
     temporaries = [path.with_name(f".{path.name}.{os.getpid()}.incomplete") for path in paths]
+    check_claims(paths[0])
     try:
         with contextlib.ExitStack() as stack:
             yield [
@@ -289,6 +290,7 @@ def whole_shards(paths, codec, dtypes):
         for temporary, path in zip(temporaries, paths, strict=True):
             with open(temporary, "rb") as file:
                 os.fsync(file.fileno())
+            check_claims(path)
             os.replace(temporary, path)
     except OSError as error:
         if error.errno in FULL:

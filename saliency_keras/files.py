@@ -124,7 +124,8 @@ def claimed(folder):
         UserError: If it can neither be written to nor made, or another process has claimed it.
     """
     folder = Path(os.path.abspath(folder))
-    check_folder(folder)
+    if not folder.is_dir():
+        check_folder(folder)
     made = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     with only_process(folder) as identity:
@@ -156,6 +157,16 @@ def check_claims(path):
                 f"the folder {folder} was removed or replaced while this process worked on it; nothing more is written "
                 "there. Start the command again if you still want its results."
             )
+
+
+def claims():
+    """The claims that this process holds, for its workers."""
+    return list(_claims)
+
+
+def share_claims(held):
+    """Has this process, a worker, heed the claims of the one that started it."""
+    _claims.extend(held)
 
 
 def _identity(place):

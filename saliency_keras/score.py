@@ -28,14 +28,12 @@ def main(arguments=None):
     from saliency_keras.metrics.fixation_metrics import METRICS
 
     out = options.out or Path("scores") / options.fixations.resolve().name
-    files.check_folder(out)
-    scored = _score(options)
-    table = str(scored)
-    out.mkdir(parents=True, exist_ok=True)
-    with files.whole_file(out / "table.md", "w", encoding="utf-8") as file:
-        file.write(table)
-    write_csv(out / "scores.csv", ["predictor", "image", *METRICS], scored.scores.table_rows())
-    style.save(scored.figure(), out / "figure.png")
+    with files.claimed(out):
+        scored = _score(options)
+        with files.whole_file(out / "table.md", "w", encoding="utf-8") as file:
+            file.write(str(scored))
+        write_csv(out / "scores.csv", ["predictor", "image", *METRICS], scored.scores.table_rows())
+        style.save(scored.figure(), out / "figure.png")
     print(terminal(scored), flush=True)
     print(f"written: {out / 'table.md'}, {out / 'scores.csv'}, {out / 'figure.png'}")
 

@@ -34,6 +34,7 @@ from saliency_keras.console import UserError
 from saliency_keras.data.listing import files_below, name_key, text_of
 from saliency_keras.data.manifest import SPLITS
 from saliency_keras.data.shown import SWAPS
+from saliency_keras.files import absent
 
 
 class Unusable(UserError):
@@ -158,7 +159,7 @@ class FolderSource(FilesSource):
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise UserError(
-                f"there is no folder {folder}; SOURCE is a folder with train/CLASS/* and val/CLASS/*, a LIST.csv, "
+                f"{absent(folder)}; SOURCE is a folder with train/CLASS/* and val/CLASS/*, a LIST.csv, "
                 "a zip or tar, tfds:NAME, imagenet:DIR, a published set such as cub:DIR, or popout."
             )
         self._hold_out = hold_out

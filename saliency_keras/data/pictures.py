@@ -235,8 +235,11 @@ def opened(path):
     try:
         return open(path, "rb")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        circle = isinstance(error, IsADirectoryError) and os.path.islink(path)
-        raise UnreadablePicture(path, "a link in a circle" if circle else error.strerror.lower()) from None
+        reason = error.strerror.lower()
+        if os.path.islink(path):
+            circle = isinstance(error, IsADirectoryError)
+            reason = "a link in a circle" if circle else f"a link to {os.readlink(path)}, where nothing is"
+        raise UnreadablePicture(path, reason) from None
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise UnreadablePicture(path, "a link in a circle") from None

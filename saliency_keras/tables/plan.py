@@ -103,7 +103,7 @@ class PlannedRun:
                 seed=self.seed,
                 precision=self.precision,
                 parents=self.parents,
-                resume=run_folder.is_begun(self.folder),
+                resume=True,
             )
         finally:
             forget_networks()

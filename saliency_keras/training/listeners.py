@@ -109,9 +109,9 @@ def save_model(model, path):
             with zipfile.ZipFile(temporary, "w") as archive:
                 for name, text in members.items():
                     archive.writestr(zipfile.ZipInfo(name), text)
-                with archive.open(zipfile.ZipInfo("model.weights.h5"), "w", force_zip64=True) as file:
-                    with open(weights, "rb") as written:
-                        shutil.copyfileobj(written, file, 1 << 20)
+                large = archive.open(zipfile.ZipInfo("model.weights.h5"), "w", force_zip64=True)
+                with large, open(weights, "rb") as written:
+                    shutil.copyfileobj(written, large, 1 << 20)
     finally:
         weights.unlink(missing_ok=True)
 
