@@ -46,7 +46,8 @@ def main(arguments=None):
     runs = kind.plan(chosen, choices)
     finished = sum(run.finished for run in runs)
     print(f"{options.table}: {len(runs)} runs, {finished} finished, {len(runs) - finished} left", flush=True)
-    missing = carry_out(runs, kind.keep_models)
+    with console.resumable("go on with the same command"):
+        missing = carry_out(runs, kind.keep_models)
     try:
         results = Results.load(chosen, runs, options.data)
         with claimed(folder):

@@ -52,7 +52,8 @@ def main(arguments=None):
         return
     if not options.experiment:
         parser.error("say which experiment to train; --list shows them")
-    run = _fit(options)
+    with console.resumable("go on with --resume"):
+        run = _fit(options)
     if run is None:  # another process than the first
         return
     print(f"{run.name}: {run.figures()}")
