@@ -10,6 +10,7 @@ import json
 import math
 
 from saliency_keras.console import UserError
+from saliency_keras.data.few_shot import SPLITS as FEW_SHOT_SPLITS
 from saliency_keras.data.shown import OWN, Shown
 
 WHOLE = "network"  # the part that is all of a network
@@ -27,6 +28,10 @@ class Pictures:
         train_on: The split to train on. With `"val"`, a fifth of it is held out for validation.
         few_shot: Training pictures per class, a number or `"K"` for all, by the protocol of `data.few_shot`; `""` for
             the whole split.
+        few_shot_splits: What a few-shot draw takes its pictures from: `"pooled"` for both splits together,
+            `"official"` for training pictures of train and all others of val.
+        few_shot_list: A CSV file with the drawn pictures, in place of a draw by seed; `{seed}` in it stands for the
+            seed of the run.
     """
 
     side: int = 128
@@ -34,6 +39,12 @@ class Pictures:
     crops: str = "random"
     train_on: str = "train"
     few_shot: str = ""
+    few_shot_splits: str = "pooled"
+    few_shot_list: str = ""
+
+    def list_of(self, seed):
+        """Path of the list of drawn pictures for a run of that seed, or `""`."""
+        return self.few_shot_list.replace("{seed}", str(seed))
 
     def check(self):
         """Refuses, in one sentence, values that cannot be trained with."""
@@ -43,6 +54,9 @@ class Pictures:
         _check_choice("crops", self.crops, ("random", "five"))
         if self.few_shot not in ("", "K") and not (self.few_shot.isdecimal() and int(self.few_shot)):
             raise UserError(f"few_shot is a number of pictures per class, K or empty. Received: {self.few_shot}")
+        _check_choice("few_shot_splits", self.few_shot_splits, FEW_SHOT_SPLITS)
+        if self.few_shot_list and not self.few_shot:
+            raise UserError("few_shot_list is for few_shot: say how many pictures of each class, few_shot=5 or K.")
         if self.few_shot and self.train_on != "train":
             raise UserError("the few-shot protocol trains on pictures of train; leave train_on as it is.")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
-from saliency_keras.data.few_shot import check_counts
-from saliency_keras.data.manifest import Manifest
+from saliency_keras.data.few_shot import OFFICIAL, check_counts, read_list
+from saliency_keras.data.manifest import SPLITS, Manifest
 from saliency_keras.data.stored import Records
 from saliency_keras.experiments import experiment
 from saliency_keras.experiments.experiment import WHOLE
@@ -250,36 +250,53 @@ def _check_data(runs):
         check_kind(run.experiment, run.data)
     classifiers = [run for run in runs if not run.experiment.learns_from_fixations]
     manifests = {data: Manifest.load(data) for data in dict.fromkeys(run.data for run in classifiers)}
-    for data, side, shots in dict.fromkeys((run.data, run.experiment.pictures.side, run.shots) for run in classifiers):
-        manifest = manifests[data]
-        manifest.check_side(side)
-        if shots:
-            counts = (manifest.splits[split].per_class for split in ("train", "val"))
-            check_counts(*counts, manifest.classes, shots)
-    learned = {run.data for run in classifiers if run.experiment.pictures.train_on == "val"}
+    for data, side in dict.fromkeys((run.data, run.experiment.pictures.side) for run in classifiers):
+        manifests[data].check_side(side)
+    for data, pictures, seed in dict.fromkeys((run.data, run.experiment.pictures, run.seed) for run in classifiers):
+        if path := pictures.list_of(seed):
+            drawn = read_list(path, manifests[data], pictures.few_shot_splits)
+            drawn.taking(pictures.few_shot, manifests[data].classes)
+        elif pictures.few_shot:
+            check_counts(manifests[data], pictures.few_shot, pictures.few_shot_splits)
+    prepared = [run for run in classifiers if run.row.large or run.experiment.pictures.train_on == "val"]
     tested = {}  # the first run on each set: ids are read once a set
     for run in classifiers:
         if run.experiment.pictures.train_on == "train" and not run.row.large:
             tested.setdefault(run.data, run)
     for run in tested.values():
-        if any(_share_pictures(manifests[run.data], manifests[data]) for data in learned):
-            raise UserError(
-                f"step 1 would learn from pictures of {run.data} that {run.row.experiment} is tested on; give another "
-                "set to --large, or have step 1 learn from the train split: --set train_on=train."
-            )
+        for other in prepared:
+            _check_apart(run, other, manifests[run.data], manifests[other.data])
 
 
-def _share_pictures(one, other):
-    """Whether two sets, however compacted, have pictures of one source in common in their val splits."""
+def _check_apart(run, preparation, tested, prepared):
+    """Refuses a preparation that learns from pictures which a later run is tested on."""
+    pictures, learned = run.experiment.pictures, preparation.experiment.pictures.train_on
+    pooled = bool(pictures.few_shot) and pictures.few_shot_splits != OFFICIAL
+    if not _share_pictures(tested, prepared, SPLITS if pooled else ("val",), learned):
+        return
+    what = "step 1" if learned == "val" else preparation.row.experiment
+    ways = ["give another set to --large"]
+    if learned == "val":
+        ways.append("have step 1 learn from the train split: --set train_on=train")
+    if pooled:
+        ways[1:] = ["keep the official splits: --set few_shot_splits=official --set train_on=train"]
+    raise UserError(
+        f"{what} would learn from pictures of {run.data} that {run.row.experiment} is tested on; {', or '.join(ways)}."
+    )
+
+
+def _share_pictures(one, other, splits, split_of_other):
+    """Whether some splits of a set and a split of another, however compacted, have pictures of one source in common."""
     ours, theirs = (
         ({name: value for name, value in manifest.source.items() if name not in ("plan", "maps")}, manifest.classes)
         for manifest in (one, other)
     )
-    return ours == theirs and not _val_ids(one).isdisjoint(_val_ids(other))
+    learned = _ids(other, split_of_other) if ours == theirs and split_of_other in splits else set()
+    return not learned.isdisjoint(_ids(one, split_of_other))
 
 
-def _val_ids(manifest):
-    return set(Records(manifest, "val").ids(range(manifest.splits["val"].records)))
+def _ids(manifest, split):
+    return set(Records(manifest, split).ids(range(manifest.split(split).records)))
 
 
 def _chosen_rows(table, only):
