@@ -86,7 +86,6 @@ def _fit(options):
         chosen = chosen.showing(options.maps)
     parents = _parents(options.init)
     out = Path(options.out) if options.out else default_out(chosen.name, options.maps, options.seed)
-    check_start(chosen, out, parents, options.resume)
     data = options.data
     if data == "popout" and not Path(data).exists():
         data = None
@@ -104,6 +103,7 @@ def _fit(options):
     if options.batch is not None:
         chosen = chosen.replace(batch=options.batch)
     chosen = chosen.with_settings(_settings(options.set))
+    check_start(chosen, out, parents, options.resume)
     if options.tensorboard:
         check_tensorboard()
     if data is None:

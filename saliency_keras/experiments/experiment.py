@@ -68,10 +68,12 @@ class Start:
     Attributes:
         parents: From a part of the network to the experiment whose run it takes its weights from (`--init PART=RUN`);
             `{"network": "rgb"}` for all parts from one run (`--init RUN`).
-        weights: Weights of `keras.applications` for what no run gives: `"imagenet"` or the path of a file; `""` (or
-            `"none"`) for random ones.
+        weights: Weights for what no run gives: `"imagenet"` for those of `keras.applications`, or the path of a file,
+            also of AlexNet's in Caffe's or torchvision's layout; `""` (or `"none"`) for random ones.
         fresh: Parts that get new weights although a parent has them.
         frozen: Parts that keep the weights that they begin with.
+        frozen_statistics: Whether batch normalisation keeps the means and variances that it begins with and uses them
+            in training too, as for batches of few pictures; its scales and offsets are still trained.
         new_weights: What widened kernels and batch-normalisation vectors get for their new channel: `"uniform01"`
             (thesis, §3.4), `"glorot"` or `"zeros"`.
     """
@@ -80,6 +82,7 @@ class Start:
     weights: str = ""
     fresh: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()
+    frozen_statistics: bool = False
     new_weights: str = "uniform01"
 
     def check(self):
@@ -306,14 +309,14 @@ class Experiment:
         Raises:
             UserError: If a setting has no `=`, the key is unknown or the value has another type.
         """
-        experiment, known = self, self.settings
+        values, known = {}, self.settings
         for setting in settings:
             key, equals, text = setting.partition("=")
             if not equals or key not in known:
                 raise UserError(f"--set {setting!r} fits no setting of {self.name}; it has {', '.join(known)}.")
             text = "" if (key, text) == ("weights", "none") else text
-            experiment = experiment.replace(**{key: _typed(key, text, known[key])})
-        return experiment
+            values[key] = _typed(key, text, known[key])
+        return self.replace(**values) if values else self
 
     def check(self):
         """Refuses, in one sentence, values that cannot be trained with."""

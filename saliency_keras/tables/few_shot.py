@@ -29,6 +29,7 @@ from saliency_keras.training.start import check_kind
 
 BASE = "alexnet"  # the base network of Table I
 LIST = "few_shot-seed{seed}.csv"
+IMAGENET_CLASSES = 1000
 AVERAGE = "mean"  # stands for the pictures per class of a row that averages over them, the paper's "AVG"
 MAP_FACTS = ("all_zero", "mean", "variance", "variance_of_pattern")  # of `training.tasks.classification.describe_maps`
 
@@ -58,7 +59,7 @@ class FewShot:
         for one in self.shots:
             if one not in SHOTS:
                 raise UserError(f"pictures per class are of {', '.join(SHOTS)}. Received: {one}")
-        runs = plan(table, choices, self.shots or SHOTS)
+        runs = begun_with_weights(plan(table, choices, self.shots or SHOTS))
         return runs if self.shots else _with_enough_pictures(runs, choices.data)
 
     def write(self, results, folder):
@@ -74,6 +75,44 @@ class FewShot:
         text = write_files(folder, results.table, notes, shown, (numbers, csv_rows), figures)
         _keep_lists(results, folder)
         return text
+
+
+def begun_with_weights(runs):
+    """The runs of a hallucination table, those that begin with ImageNet's weights made to fit (§III-D).
+
+    Where a file gives AlexNet's weights, nothing is trained before step 1. Step 1 keeps the classifier of the weights
+    if the large set has their thousand classes; else a new one learns with the branch, over the frozen trunk.
+
+    Args:
+        runs: `PlannedRun`s.
+
+    Returns:
+        The `PlannedRun`s.
+    """
+    of_preparations = {run.init for run in runs if run.row.preparation and run.init}
+    gone = {
+        folder
+        for folder in of_preparations
+        if all(run.experiment.start.weights for run in runs if folder in (run.folder, run.init))
+    }
+    found = []
+    for run in (run for run in runs if run.folder not in gone):
+        init = None if run.init in gone else run.init
+        one = run.experiment
+        if run.row.large and init is None and _keeps_classifier(one.start) and not _has_imagenet_s_classes(run.data):
+            frozen = tuple(part for part in one.start.frozen if part != "top")
+            one = one.replace(frozen=frozen, fresh=("top",))
+        found.append(dataclasses.replace(run, experiment=one, init=init))
+    return found
+
+
+def _keeps_classifier(start):
+    return bool(start.weights) and "top" in start.frozen
+
+
+def _has_imagenet_s_classes(folder):
+    """Whether a set has as many classes as ImageNet's weights; a set that is not there is refused later."""
+    return not (folder / "manifest.json").is_file() or len(Manifest.load(folder).classes) == IMAGENET_CLASSES
 
 
 def by_method(results):

@@ -7,6 +7,8 @@ plans its runs through `plan` here and writes what came out.
 """
 
 import dataclasses
+import json
+import shlex
 from pathlib import Path
 
 from saliency_keras import run_folder
@@ -15,10 +17,11 @@ from saliency_keras.data.few_shot import OFFICIAL, check_counts, read_list
 from saliency_keras.data.manifest import SPLITS, Manifest
 from saliency_keras.data.stored import Records
 from saliency_keras.experiments import experiment
-from saliency_keras.experiments.experiment import WHOLE
+from saliency_keras.experiments.experiment import WHOLE, flat_settings
 from saliency_keras.experiments.tables import Row
+from saliency_keras.runs.folder import read_json
 from saliency_keras.runs.run import Run
-from saliency_keras.training.start import check_kind
+from saliency_keras.training.start import check_kind, check_weights
 
 
 class Unfit(UserError):
@@ -36,7 +39,8 @@ class Choices:
         epochs: Epochs of the last row, or `None` for the paper's; all others are shortened in proportion.
         repeats: Runs of each row, by seed 0, 1, …, or `None` for the table's own.
         only: Names of the experiments to confine the table to, with what they need; empty for all.
-        settings: `KEY=VALUE` settings for every experiment that has the key, or `EXPERIMENT:KEY=VALUE` for one.
+        settings: `KEY=VALUE` settings for every experiment that has the key, or `ROW:KEY=VALUE` for one row, or
+            `EXPERIMENT:KEY=VALUE` for all rows of one experiment.
         precision: `"float32"` or `"bfloat16"`.
     """
 
@@ -160,13 +164,24 @@ def plan(table, choices, shots=("",)):
 
 
 def check_settings(rows, settings):
-    """Refuses a `KEY=VALUE` or `EXPERIMENT:KEY=VALUE` that fits the experiment of none of these rows."""
+    """Refuses a `KEY=VALUE` or `ROW:KEY=VALUE` that fits none of these rows or has a value that its key cannot have."""
     for setting in settings:
-        name, colon, _ = setting.partition(":")
-        if not any(
-            row.experiment == name or (not colon and _knows(experiment(row.experiment), setting)) for row in rows
-        ):
-            raise UserError(f"--set {setting!r} fits no experiment of this table.")
+        name, change = _addressed(setting)
+        addressed = [row for row in rows if not name or name in (row.name, row.experiment)]
+        fitting = [row for row in addressed if _knows(experiment(row.experiment), change)]
+        if not fitting:
+            known = ", ".join(dict.fromkeys(row.name for row in rows))
+            what = f"{name} has no such setting" if addressed else f"its rows are {known}"
+            raise UserError(f"--set {setting!r} fits no experiment of this table; {what}.")
+        for row in fitting:
+            experiment(row.experiment).with_settings([change])
+
+
+def _addressed(setting):
+    """The row or experiment that a setting is for, `""` for all, and the `KEY=VALUE`."""
+    key, equals, value = setting.partition("=")
+    name, _, key = key.rpartition(":")
+    return name, f"{key}{equals}{value}"
 
 
 def carry_out(runs, keep_models=True):
@@ -221,20 +236,36 @@ def _check_begun(run):
     if not run_folder.is_begun(run.folder):
         return
     if run.init is None or run_folder.has_network(run.init):
-        check_begun(
-            run.experiment,
-            run.data,
-            run.folder,
-            seed=run.seed,
-            precision=run.precision,
-            parents=run.parents,
-            parents_may_differ=run.finished and run.row.preparation and run.init is None,
-        )
+        try:
+            check_begun(
+                run.experiment,
+                run.data,
+                run.folder,
+                seed=run.seed,
+                precision=run.precision,
+                parents=run.parents,
+                parents_may_differ=run.finished and run.row.preparation and run.init is None,
+            )
+        except UserError as error:
+            raise UserError(f"{str(error).rstrip('.')}; {_way_out(run)}.") from None
     elif not run_folder.is_finished(run.init):
         raise UserError(
             f"{run.folder} started from {run.init}, which is gone and would be trained again; bring it back, or delete "
             f"{run.folder} too."
         )
+
+
+def _way_out(run):
+    """What to do where a run's folder holds one with other choices, which another table may have made."""
+    there = flat_settings(read_json(run.folder / run_folder.CONFIG)["experiment"])
+    here = json.loads(json.dumps(run.experiment.settings))
+    words = [
+        f"--set {shlex.quote(f'{run.row.name}:{name}={value if isinstance(value, str) else json.dumps(value)}')}"
+        for name, value in there.items()
+        if name in here and here[name] != value
+    ]
+    way = "give this table another --out"
+    return f"{way}, or take that run into it: {' '.join(words)}" if words else way
 
 
 def check_missing(missing, name):
@@ -250,6 +281,8 @@ def _check_data(runs):
         check_kind(run.experiment, run.data)
     classifiers = [run for run in runs if not run.experiment.learns_from_fixations]
     manifests = {data: Manifest.load(data) for data in dict.fromkeys(run.data for run in classifiers)}
+    for run in runs:
+        check_weights(run.experiment)
     for data, side in dict.fromkeys((run.data, run.experiment.pictures.side) for run in classifiers):
         manifests[data].check_side(side)
     for data, pictures, seed in dict.fromkeys((run.data, run.experiment.pictures, run.seed) for run in classifiers):
@@ -331,9 +364,11 @@ def _run(table, row, seed, shots, choices):
 
 
 def with_choices(chosen, row, choices, further=()):
-    """An experiment with the settings of its row, then the user's, then further ones."""
-    shared = [setting for setting in choices.settings if ":" not in setting and _knows(chosen, setting)]
-    own = [setting.partition(":")[2] for setting in choices.settings if setting.startswith(f"{row.experiment}:")]
+    """An experiment with the settings of its row, then the user's (for all, for it, for the row), then further ones."""
+    given = [_addressed(setting) for setting in choices.settings]
+    shared = [change for name, change in given if not name and _knows(chosen, change)]
+    own = [change for name, change in given if name == row.experiment]
+    own += [change for name, change in given if name == row.name != row.experiment]
     found = chosen.with_settings([*row.settings, *shared, *own, *further])
     return found if row.maps == "own" else found.showing(row.maps)
 
