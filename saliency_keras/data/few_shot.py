@@ -27,6 +27,7 @@ OFFICIAL = "official"
 SPLITS = ("pooled", OFFICIAL)  # where the pictures of a draw come from
 VALIDATION = 5  # per class
 TEST = 5  # per class
+HELD_OUT = 0.2  # of each class, where a run trains on the val split
 STREAMS = {"train": 0x7EA1, "val": 0x7A11, "hold out": 0x401D, "pooled": 0x900D}  # keep draws of one seed apart
 PARTS = ("validation", "test", "train")
 COLUMNS = ("part", "split", "class", "id")

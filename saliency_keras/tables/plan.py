@@ -13,7 +13,7 @@ from pathlib import Path
 
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
-from saliency_keras.data.few_shot import OFFICIAL, check_counts, read_list
+from saliency_keras.data.few_shot import HELD_OUT, OFFICIAL, check_counts, read_list, to_train_on
 from saliency_keras.data.manifest import SPLITS, Manifest
 from saliency_keras.data.stored import Records
 from saliency_keras.experiments import experiment
@@ -206,6 +206,8 @@ def carry_out(runs, keep_models=True):
     for run in runs:
         if run.reads is None or run_folder.has_network(run.reads):
             _check_begun(run)
+    if cost := cost_of(runs):
+        print(cost, flush=True)
     missing, needed = {}, {folder for run in runs for folder in run.needs}
     for number, run in enumerate(runs, 1):
         if gone := [folder for folder in run.needs if folder in missing]:
@@ -266,6 +268,46 @@ def _way_out(run):
     ]
     way = "give this table another --out"
     return f"{way}, or take that run into it: {' '.join(words)}" if words else way
+
+
+def cost_of(runs):
+    """What the classifiers of a plan that are not finished cost, in words; `""` where there are none.
+
+    Args:
+        runs: `PlannedRun`s.
+
+    Returns:
+        A sentence with the pictures that they are trained on in all epochs together, and the multiply-adds: three times
+        those of the network for each picture, forward, and back for features and weights.
+    """
+    from saliency_keras.models.count import multiply_adds
+    from saliency_keras.models.layer_table import symbolic
+    from saliency_keras.models.registry import NETWORKS, build
+
+    left = [run for run in runs if run.experiment.network in NETWORKS and not run.finished]
+    manifests = {data: Manifest.load(data) for data in dict.fromkeys(run.data for run in left)}
+    networks, pictures, work = {}, 0, 0
+    for run in left:
+        one, manifest = run.experiment, manifests[run.data]
+        seen = _training_pictures(one.pictures, manifest) * one.schedule.epochs
+        key = one.network, json.dumps(one.arguments), one.pictures.side, len(manifest.classes)
+        if key not in networks:
+            with symbolic():
+                networks[key] = multiply_adds(build(one.network, one.arguments, *key[2:]).model) or 0
+        pictures, work = pictures + seen, work + 3 * seen * networks[key]
+    if not pictures:
+        return ""
+    return f"what is left trains on {pictures:,} pictures, epoch by epoch: {work / 1e12:,.1f} trillion multiply-adds"
+
+
+def _training_pictures(pictures, manifest):
+    """How many pictures an epoch has."""
+    if not pictures.few_shot:
+        share = 1 - HELD_OUT if pictures.train_on == "val" else 1
+        return round(share * manifest.split(pictures.train_on).records)
+    if pictures.few_shot == "K":
+        return sum(to_train_on(manifest, pictures.few_shot_splits))
+    return int(pictures.few_shot) * len(manifest.classes)
 
 
 def check_missing(missing, name):

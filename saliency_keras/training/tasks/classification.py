@@ -7,7 +7,7 @@ import numpy as np
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.data.device import crops
-from saliency_keras.data.few_shot import draw, hold_out, read_list, write_list
+from saliency_keras.data.few_shot import HELD_OUT, draw, hold_out, read_list, write_list
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.reader import Reader
 from saliency_keras.data.shown import OWN
@@ -19,7 +19,6 @@ from saliency_keras.metrics.top_k import Top1, Top5, first_classes, rank_of_true
 from saliency_keras.models.registry import build, shows_map, subtracted
 from saliency_keras.training.tasks.task import Term
 
-HELD_OUT = 0.2  # of each class, where a run trains on the val split
 SHOWN = 12  # pictures in `maps.png`
 
 
