@@ -18,6 +18,7 @@ CURVES = "curves.png"
 MODEL = "model.keras"  # the network that counts: the last epoch, or the best one where the schedule says so
 BEST = "best.keras"  # the best epoch on the validation pictures
 PREDICTIONS = "predictions.h5"  # of a classifier
+FEW_SHOT = "few_shot.csv"  # the drawn pictures of a few-shot run
 SCORES = "scores.csv"  # of a network that predicts saliency
 MAPS = "maps.png"  # of a network that makes a map
 SUMMARY = "summary.json"  # written last: a run with it is finished

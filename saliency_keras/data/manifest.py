@@ -21,6 +21,7 @@ MADE_OF = ("picture", "square", "stored", "run")
 CODECS = ("raw", "jpeg", "npy")
 SPLITS = ("train", "val")
 GREATEST_SIDE = 8192  # pixels of stored pictures; one of them takes 256 MiB
+POOLED = "train+val"  # both, one after the other, for what draws from all pictures
 
 
 def shard_suffix(codec):
@@ -157,11 +158,20 @@ class Manifest:
                 "larger --side."
             )
 
+    def split(self, name):
+        """The `Split` of that name; `"train+val"` for all pictures, those of train first."""
+        if name != POOLED:
+            return self.splits[name]
+        both = [self.splits[one] for one in SPLITS]
+        per_class = tuple(map(sum, zip(*(one.per_class for one in both), strict=True)))
+        return Split(tuple(shard for one in both for shard in one.shards), per_class)
+
     def shards_of(self, split, map_name=None):
-        """A split's `Shard`s, or its side shards for a further map, in order."""
+        """A split's `Shard`s, or its side shards for a further map, in order; of both splits for `"train+val"`."""
         if map_name is None or map_name == self.maps[0].name:
-            return self.splits[split].shards
-        return self.map_named(map_name).shards[split]
+            return self.split(split).shards
+        shards = self.map_named(map_name).shards
+        return tuple(shard for one in SPLITS for shard in shards[one]) if split == POOLED else shards[split]
 
     def shard_files(self, split, map_name=None):
         """Paths of a split's shards, or of its side shards for a further map, in order."""

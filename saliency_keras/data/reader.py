@@ -27,7 +27,7 @@ class Reader:
 
     Attributes:
         manifest: The compact set's `Manifest`.
-        split: `"train"` or `"val"`.
+        split: `"train"`, `"val"`, or `"train+val"` for both.
         side: Width and height of the crops, at most the stored side.
         batch: Pictures in a batch.
         shown: Which maps are shown, a `Shown`, or `None` to leave maps out.

@@ -47,7 +47,7 @@ def config_of(experiment, source, seed, precision, parents, augment, devices):
         "augment": augment,
         "devices": devices,
         "init": {part: str(folder) for part, folder in parents.items()} or None,
-        "started_from": started_from(experiment, parents),
+        "started_from": started_from(experiment, parents, seed),
         "backend": keras.backend.backend(),
         "versions": {
             "saliency_keras": saliency_keras.__version__,
@@ -59,12 +59,15 @@ def config_of(experiment, source, seed, precision, parents, augment, devices):
     }
 
 
-def started_from(experiment, parents):
-    """The files that a network's weights come from, by sha256: `{"init": {part: …}, "backbone": …, "weights": …}`.
+def started_from(experiment, parents, seed=0):
+    """The files that a run starts from besides its data, by sha256.
 
-    A path alone would be the same when another run, or another file, lies there.
+    They are `{"init": {part: …}, "backbone": …, "weights": …, "few_shot_list": …}`. A path alone would be the same when
+    another run, or another file, lies there.
     """
     files = {"weights": Path(experiment.start.weights)}
+    if experiment.pictures:
+        files["few_shot_list"] = Path(experiment.pictures.list_of(seed))
     if folder := experiment.arguments.get("backbone"):
         files["backbone"] = Path(folder) / run_folder.MODEL
     found = {name: sha256_of(path) for name, path in files.items() if path.is_file()}

@@ -130,7 +130,10 @@ def _begin(experiment, source, out, config, parents, kind, augment):
     config["carried"] = initial_weights(experiment, network, loaded, config["seed"])
     if isinstance(source, Manifest):
         check_classes(network, loaded, config["carried"], source.classes)
-    check_frozen(experiment, network.freeze(experiment.start.frozen), [*config["carried"], *task.given])
+    frozen = network.freeze(experiment.start.frozen)
+    if experiment.start.frozen_statistics:
+        frozen += network.freeze_statistics()
+    check_frozen(experiment, frozen, [*config["carried"], *task.given])
     config["frozen"] = _frozen(network.model)
     return task
 
@@ -202,7 +205,7 @@ def _be_reproducible(seed, precision):
 
 
 def _frozen(model):
-    return [layer.name for layer in model.layers if layer.weights and not layer.trainable]
+    return [one.name for one in model.layers if one.weights and not any(weight.trainable for weight in one.weights)]
 
 
 def _finish(task, experiment, history, measured, out):

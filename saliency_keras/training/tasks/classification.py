@@ -9,7 +9,7 @@ import numpy as np
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.data.device import crops
-from saliency_keras.data.few_shot import few_shot, hold_out
+from saliency_keras.data.few_shot import HELD_OUT, draw, hold_out, read_list, write_list
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.reader import Reader
 from saliency_keras.data.shown import OWN
@@ -21,7 +21,6 @@ from saliency_keras.metrics.top_k import Top1, Top5, first_classes, rank_of_true
 from saliency_keras.models.registry import build, shows_map, subtracted
 from saliency_keras.training.tasks.task import Term
 
-HELD_OUT = 0.2  # of each class, where a run trains on the val split
 SHOWN = 12  # pictures in `maps.png`
 
 
@@ -53,7 +52,8 @@ class Classification:
             )
         self._manifest, self._experiment, self._seed = manifest, experiment, seed
         self._shown = experiment.shown if sees_map or experiment.shown.as_ == "target" else None
-        self._parts = _parts(experiment, manifest, seed)
+        self._drawn = _drawn(experiment.pictures, manifest, seed)
+        self._parts = _parts(experiment, manifest, self._drawn)
         self._learned = train = self._reader(*self._parts["train"], augment)
         self._validated = self._reader(*self._parts["validation"], augment)
         self.network = build(
@@ -100,7 +100,9 @@ class Classification:
         return {}
 
     def finish(self, folder):
-        """Writes `predictions.h5` and `maps.png`; returns what the summary adds: few-shot accuracies, what maps are."""
+        """Writes `predictions.h5`, `maps.png` and `few_shot.csv`; returns what the summary adds of them."""
+        if self._drawn:
+            write_list(self._drawn, self._manifest, folder / run_folder.FEW_SHOT)
         val = self._reader(*self._parts["validation"])
         same = self._parts["tested"][1] is self._parts["validation"][1]
         tested = val if same else self._reader(*self._parts["tested"])
@@ -140,31 +142,38 @@ def behind_crops(model, stored, side):
     return keras.Model(inputs, model({name: cropped[name] for name in model.input}))
 
 
-def _parts(experiment, manifest, seed):
+def _drawn(pictures, manifest, seed):
+    """The `Draw` of a few-shot run, of its list or by its seed; `None` of another run."""
+    if not pictures.few_shot:
+        return None
+    if path := pictures.list_of(seed):
+        return read_list(path, manifest, pictures.few_shot_splits)
+    return draw(manifest, seed, pictures.few_shot_splits)
+
+
+def _parts(experiment, manifest, drawn):
     """What is trained on, validated on after each epoch and tested at the end: `{part: (split, places or None)}`.
 
-    Of a few-shot run, all of val that it was not validated on is tested: the five test pictures of each class and the
-    unused ones.
+    Of a few-shot run, all that it has not touched is tested: the five test pictures of each class and the unused ones.
     """
-    if not experiment.pictures.few_shot and experiment.pictures.train_on == "train":
-        return {"train": ("train", None), "validation": ("val", None), "tested": ("val", None)}
-    stored = {split: Records(manifest, split) for split in ("train", "val")}
-    labels = {split: records.labels(np.arange(len(records))) for split, records in stored.items()}
+    if drawn:
+        one = drawn.taking(experiment.pictures.few_shot, manifest.classes)
+        return {
+            "train": (drawn.train_split, one.train),
+            "validation": (drawn.test_split, one.validation),
+            "test": (drawn.test_split, one.test),
+            "unused": (drawn.test_split, one.unused),
+            "tested": (drawn.test_split, np.union1d(one.test, one.unused)),
+        }
     if experiment.pictures.train_on == "val":
-        kept, held = hold_out(labels["val"], HELD_OUT)
+        stored = Records(manifest, "val")
+        kept, held = hold_out(stored.labels(np.arange(len(stored))), HELD_OUT)
         return {"train": ("val", kept), "validation": ("val", held), "tested": ("val", held)}
-    drawn = few_shot(labels["train"], labels["val"], manifest.classes, experiment.pictures.few_shot, seed)
-    return {
-        "train": ("train", drawn.train),
-        "validation": ("val", drawn.validation),
-        "test": ("val", drawn.test),
-        "unused": ("val", drawn.unused),
-        "tested": ("val", np.union1d(drawn.test, drawn.unused)),
-    }
+    return {"train": ("train", None), "validation": ("val", None), "tested": ("val", None)}
 
 
 def _size(manifest, split, places):
-    return manifest.splits[split].records if places is None else int(places.size)
+    return manifest.split(split).records if places is None else int(places.size)
 
 
 def describe_maps(network, reader):
