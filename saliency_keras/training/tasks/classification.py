@@ -15,7 +15,7 @@ from saliency_keras.data.stored import Records
 from saliency_keras.figures import style
 from saliency_keras.figures.overlay import contact_sheet
 from saliency_keras.files import whole_file
-from saliency_keras.metrics.top_k import Top1, Top5, first_classes, rank_of_true_class
+from saliency_keras.metrics.classification import Top1, Top5, first_classes, rank_of_true_class
 from saliency_keras.models.registry import build, shows_map, subtracted
 from saliency_keras.training.tasks.task import Term
 
