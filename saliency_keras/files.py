@@ -4,12 +4,14 @@ Nothing here imports Keras or TensorFlow.
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 from pathlib import Path
 
 from saliency_keras.console import UserError
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a full disk, a quota and a limit on files' sizes say
 FILES_ALONE = os.name == "nt"  # Windows opens and locks files, not folders
 
 
