@@ -1,7 +1,8 @@
 """Reads a picture file: the one place of the project where pictures are decoded.
 
-Any format Pillow knows, and HEIC where pillow-heif is installed, and any mode becomes RGB, 8 bits a channel. As in TFDS and the papers' tools, orientation tags
-are ignored unless the caller says `upright`, transparency is dropped and of an animation the first frame is taken.
+Any format Pillow knows, and HEIC where pillow-heif is installed, and any mode becomes RGB, 8 bits a channel. As in TFDS
+and the papers' tools, orientation tags are ignored unless the caller says `upright` (HEIC, whose turn is no tag but
+part of the format, is upright always), transparency is dropped and of an animation the first frame is taken.
 Header and pixels follow one rule. Resizing and cropping are not here.
 """
 

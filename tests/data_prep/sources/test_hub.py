@@ -301,13 +301,9 @@ def test_a_picture_changed_in_its_parquet_file_makes_another_set(tree, hub, tmp_
     picture.save(content, "PNG")
     content = content.getvalue().ljust(len(rows[0][0]), b"\0")
     path = hub / "data/validation-00000-of-00001.parquet"
-    size = path.stat().st_size
     write_parquet(path, [(content, *rows[0][1:]), *rows[1:]], features())
-    with open(path, "ab"):
-        pass
     with pytest.raises(UserError, match="other pictures"):
         make(hub, tmp_path / "out")
-    assert size
 
 
 # webdataset
