@@ -4,6 +4,7 @@ Nothing here imports Keras or TensorFlow.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from saliency_keras.console import UserError
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a full disk, a quota and a limit on files' sizes say
 FILES_ALONE = os.name == "nt"  # Windows opens and locks files, not folders
 DEEPEST = 50  # levels of a JSON file that is read; what writes such files uses less than ten
 

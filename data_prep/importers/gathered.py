@@ -113,12 +113,13 @@ class Gathered:
         ordered: Whether rows come in the order in which people looked.
         absent: From names of pictures that are not there to the number of fixations on them.
         bad: Sentences about rows that are malformed.
+        beside: Number of fixations that were left out because they were on the screen beside the picture.
     """
 
     def __init__(self, pictures, source, pixels_per_degree=None):
         self.pictures, self.source, self.pixels_per_degree = pictures, source, pixels_per_degree
         self.rows = []
-        self.ordered, self.timed = True, False
+        self.ordered, self.timed, self.beside = True, False, 0
         self.absent, self.bad, self._lost, self._scales, self._viewings = {}, [], 0, set(), {}
 
     def add(self, image, subject, x, y, durations=None, measured=None):
@@ -158,6 +159,9 @@ class Gathered:
         notes = []
         if self._lost:
             notes.append(f"{self._lost:,} fixations have no position (blinks, lost samples) and are left out")
+        if self.beside:
+            total = len(self.rows) + self.beside
+            notes.append(f"{self.beside:,} of {total:,} fixations are beside their pictures and are left out")
         if self.bad:
             first = self.bad[0].rstrip(".")
             notes.append(f"{len(self.bad):,} rows are malformed and are left out; the first: {first}")

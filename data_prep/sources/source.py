@@ -7,6 +7,8 @@ A source lists its pictures without decoding them and reads one when asked to. I
 - `pictures(split)`: a list of `Picture`, in any order;
 - `content(picture)`: the bytes of the picture's file, or `None` where pictures are drawn; `UnreadablePicture` if there
   are none;
+- `one_by_one`: whether one picture can be read without reading others; if not, `data_prep.spool` uses
+- `contents(pictures)`: yields the number of each of some pictures and its bytes, in the order that costs least;
 - `changed(picture)`: when they were last changed, in seconds as `os.stat` gives them, or `None`;
 - `read(picture, content)`: the pixels, uint8 `(height, width, 3)`, and a dict of the maps that the source itself has,
   of the same height and width or, where `made_of` says so, those of the square; all of the picture, whether it has a
@@ -77,16 +79,32 @@ class Source:
 
     Attributes:
         upright: Whether pictures are turned as their orientation tag says.
+        one_by_one: Whether one picture can be read without reading others.
         notes: What is to be told of the source, sentences without a full stop.
     """
 
     own_maps = ()
     notes = ()
     upright = False
+    one_by_one = True
 
     def content(self, picture):
         """The bytes of a picture's file; `None` where pictures are drawn."""
         return None
+
+    def contents(self, pictures):
+        """Yields the number of each of some pictures among them, and the bytes of its file, none where there is none.
+
+        Args:
+            pictures: `Picture`s.
+        """
+        from saliency_keras.data.pictures import UnreadablePicture
+
+        for number, picture in enumerate(pictures):
+            try:
+                yield number, self.content(picture)
+            except UnreadablePicture:
+                yield number, b""
 
     def changed(self, picture):
         """When a picture's file was last changed, in seconds, or `None` where that means nothing."""

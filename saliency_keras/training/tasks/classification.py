@@ -17,7 +17,7 @@ from saliency_keras.data.stored import Records, check_pictures
 from saliency_keras.figures import style
 from saliency_keras.figures.overlay import contact_sheet
 from saliency_keras.files import whole_path
-from saliency_keras.metrics.top_k import Top1, Top5, first_classes, rank_of_true_class
+from saliency_keras.metrics.classification import Top1, Top5, first_classes, rank_of_true_class
 from saliency_keras.models.registry import build, shows_map, subtracted
 from saliency_keras.training.tasks.task import Term
 
