@@ -23,8 +23,8 @@ class Pictures:
     Attributes:
         side: Width and height that the network sees, in pixels.
         subtract_mean: Whether the means of the training pictures and maps are subtracted after scaling.
-        crops: Where training crops lie: `"random"`, `"five"` (the four corners and the centre), both mirrored or not; or
-            `"center"`, as in validation, never mirrored.
+        crops: Where training crops lie: `"random"`, or `"five"` (the four corners and the centre), both mirrored at
+            random; or `"center"`, as in validation, never mirrored.
         keep_features: Whether what frozen layers make of each picture is computed once and kept on disk during the
             training (`training.features`); it needs `crops="center"` and frozen parts that see the pictures.
         train_on: The split to train on. With `"val"`, a fifth of it is held out for validation.

@@ -27,7 +27,6 @@ from keras import layers, ops
 from saliency_keras.models.backbones import feature_extractor, features_of
 
 
-
 def readout_dc(backbone="ResNet50", height=384, width=512, **options):
     """Read-out by transposed convolution (notes, "DC").
 
