@@ -24,7 +24,10 @@ class Pictures:
     Attributes:
         side: Width and height that the network sees, in pixels.
         subtract_mean: Whether the means of the training pictures and maps are subtracted after scaling.
-        crops: Where training crops lie: `"random"`, or `"five"` (the four corners and the centre).
+        crops: Where training crops lie: `"random"`, or `"five"` (the four corners and the centre), both mirrored at
+            random; or `"center"`, as in validation, never mirrored.
+        keep_features: Whether what frozen layers make of each picture is computed once and kept on disk during the
+            training (`training.features`); it needs `crops="center"` and frozen parts that see the pictures.
         train_on: The split to train on. With `"val"`, a fifth of it is held out for validation.
         few_shot: Training pictures per class, a number or `"K"` for all, by the protocol of `data.few_shot`; `""` for
             the whole split.
@@ -37,6 +40,7 @@ class Pictures:
     side: int = 128
     subtract_mean: bool = False
     crops: str = "random"
+    keep_features: bool = False
     train_on: str = "train"
     few_shot: str = ""
     few_shot_splits: str = "pooled"
@@ -51,7 +55,12 @@ class Pictures:
         if self.side < 1:
             raise UserError(f"side must be at least 1. Received: side={self.side}")
         _check_choice("train_on", self.train_on, ("train", "val"))
-        _check_choice("crops", self.crops, ("random", "five"))
+        _check_choice("crops", self.crops, ("random", "five", "center"))
+        if self.keep_features and self.crops != "center":
+            raise UserError(
+                "keep_features keeps one set of features for each picture, and pictures are cropped and mirrored at "
+                "random here: --set crops=center shows each as in validation."
+            )
         if self.few_shot not in ("", "K") and not (self.few_shot.isdecimal() and int(self.few_shot)):
             raise UserError(f"few_shot is a number of pictures per class, K or empty. Received: {self.few_shot}")
         _check_choice("few_shot_splits", self.few_shot_splits, FEW_SHOT_SPLITS)

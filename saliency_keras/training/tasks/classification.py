@@ -18,7 +18,9 @@ from saliency_keras.figures import style
 from saliency_keras.figures.overlay import contact_sheet
 from saliency_keras.files import whole_path
 from saliency_keras.metrics.classification import Top1, Top5, first_classes, rank_of_true_class
+from saliency_keras.models.frozen import in_two
 from saliency_keras.models.registry import build, shows_map, subtracted
+from saliency_keras.training.features import FeaturesOfReader
 from saliency_keras.training.tasks.task import Term
 
 SHOWN = 12  # pictures in `maps.png`
@@ -67,9 +69,25 @@ class Classification:
         self.terms = {"logits": Term(loss, metrics=(_cross_entropy(), Top1(), Top5()))}
         self.steps, self.pictures = train.steps, train.steps * min(experiment.schedule.batch, train.records)
         self.training, self.validation = train.training, self._validated.validation
-        on_device = augment == "device"
-        side = experiment.pictures.side
-        self.fed = behind_crops(self.network.model, manifest.side, side) if on_device else self.network.model
+        self.fed = self.network.model
+        if augment == "device":
+            self.fed = behind_crops(self.fed, manifest.side, experiment.pictures.side)
+        if experiment.pictures.keep_features:
+            self._keep_features(train, folder / run_folder.STATE, augment)
+
+    def _keep_features(self, train, folder, augment):
+        """Has what is not frozen trained on features that are computed once."""
+        if augment != "host":
+            raise UserError("keep_features keeps features of pictures that the host crops: leave --augment out.")
+        frozen = [layer.name for layer in self.network.layers_of(self._experiment.start.frozen)]
+        front, self.fed = in_two(self.network.model, frozen)
+        if front is None:
+            raise UserError(
+                f"keep_features keeps what frozen layers make of the pictures, and {self._experiment.name} has no "
+                "frozen layer before those that are trained: --set frozen=PART, or leave keep_features out."
+            )
+        self.training = FeaturesOfReader(front, folder, "training", train).training
+        self.validation = FeaturesOfReader(front, folder, "validation", self._validated).validation
 
     @staticmethod
     def open(experiment, folder):
