@@ -150,7 +150,7 @@ def diagram_in_words(network):
         The boxes from the top, and what meets in each: text in one line.
     """
     told, name = [], {}
-    for box in boxes_of(network):
+    for box in sorted(boxes_of(network), key=lambda one: (one.row, one.column)):
         first, *more = _lines(box)
         name[box] = f"{first} of the branch" if box.branch else first
         sources = [name[source] for source in box.sources]
