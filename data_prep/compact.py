@@ -5,10 +5,11 @@
 
 Pictures and maps lie side by side in shards that `saliency_keras.data` reads. SOURCE is a folder with `train/CLASS/*`
 and `val/CLASS/*` (a `classes.csv` with the columns class,name beside them gives the classes human names), or a zip or
-tar of such a folder; a list, `LIST.csv` (path,label and perhaps split,x,y,width,height); `tfds:NAME`, a set of
-TensorFlow Datasets; `imagenet:DIR`, DIR having ILSVRC2012 as tars or folders; a published set as it is downloaded
-(`cub:DIR`, `flowers102:DIR`, `cars:DIR`, `dogs:DIR`, `aircraft:DIR`, `tiny-imagenet:DIR`); or `popout` for the built-in
-pictures. `--hold-out 0.1` holds a tenth of each class out where a SOURCE has no `val`. Prints how many pictures, how
+tar of such a folder; a list, `LIST.csv` (path,label and perhaps split,x,y,width,height); a parquet file, or a folder of
+parquet files or webdataset tars, as the Hugging Face hub has them; `tfds:NAME`, a set of TensorFlow Datasets;
+`imagenet:DIR`, DIR having ILSVRC2012 as tars or folders; a published set as it is downloaded (`cub:DIR`,
+`flowers102:DIR`, `cars:DIR`, `dogs:DIR`, `aircraft:DIR`, `tiny-imagenet:DIR`); or `popout` for the built-in pictures.
+`--hold-out 0.1` holds a tenth of each class out where a SOURCE has no `val`. Prints how many pictures, how
 many bytes and how much room there is before it starts, and what was written and skipped at the end. Stopped and run
 again, it goes on where it was. Where a source has boxes of objects, `boxes.csv` has them (split,id,xmin,ymin,xmax,ymax)
 as shares of the stored pictures, cut off at their edges; a list's box is what its picture is cropped to.
@@ -92,7 +93,7 @@ def settings(options):
     """What `compaction.compact` is asked for: a dictionary of its arguments, from those of `options_parser`."""
     from data_prep.sources import open_source
 
-    source = open_source(options.source, upright=options.upright, hold_out=options.hold_out)
+    source = open_source(options.source, options.upright, options.hold_out, options.label)
     for note in source.notes:
         print(note, flush=True)
     chosen = [options.saliency] if isinstance(options.saliency, str) else options.saliency or ["gbvs"]
@@ -137,7 +138,7 @@ def print_set(manifest):
 def _convert(options):
     from data_prep.convert import convert
 
-    fixed = {"saliency": "--saliency or --maps", "hold_out": "--hold-out"}
+    fixed = {"saliency": "--saliency or --maps", "hold_out": "--hold-out", "label": "--label"}
     fixed |= {name: f"--{name}" for name in (*SIDES, "shards", "limit", "seed")}
     if given := [words for name, words in fixed.items() if getattr(options, name) is not None]:
         raise console.UserError(
@@ -157,7 +158,8 @@ def _parser():
 def options_parser(module, document):
     """The parser of what says which data set to make, whoever makes it; `settings` takes what it parsed."""
     parser = console.parser(module, document, allow_abbrev=False)
-    source = "folder with train/CLASS/* and val/CLASS/*, LIST.csv, zip, tar, tfds:NAME, imagenet:DIR, cub:DIR …, popout"
+    source = "folder with train/CLASS/* and val/CLASS/*, LIST.csv, zip, tar, parquet, tfds:NAME, imagenet:DIR, cub:DIR"
+    source += " …, popout"
     parser.add_argument("source", help=source)
     parser.add_argument("out", help="folder to make")
     parser.add_argument(
@@ -177,6 +179,8 @@ def options_parser(module, document):
     parser.add_argument("--upright", action="store_true", help=upright)
     hold_out = "share of each class to hold out as val, for a SOURCE that has no such split; for example 0.1"
     parser.add_argument("--hold-out", type=float, metavar="SHARE", help=hold_out)
+    label = "column with the classes, for a list or parquet files that do not call it label"
+    parser.add_argument("--label", metavar="COLUMN", help=label)
     parser.add_argument("--log", action="store_true", help="the maps of --maps are log densities")
     parser.add_argument("--side", type=int, help="stored width and height in pixels (default: 144)")
     parser.add_argument("--codec", default="raw", help="raw, jpeg or npy (default: raw)")

@@ -14,6 +14,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -22,14 +23,14 @@ import google_crc32c
 import numpy as np
 
 from data_prep import shards as sharding
-from data_prep.sources.source import Unusable, changed_at, check_map_name
+from data_prep import spool
+from data_prep.sources.source import FolderSource, Unusable, changed_at, check_map_name
 from data_prep.workers import check_workers, in_workers
 from saliency_keras.blas import kernels
 from saliency_keras.console import UserError, progress
 from saliency_keras.data.geometry import Framing
 from saliency_keras.data.manifest import CODECS, SPLITS, Manifest, SaliencyMap, Shard, Split
-from saliency_keras.data.pictures import UnreadablePicture
-from saliency_keras.files import check_folder, only_process, whole_file
+from saliency_keras.files import claimed, whole_file
 from saliency_keras.saliency import PREDICTORS, predictor
 from saliency_keras.saliency.run import NetworkMaps
 
@@ -126,6 +127,7 @@ def compact(
     """
     check_workers(workers)
     out = Path(out)
+    _check_outside(source, out)
     plan = make_plan(source, saliency, side, codec, shards, limit, seed, square=square, shorter=shorter)
     with _claimed(out, plan):
         if (out / "manifest.json").exists() and (manifest := _finished(out, plan)):
@@ -142,6 +144,7 @@ def compact(
             raise
         except UserError:
             if not any(out.glob("*-of-*")):
+                spool.remove(out)
                 (out / PLAN).unlink()  # nothing is done, so that the folder is free for another plan
             raise
         return _finish(out, plan, results)
@@ -281,13 +284,18 @@ def versions():
     return installed
 
 
+def _check_outside(source, out):
+    """Refuses a folder among a source's class folders, where it would be a class of the next set."""
+    if isinstance(source, FolderSource):
+        for folder in dict.fromkeys(source.folder / source.folder_of(split) for split in SPLITS):
+            if Path(os.path.realpath(folder)) in Path(os.path.realpath(out)).parents:
+                raise UserError(f"{out} lies in {folder}, whose folders are classes; choose a folder elsewhere.")
+
+
 @contextlib.contextmanager
 def _claimed(out, plan):
     """Makes the folder, or makes sure that it is ours, and keeps other runs out of it until the block ends."""
-    if not (out / "manifest.json").is_file():
-        check_folder(out)
     _check_ours(out, plan)
-    out.mkdir(parents=True, exist_ok=True)
     with exclusive(out):
         _check_ours(out, plan)
         yield
@@ -295,11 +303,11 @@ def _claimed(out, plan):
 
 @contextlib.contextmanager
 def exclusive(out):
-    """Keeps other runs that write out of a folder until the block ends.
+    """Claims a folder until the block ends; made if absent, it is removed again if nothing is in it then.
 
     What killed processes have left half written there is removed when it begins and, however it ends, when it ends.
     """
-    with only_process(out):
+    with claimed(out):
         try:
             _remove_leftovers(out)
             yield
@@ -429,6 +437,7 @@ def _remove_leftovers(out):
 
 
 def _clear_up(out, plan):
+    spool.remove(out)
     for path in (*(out / task.results_file for task in plan.tasks), out / PLAN):
         if path.exists():  # a finished set may lie where nothing can be written, not even what is not there unlinked
             path.unlink()
@@ -439,7 +448,7 @@ def _check_space(out, plan):
     task = plan.tasks[0]
     there = sum((out / name).stat().st_size for task in plan.tasks for name in task.files if (out / name).is_file())
     free = shutil.disk_usage(out).free
-    needed = max(0, plan.bytes - there)
+    needed = max(0, plan.bytes - there) + spool.bytes_of(plan.source, plan.tasks)
     counts = " + ".join(f"{plan.pictures(split):,} {split}" for split in SPLITS)
     print(
         f"{counts} pictures of {len(plan.source.classes)} classes at {task.framing}, {task.codec}, "
@@ -482,7 +491,10 @@ def _write_shards(plan, out, do_tasks):
     started = time.monotonic()
     with progress(total=pictures, label="compacting") as bar:
         if todo:
-            work = functools.partial(sharding.write_shard, folder=out, source=plan.source, predictors=plan.predictors)
+            place = spool.fill(plan.source, list(todo.values()), out)
+            work = functools.partial(
+                sharding.write_shard, folder=out, source=plan.source, predictors=plan.predictors, spool=place
+            )
             results |= do_tasks(work, todo, bar=bar)
     seconds = time.monotonic() - started
     print(f"{pictures:,} pictures in {seconds:.0f} s, {pictures / max(seconds, 1e-9):.0f} pictures/s")
@@ -532,21 +544,12 @@ def _changed(source, rows, when):
         rows: `Picture`s with the checksums that their files had.
         when: Seconds, as `os.stat` gives them.
     """
-    for picture, checksum in rows:
-        changed = source.changed(picture)
-        if changed is None or changed < when - SLACK:
-            continue
-        if google_crc32c.value(_content(source, picture)) != (checksum or 0):
+    newer = [one for one in rows if (changed := source.changed(one[0])) is not None and changed >= when - SLACK]
+    for number, content in source.contents([picture for picture, _ in newer]):
+        picture, checksum = newer[number]
+        if google_crc32c.value(content) != (checksum or 0):
             return picture
     return None
-
-
-def _content(source, picture):
-    """The bytes of a picture's file, none where there is none any more."""
-    try:
-        return source.content(picture)
-    except UnreadablePicture:
-        return b""
 
 
 def _write_checksums(out, results):
@@ -602,14 +605,15 @@ def _duplicates(plan, checksums):
         ((task.split, picture) for task in plan.tasks for picture in task.pictures), checksums.tolist(), strict=False
     ):
         if checksum:
-            where[split].setdefault((checksum, picture.bytes), []).append(picture)
+            where[split].setdefault(checksum, []).append(picture)
     found = []
     for key in where["val"].keys() & where["train"].keys():
         # A checksum of 32 bits is alike by chance now and then: the files decide.
-        contents = [(_content(plan.source, picture), picture) for picture in where["train"][key]]
-        for picture in where["val"][key]:
-            content = _content(plan.source, picture)
-            if twins := [other for there, other in contents if content and there == content]:
+        contents = dict(plan.source.contents(where["train"][key]))
+        for number, content in plan.source.contents(where["val"][key]):
+            picture = where["val"][key][number]
+            twins = [other for at, other in enumerate(where["train"][key]) if content and contents[at] == content]
+            if twins:
                 found.append((picture, twins))
     if not found:
         return []

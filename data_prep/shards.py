@@ -8,7 +8,6 @@ Planning a whole set, the worker processes and the manifest are in `data_prep.co
 
 import contextlib
 import dataclasses
-import errno
 import functools
 import hashlib
 import itertools
@@ -19,16 +18,16 @@ import google_crc32c
 import numpy as np
 
 from data_prep.sources.source import Unusable, UnusableBox
+from data_prep.spool import contents_of
 from saliency_keras.console import UserError
 from saliency_keras.data import geometry
 from saliency_keras.data.manifest import shard_name, shard_suffix
 from saliency_keras.data.pictures import UnreadablePicture, orientation_of
 from saliency_keras.data.records import encode_record, encode_side_record, record_dtype, record_writer
-from saliency_keras.files import sha256_of, whole_file
+from saliency_keras.files import FULL, check_claims, sha256_of, whole_file
 
 SHARD_BYTES = 128 * 2**20
 BATCH = 32
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a full disk, a quota and a limit on files' sizes say
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +123,7 @@ def stretches(pictures, count):
     return [tuple(pictures[start:end]) for start, end in itertools.pairwise(bounds)]
 
 
-def write_shard(task, folder, source, predictors, advance=lambda read, skipped: None):
+def write_shard(task, folder, source, predictors, advance=lambda read, skipped: None, spool=None):
     """Reads a shard's pictures, predicts their maps and writes the shard, its side shards and its results.
 
     Args:
@@ -133,6 +132,7 @@ def write_shard(task, folder, source, predictors, advance=lambda read, skipped: 
         source: Where the pictures come from.
         predictors: The predictor of each map the source does not have itself, by name.
         advance: Called with the numbers of pictures read and skipped since the last call.
+        spool: Where `data_prep.spool` has gathered the pictures' files, or `None`: the source reads them.
 
     Returns:
         The results, as `finished_results` reads them.
@@ -152,10 +152,11 @@ def write_shard(task, folder, source, predictors, advance=lambda read, skipped: 
         "map_sums": [0] * len(task.maps),
     }
     unusable = []
+    content_of = source.content if spool is None else contents_of(task, spool)
     with whole_shards([folder / name for name in task.files], task.codec, task.dtypes) as writers:
         for start in range(0, len(task.pictures), BATCH):
             batch, skipped, boxes = _read_batch(
-                task.pictures[start : start + BATCH], task.framing, source, unusable, results
+                task.pictures[start : start + BATCH], task.framing, source, content_of, unusable, results
             )
             results["skipped"] += skipped
             results["boxes"] += boxes
@@ -194,7 +195,7 @@ def finished_results(task, folder):
     return results
 
 
-def _read_batch(pictures, framing, source, unusable, results):
+def _read_batch(pictures, framing, source, content_of, unusable, results):
     """Squares of the pictures that can be read, `(picture, pixels, own maps)`, and `[id, reason]` of the others.
 
     The third list has the boxes of the former's objects, `[id, xmin, ymin, xmax, ymax]` as shares of the square.
@@ -205,7 +206,7 @@ def _read_batch(pictures, framing, source, unusable, results):
     for picture in pictures:
         results["checksums"].append(None)
         try:
-            content = source.content(picture)
+            content = content_of(picture)
             if content is not None:
                 results["checksums"][-1] = google_crc32c.value(content)
                 results["turned"] += orientation_of(content) != 1
@@ -280,6 +281,7 @@ def whole_shards(paths, codec, dtypes):
     """
     # The process's number keeps a worker that outlives its killed parent for a moment out of its successor's file.
     temporaries = [path.with_name(f".{path.name}.{os.getpid()}.incomplete") for path in paths]
+    check_claims(paths[0])
     try:
         with contextlib.ExitStack() as stack:
             yield [
@@ -289,6 +291,7 @@ def whole_shards(paths, codec, dtypes):
         for temporary, path in zip(temporaries, paths, strict=True):
             with open(temporary, "rb") as file:
                 os.fsync(file.fileno())
+            check_claims(path)
             os.replace(temporary, path)
     except OSError as error:
         if error.errno in FULL:

@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 from saliency_keras.console import UserError, quiet_tensorflow
 from saliency_keras.data.memory import keep_freed_memory
+from saliency_keras.files import claims, share_claims
 
 # Several workers with several threads each would only get in each other's way. Bytes do not rest on this: whatever
 # claims the same bytes multiplies inside `saliency_keras.blas.one_thread`, in a worker or not.
@@ -54,7 +55,7 @@ def in_workers(work, todo, workers, bar):
     with (
         _environment(**WORKER_ENVIRONMENT),
         concurrent.futures.ProcessPoolExecutor(
-            min(workers, len(todo)), context, _start_worker, (work, read, skipped)
+            min(workers, len(todo)), context, _start_worker, (work, read, skipped, claims())
         ) as pool,
     ):
         with _starting:
@@ -101,11 +102,12 @@ _worker = {}
 _starting = threading.Lock()  # several threads may have workers of their own, and each must end no other's
 
 
-def _start_worker(work, read, skipped):
+def _start_worker(work, read, skipped, held):
     """Keeps what all tasks share, and ends the worker when the parent process is gone, however it went."""
     # Ctrl-C reaches the whole group; the parent ends its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _worker.update(work=work, read=read, skipped=skipped)
+    share_claims(held)
 
     def follow_parent():
         multiprocessing.parent_process().join()

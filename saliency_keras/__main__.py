@@ -27,7 +27,7 @@ COMMANDS = {
     "fixations": PREPARE,
     "predict": PACKAGE,
     "score": PACKAGE,
-    "learn_readout": f"{PACKAGE}.training",
+    "pack_readout": f"{PACKAGE}.saliency",
     "learn_aim_basis": PREPARE,
 }  # in the order in which they are used, each with the package it is a module of
 

@@ -35,19 +35,19 @@ def main(arguments=None):
     classifier = Classifier(options.run, options.predictor, options.layer)
     print(f"saliency map: {classifier.map_source}")
     refusals = []
-    for photo in options.photos:
-        try:
-            pixels = read_picture(photo)
-        except UnreadablePicture as refusal:
-            refusals.append(refusal)
-            continue
-        found = classifier(pixels)
-        out.mkdir(parents=True, exist_ok=True)
-        figure = photograph_figure(found, photo.name, classifier.map_source, classifier.layer)
-        style.save(figure, png_of(photo, out))
-        print(f"\n{style.one_line(photo)}: {style.one_line(png_of(photo, out))}")
-        for name, probability in zip(found.classes, found.probabilities, strict=True):
-            print(f"{100 * probability:6.1f} %  {style.one_line(name)}")
+    with files.claimed(out):
+        for photo in options.photos:
+            try:
+                pixels = read_picture(photo)
+            except UnreadablePicture as refusal:
+                refusals.append(refusal)
+                continue
+            found = classifier(pixels)
+            figure = photograph_figure(found, photo.name, classifier.map_source, classifier.layer)
+            style.save(figure, png_of(photo, out))
+            print(f"\n{style.one_line(photo)}: {style.one_line(png_of(photo, out))}")
+            for name, probability in zip(found.classes, found.probabilities, strict=True):
+                print(f"{100 * probability:6.1f} %  {style.one_line(name)}")
     for refusal in refusals[: len(options.photos) - 1]:
         print(refusal, file=sys.stderr)
     if len(refusals) == len(options.photos):
@@ -60,7 +60,7 @@ def _check(photos, out):
 
     for photo in photos:
         if not photo.is_file():
-            raise UserError(f"there is no picture {photo}.")
+            raise UserError(f"{files.absent(photo, 'picture')}.")
     files.check_folder(out)
     check_pngs(photos, out, "figure")
 

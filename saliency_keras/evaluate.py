@@ -29,10 +29,10 @@ def main(arguments=None):
     against = Run.load(options.against) if options.against else None
     files.check_folder(out)
     text = str(evaluate(run, against))
-    out.mkdir(parents=True, exist_ok=True)
-    with files.whole_file(out / "evaluation.md", "w", encoding="utf-8") as file:
-        file.write(text)
-    write_csv(out / "per_class.csv", *class_table(run, against))
+    with files.claimed(out):
+        with files.whole_file(out / "evaluation.md", "w", encoding="utf-8") as file:
+            file.write(text)
+        write_csv(out / "per_class.csv", *class_table(run, against))
     print(text)
     print(f"written: {out / 'evaluation.md'}, {out / 'per_class.csv'}")
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from saliency_keras import console
 from saliency_keras.console import UserError
 from saliency_keras.experiments.tables import TABLES, table
+from saliency_keras.files import claimed
 
 
 def main(arguments=None):
@@ -45,9 +46,12 @@ def main(arguments=None):
     runs = kind.plan(chosen, choices)
     finished = sum(run.finished for run in runs)
     print(f"{options.table}: {len(runs)} runs, {finished} finished, {len(runs) - finished} left", flush=True)
-    missing = carry_out(runs, kind.keep_models)
+    with console.resumable("go on with the same command"):
+        missing = carry_out(runs, kind.keep_models)
     try:
-        print(kind.write(Results.load(chosen, runs, options.data), folder))
+        results = Results.load(chosen, runs, options.data)
+        with claimed(folder):
+            print(kind.write(results, folder))
     except UserError:
         check_missing(missing, options.table)  # this is why there is nothing to write
         raise

@@ -4,6 +4,7 @@ python -m saliency_keras.train fanin3 --data DIR        on a compact data set
 python -m saliency_keras.train fanin3                   on the built-in pictures
 python -m saliency_keras.train readout_bi --data DIR    a network that predicts saliency, on a fixation set
 python -m saliency_keras.train --list                   what there is to train
+python -m saliency_keras.train --list fanin3            everything that this training would do, and its layers
 """
 
 import json
@@ -24,7 +25,7 @@ DATA = "compact data set, by default the built-in pictures `popout`; for a netwo
 def _parser():
     parser = console.parser(__spec__.name, __doc__)
     parser.add_argument("experiment", nargs="?", help="name of an experiment; --list shows them")
-    parser.add_argument("--list", action="store_true", help="print every experiment and what it reproduces")
+    parser.add_argument("--list", action="store_true", help="print every experiment; of EXPERIMENT, all that it does")
     parser.add_argument("--data", metavar="DIR", help=DATA)
     parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/EXPERIMENT)")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs; the schedule keeps its proportions")
@@ -37,7 +38,7 @@ def _parser():
     parser.add_argument("--augment", choices=["host", "device"], default="host", help="where to crop (default: host)")
     parser.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs that share each batch (default: 1)")
     parser.add_argument("--tensorboard", action="store_true", help="also write event files for TensorBoard")
-    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out, if one was begun")
     change = "change a setting; may be repeated"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=change)
     return parser
@@ -48,11 +49,12 @@ def main(arguments=None):
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.list:
-        _print_experiments()
+        _print_specification(options) if options.experiment else _print_experiments()
         return
     if not options.experiment:
         parser.error("say which experiment to train; --list shows them")
-    run = _fit(options)
+    with console.resumable("go on with --resume"):
+        run = _fit(options)
     if run is None:  # another process than the first
         return
     print(f"{run.name}: {run.figures()}")
@@ -78,32 +80,16 @@ def _fit(options):
     Raises:
         UserError: For any mistake that the user can correct; nothing is written then, or the run can be resumed.
     """
-    chosen = experiment(options.experiment)
     check_seed(options.seed)
-    if options.maps != "own":
-        if chosen.learns_from_fixations:
-            raise UserError(WHOLE_PICTURES.format(chosen.name))
-        chosen = chosen.showing(options.maps)
-    parents = _parents(options.init)
-    out = Path(options.out) if options.out else default_out(chosen.name, options.maps, options.seed)
-    check_start(chosen, out, parents, options.resume)
-    data = options.data
-    if data == "popout" and not Path(data).exists():
-        data = None
-    if data is None and chosen.learns_from_fixations:
-        raise UserError(f"{chosen.name} learns from fixations: --data DIR, a folder with images/ and fixations.csv.")
-    paper = chosen
-    if data is None:
-        chosen = chosen.on_popout()
-    if options.epochs is not None:
-        if options.epochs < 1:
-            raise UserError(f"--epochs must be at least 1. Received: {options.epochs}")
-        chosen = chosen.lasting(options.epochs)
+    paper, parents = experiment(options.experiment), _parents(options.init)
+    out = Path(options.out) if options.out else default_out(paper.name, options.maps, options.seed)
+    data = None if _is_popout(options.data) else options.data
+    if data is None and paper.learns_from_fixations:
+        raise UserError(f"{paper.name} learns from fixations: --data DIR, a folder with images/ and fixations.csv.")
+    chosen = _chosen(paper if data else paper.on_popout(), options)
     if options.devices < 1:
         raise UserError(f"--devices must be at least 1. Received: {options.devices}")
-    if options.batch is not None:
-        chosen = chosen.replace(batch=options.batch)
-    chosen = chosen.with_settings(_settings(options.set))
+    check_start(chosen, out, parents, options.resume)
     if options.tensorboard:
         check_tensorboard()
     if data is None:
@@ -123,6 +109,39 @@ def _fit(options):
     chosen_options = ("seed", "precision", "resume", "augment", "tensorboard", "devices")
     summary = train(chosen, data, out, parents=parents, **{name: getattr(options, name) for name in chosen_options})
     return None if summary is None else Run.load(out)
+
+
+def _is_popout(data):
+    return data is None or (data == "popout" and not Path(data).exists())
+
+
+def _chosen(one, options):
+    """An experiment with the maps, epochs, batch and settings that are asked for."""
+    if options.maps != "own":
+        if one.learns_from_fixations:
+            raise UserError(WHOLE_PICTURES.format(one.name))
+        one = one.showing(options.maps)
+    if options.epochs is not None:
+        if options.epochs < 1:
+            raise UserError(f"--epochs must be at least 1. Received: {options.epochs}")
+        one = one.lasting(options.epochs)
+    if options.batch is not None:
+        one = one.replace(batch=options.batch)
+    return one.with_settings(_settings(options.set))
+
+
+def _print_specification(options):
+    """Prints all that a training would do; without --data as the paper has it."""
+    from saliency_keras.figures.document import terminal
+    from saliency_keras.training.specification import specification
+
+    one, manifest = experiment(options.experiment), None
+    if options.data and _is_popout(options.data):
+        one = one.on_popout()
+    elif options.data and not one.learns_from_fixations:
+        check_kind(one, options.data)
+        manifest = Manifest.load(options.data)
+    print(terminal(specification(_chosen(one, options), manifest), width=160))
 
 
 def _print_small(chosen, paper):

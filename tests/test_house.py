@@ -12,7 +12,7 @@ ARROWS = {
     "blas": set(),
     "console": set(),
     "files": {"console"},
-    "run_folder": set(),
+    "run_folder": {"console", "files"},
     "metrics": {"blas"},
     "models": GROUND,
     "saliency": GROUND | {"metrics", "models"},

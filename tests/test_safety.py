@@ -181,7 +181,8 @@ def test_a_pickle_in_a_resume_state_is_refused(attack):
     model.compile("sgd", "mse")
     model.optimizer.build(model.trainable_variables)
     save_state(attack.folder / "state", model, [{"epoch": 1}])
-    (path,) = (attack.folder / "state").iterdir()
+    (path,) = (attack.folder / "state").glob("*.npz")
+    (attack.folder / "state" / "index.json").unlink()  # of an earlier version: nothing says what the file should be
     with np.load(path) as file:
         arrays = {**file}
     np.savez(path, **{**arrays, next(iter(arrays)): np.array([attack], dtype=object)})

@@ -17,9 +17,9 @@ import re
 import tarfile
 from pathlib import Path
 
-from data_prep.sources import matlab
 from data_prep.sources.source import Picture, Source, changed_at, distinct_names, human_names
 from saliency_keras.console import UserError, progress
+from saliency_keras.data import matlab
 from saliency_keras.data.archive import tar_members
 from saliency_keras.data.listing import files_below, text_of
 

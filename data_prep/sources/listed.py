@@ -97,6 +97,7 @@ class ListedSource(FilesSource):
         """
         wanted = self._splits[split]
         found = [self._picture(of_class, path, box) for name, of_class, path, box in self.rows() if name == wanted]
+        found = self._named(found, wanted)
         if self._hold_out is not None:
             out = held_out(found, self._hold_out)
             found = [one for one in found if (one.id in out) == (split == "val")]
@@ -107,6 +108,10 @@ class ListedSource(FilesSource):
                 f"{self.folder / str(missing[0].place)}."
             )
         return [one if one.bytes >= 0 else one._replace(bytes=0) for one in found]
+
+    def _named(self, found, split):
+        """Gives the pictures of a split their ids, where paths do not make them unique."""
+        return found
 
     def folder_of(self, split):
         """Empty: a picture's id is its path below the list's folder."""
@@ -128,9 +133,9 @@ def _as_number(name):
 class CsvSource(ListedSource):
     """The pictures that a CSV file lists."""
 
-    def __init__(self, path, hold_out=None):
+    def __init__(self, path, hold_out=None, label=None):
         self.path, self.folder, self.where = Path(path), Path(path).absolute().parent, str(path)
-        self._at, self._delimiter, self._box_columns = _columns(self.path)
+        self._at, self._delimiter, self._box_columns = _columns(self.path, label)
         self._by_name = None
         self._read(hold_out=hold_out)
         self.description = {"kind": "list", "name": self.path.name, "class_folders": self._names}
@@ -195,8 +200,13 @@ class CsvSource(ListedSource):
         return {**self.__dict__, "_by_name": None}  # workers read by place
 
 
-def _columns(path):
-    """Places of the columns, the delimiter, and kind and places of the box's columns or `None`."""
+def _columns(path, label=None):
+    """Places of the columns, the delimiter, and kind and places of the box's columns or `None`.
+
+    Args:
+        path: The list.
+        label: What the column of the classes is called, or `None`: one of the usual names.
+    """
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             line = file.readline(10_000)
@@ -207,13 +217,13 @@ def _columns(path):
     for delimiter in DELIMITERS:
         header = [name.strip().lower() for name in next(csv.reader([line], delimiter=delimiter), [])]
         at = {}
-        for column, names in COLUMNS.items():
+        for column, names in ({**COLUMNS, "label": (label.strip().lower(),)} if label else COLUMNS).items():
             if found := [name for name in names if name in header]:
                 at[column] = header.index(found[0])
         if "path" in at and "label" in at:
             boxes = [(kind, [header.index(one) for one in kind]) for kind in BOXES if set(kind) <= set(header)]
             return at, delimiter, boxes[0] if boxes else None
     raise UserError(
-        f"{path} names no pictures: its first line is {line.strip()[:100]!r}; a list has the columns path and label, "
-        "and perhaps split (train, val) and x, y, width, height."
+        f"{path} names no pictures: its first line is {line.strip()[:100]!r}; a list has the columns path and "
+        f"{label or 'label'}, and perhaps split (train, val) and x, y, width, height."
     )

@@ -20,10 +20,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from data_prep.sources import matlab
 from data_prep.sources.listed import ListedSource
 from data_prep.sources.source import changed_at
 from saliency_keras.console import UserError
+from saliency_keras.data import matlab
 
 NUMBER = r"\s*(-?[\d.]+)\s*"
 

@@ -7,6 +7,8 @@ A source lists its pictures without decoding them and reads one when asked to. I
 - `pictures(split)`: a list of `Picture`, in any order;
 - `content(picture)`: the bytes of the picture's file, or `None` where pictures are drawn; `UnreadablePicture` if there
   are none;
+- `one_by_one`: whether one picture can be read without reading others; if not, `data_prep.spool` uses
+- `contents(pictures)`: yields the number of each of some pictures and its bytes, in the order that costs least;
 - `changed(picture)`: when they were last changed, in seconds as `os.stat` gives them, or `None`;
 - `read(picture, content)`: the pixels, uint8 `(height, width, 3)`, and a dict of the maps that the source itself has,
   of the same height and width or, where `made_of` says so, those of the square; all of the picture, whether it has a
@@ -34,6 +36,7 @@ from saliency_keras.console import UserError
 from saliency_keras.data.listing import files_below, name_key, text_of
 from saliency_keras.data.manifest import SPLITS
 from saliency_keras.data.shown import SWAPS
+from saliency_keras.files import absent
 
 
 class Unusable(UserError):
@@ -76,16 +79,32 @@ class Source:
 
     Attributes:
         upright: Whether pictures are turned as their orientation tag says.
+        one_by_one: Whether one picture can be read without reading others.
         notes: What is to be told of the source, sentences without a full stop.
     """
 
     own_maps = ()
     notes = ()
     upright = False
+    one_by_one = True
 
     def content(self, picture):
         """The bytes of a picture's file; `None` where pictures are drawn."""
         return None
+
+    def contents(self, pictures):
+        """Yields the number of each of some pictures among them, and the bytes of its file, none where there is none.
+
+        Args:
+            pictures: `Picture`s.
+        """
+        from saliency_keras.data.pictures import UnreadablePicture
+
+        for number, picture in enumerate(pictures):
+            try:
+                yield number, self.content(picture)
+            except UnreadablePicture:
+                yield number, b""
 
     def changed(self, picture):
         """When a picture's file was last changed, in seconds, or `None` where that means nothing."""
@@ -158,7 +177,7 @@ class FolderSource(FilesSource):
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise UserError(
-                f"there is no folder {folder}; SOURCE is a folder with train/CLASS/* and val/CLASS/*, a LIST.csv, "
+                f"{absent(folder)}; SOURCE is a folder with train/CLASS/* and val/CLASS/*, a LIST.csv, "
                 "a zip or tar, tfds:NAME, imagenet:DIR, a published set such as cub:DIR, or popout."
             )
         self._hold_out = hold_out

@@ -98,6 +98,15 @@ class SourceWithMaps(Source):
         """The bytes of the picture's file."""
         return self._source.content(picture.place.picture)
 
+    @property
+    def one_by_one(self):
+        """Whether one picture can be read without reading others."""
+        return self._source.one_by_one
+
+    def contents(self, pictures):
+        """Yields number and bytes of some pictures, as their source does."""
+        return self._source.contents([picture.place.picture for picture in pictures])
+
     def changed(self, picture):
         """When the picture's file was last changed; other maps make another data set by `identity`."""
         return self._source.changed(picture.place.picture)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from saliency_keras.console import UserError
+from saliency_keras.data import matlab
 from saliency_keras.data.archive import Member, is_archive, members_of, without_top
 from saliency_keras.data.listing import files_below, shown, stem_key, text_of
 from saliency_keras.data.pictures import UnreadablePicture, content_of
@@ -326,15 +327,13 @@ def _array(content, name):
             with h5py.File(io.BytesIO(content), "r") as file:  # MATLAB 7.3, which stores columns first
                 arrays = {key: one[()].T for key, one in file.items() if isinstance(one, h5py.Dataset)}
         else:
-            import scipy.io
-
-            arrays = scipy.io.loadmat(io.BytesIO(content))
+            arrays = matlab.read_arrays(content)
     except (ValueError, OSError, EOFError, TypeError, KeyError, NotImplementedError) as error:
         raise NoMap(f"{name} cannot be read: {str(error).splitlines()[0] if str(error) else 'damaged'}.") from None
     arrays = {
         key: one
         for key, one in arrays.items()
-        if not key.startswith("__") and isinstance(one, np.ndarray) and one.dtype.kind in "fiub" and one.size > 1
+        if isinstance(one, np.ndarray) and one.dtype.kind in "fiub" and one.size > 1
     }
     named = [key for key in arrays if key.lower() in MAP_NAMES]
     if len(arrays) != 1 and len(named) != 1:

@@ -10,6 +10,7 @@ import json
 import math
 
 from saliency_keras.console import UserError
+from saliency_keras.data.few_shot import SPLITS as FEW_SHOT_SPLITS
 from saliency_keras.data.shown import OWN, Shown
 
 WHOLE = "network"  # the part that is all of a network
@@ -23,26 +24,48 @@ class Pictures:
     Attributes:
         side: Width and height that the network sees, in pixels.
         subtract_mean: Whether the means of the training pictures and maps are subtracted after scaling.
-        crops: Where training crops lie: `"random"`, or `"five"` (the four corners and the centre).
+        crops: Where training crops lie: `"random"`, or `"five"` (the four corners and the centre), both mirrored at
+            random; or `"center"`, as in validation, never mirrored.
+        keep_features: Whether what frozen layers make of each picture is computed once and kept on disk during the
+            training (`training.features`); it needs `crops="center"` and frozen parts that see the pictures.
         train_on: The split to train on. With `"val"`, a fifth of it is held out for validation.
         few_shot: Training pictures per class, a number or `"K"` for all, by the protocol of `data.few_shot`; `""` for
             the whole split.
+        few_shot_splits: What a few-shot draw takes its pictures from: `"pooled"` for both splits together,
+            `"official"` for training pictures of train and all others of val.
+        few_shot_list: A CSV file with the drawn pictures, in place of a draw by seed; `{seed}` in it stands for the
+            seed of the run.
     """
 
     side: int = 128
     subtract_mean: bool = False
     crops: str = "random"
+    keep_features: bool = False
     train_on: str = "train"
     few_shot: str = ""
+    few_shot_splits: str = "pooled"
+    few_shot_list: str = ""
+
+    def list_of(self, seed):
+        """Path of the list of drawn pictures for a run of that seed, or `""`."""
+        return self.few_shot_list.replace("{seed}", str(seed))
 
     def check(self):
         """Refuses, in one sentence, values that cannot be trained with."""
         if self.side < 1:
             raise UserError(f"side must be at least 1. Received: side={self.side}")
         _check_choice("train_on", self.train_on, ("train", "val"))
-        _check_choice("crops", self.crops, ("random", "five"))
+        _check_choice("crops", self.crops, ("random", "five", "center"))
+        if self.keep_features and self.crops != "center":
+            raise UserError(
+                "keep_features keeps one set of features for each picture, and pictures are cropped and mirrored at "
+                "random here: --set crops=center shows each as in validation."
+            )
         if self.few_shot not in ("", "K") and not (self.few_shot.isdecimal() and int(self.few_shot)):
             raise UserError(f"few_shot is a number of pictures per class, K or empty. Received: {self.few_shot}")
+        _check_choice("few_shot_splits", self.few_shot_splits, FEW_SHOT_SPLITS)
+        if self.few_shot_list and not self.few_shot:
+            raise UserError("few_shot_list is for few_shot: say how many pictures of each class, few_shot=5 or K.")
         if self.few_shot and self.train_on != "train":
             raise UserError("the few-shot protocol trains on pictures of train; leave train_on as it is.")
 
@@ -54,10 +77,12 @@ class Start:
     Attributes:
         parents: From a part of the network to the experiment whose run it takes its weights from (`--init PART=RUN`);
             `{"network": "rgb"}` for all parts from one run (`--init RUN`).
-        weights: Weights of `keras.applications` for what no run gives: `"imagenet"` or the path of a file; `""` (or
-            `"none"`) for random ones.
+        weights: Weights for what no run gives: `"imagenet"` for those of `keras.applications`, or the path of a file,
+            also of AlexNet's in Caffe's or torchvision's layout; `""` (or `"none"`) for random ones.
         fresh: Parts that get new weights although a parent has them.
         frozen: Parts that keep the weights that they begin with.
+        frozen_statistics: Whether batch normalisation keeps the means and variances that it begins with and uses them
+            in training too, as for batches of few pictures; its scales and offsets are still trained.
         new_weights: What widened kernels and batch-normalisation vectors get for their new channel: `"uniform01"`
             (thesis, §3.4), `"glorot"` or `"zeros"`.
     """
@@ -66,6 +91,7 @@ class Start:
     weights: str = ""
     fresh: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()
+    frozen_statistics: bool = False
     new_weights: str = "uniform01"
 
     def check(self):
@@ -292,14 +318,14 @@ class Experiment:
         Raises:
             UserError: If a setting has no `=`, the key is unknown or the value has another type.
         """
-        experiment, known = self, self.settings
+        values, known = {}, self.settings
         for setting in settings:
             key, equals, text = setting.partition("=")
             if not equals or key not in known:
                 raise UserError(f"--set {setting!r} fits no setting of {self.name}; it has {', '.join(known)}.")
             text = "" if (key, text) == ("weights", "none") else text
-            experiment = experiment.replace(**{key: _typed(key, text, known[key])})
-        return experiment
+            values[key] = _typed(key, text, known[key])
+        return self.replace(**values) if values else self
 
     def check(self):
         """Refuses, in one sentence, values that cannot be trained with."""

@@ -110,3 +110,18 @@ TABLE_III = {
         "GroundTruth (Humans)": (0.882, 0.0, 1.0, 0.86, 2.802),
     },
 }
+
+# Thesis, the figures that draw a network, by experiment.
+DIAGRAMS = {
+    "rgbs": "Fig. 3.1a",
+    "rgbs_pretrained": "Fig. 3.1a",
+    "rgbxs_pretrained": "Fig. 3.1a",
+    "rgb_1s2s": "Fig. 3.1b",
+    "rgb_1s2s_pretrained": "Fig. 3.1b",
+    "rgb_1xs2xs_pretrained": "Fig. 3.1b",
+    "rgbs_1s2s_pretrained": "Fig. 3.1c",
+    "rgbxs_1xs2xs_pretrained": "Fig. 3.1c",
+    "fanin1": "Fig. 3.2",
+    "fanin2": "Fig. 3.3",
+    "fanin3": "Fig. 3.4",
+}

@@ -134,11 +134,14 @@ def _controls():
 
 
 def _hallucination(base, *, step1_only=False):
-    """Preparation on the large set, and the five methods on the target."""
-    first = {"alexnet": "pretrain_alexnet", "resnet": "baseline_rgb_resnet"}[base]
-    called = f"{first}-large" if first.startswith("baseline") else ""
-    begin, step1 = Row(first, large=True, preparation=True, called=called), f"hallucination_step1_{base}"
-    rows = (begin, Row(step1, init=begin.name, large=True, preparation=True))
+    """Preparation on the large set, and the five methods on the target.
+
+    A ResNet begins with ImageNet's weights (§III-D). Keras has none of AlexNet, which is trained on the large set
+    before, unless a file gives them (`tables.few_shot.begun_with_weights`).
+    """
+    begin, step1 = {"alexnet": "pretrain_alexnet", "resnet": ""}[base], f"hallucination_step1_{base}"
+    rows = (Row(begin, large=True, preparation=True),) if begin else ()
+    rows += (Row(step1, init=begin, large=True, preparation=True),)
     if step1_only:
         return rows
     taught = ("approach_a", "approach_b")
@@ -146,7 +149,7 @@ def _hallucination(base, *, step1_only=False):
         Row(
             f"{method}_{base}",
             baseline="" if method == "baseline_rgb" else f"baseline_rgb_{base}",
-            init=step1 if method in taught else begin.name,
+            init=step1 if method in taught else begin,
         )
         for method in METHODS
     )
@@ -165,8 +168,8 @@ BACKBONES = (
 READOUT = ("frozen=backbone", "normalised=true", "loss=divergence", "learning_rate=0.001", "batch=8", "epochs=10")
 
 ALIKE = (
-    "All methods begin from the ResNet that was fine-tuned on the large set, where the paper begins from ImageNet's "
-    "weights themselves: so none has an advantage when the large set is a smaller one."
+    "All methods begin with ImageNet's weights (§III-D), which are those of Keras or of a file (`--set weights=FILE`). "
+    "The saliency branch of Approach A and B has learned on the large set."
 )
 FAN_INS = ("fanin1", "fanin2", "fanin3")
 TABLES = {

@@ -107,6 +107,12 @@ class FixationPoints:
         """int64 `(height, width)`: how many fixations each pixel has."""
         return np.bincount(self.pixels, minlength=self.height * self.width).reshape(self.shape)
 
+    def counts_in_cells(self, height, width):
+        """int64 `(height, width)`: how many fixations fall into each cell of a grid of that size over the picture."""
+        rows = np.clip(((self.y + 0.5) * height / self.height).astype(int), 0, height - 1)
+        columns = np.clip(((self.x + 0.5) * width / self.width).astype(int), 0, width - 1)
+        return np.bincount(rows * width + columns, minlength=height * width).reshape(height, width)
+
 
 class PixelValues:
     """One number a pixel, with what several metrics need of it, each worked out once and kept.

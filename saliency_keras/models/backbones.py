@@ -12,8 +12,10 @@ from keras import layers
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.models import dual_path
+from saliency_keras.models.published_weights import published_dpn92
 from saliency_keras.models.receptive_fields import receptive_centres
 from saliency_keras.models.saliency_networks import CAFFE_MEAN_RGB, to_bgr
+from saliency_keras.models.weight_files import read_arrays
 from saliency_keras.models.weights import give_weights, imagenet_weights, load_network
 
 IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
@@ -111,6 +113,17 @@ def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen
         if x.shape[1:3] != size:
             maps[number] = layers.Resizing(*size, interpolation="bilinear", name=f"features{number + 1}_resized")(x)
     return maps[0] if len(maps) == 1 else layers.Concatenate(name="concatenated")(maps)
+
+
+def _give_published(classifier, weights):
+    """Fills DPN-92 with a file of its PyTorch implementations' arrays."""
+    arrays = read_arrays(weights)
+    try:
+        found = published_dpn92(arrays, classifier)
+    except UserError as error:
+        raise UserError(f"{weights}: {error}") from None
+    for layer, values in found.items():
+        give_weights(classifier.get_layer(layer), values)
 
 
 def _centres(extractor, size):
@@ -218,7 +231,10 @@ def check_weights(name, weights):
         UserError: If Keras has none, or a file would leave open how pixels are to be shown.
     """
     if weights == "imagenet" and name == "DPN92":
-        raise UserError("there are no ImageNet weights of DPN92 in Keras; name a .weights.h5 file or no weights.")
+        raise UserError(
+            "there are no ImageNet weights of DPN92 in Keras; name a file (.safetensors, .npz, .npy or .h5 in the "
+            "layout of PyTorch, or a .weights.h5 of ours) or no weights."
+        )
     if weights != "imagenet" and name in UNSCALED:
         raise UserError(
             f"a file of weights does not tell how {name} was shown its pixels (Keras scales them once more for its own "
@@ -252,7 +268,10 @@ def classifier_features(name, weights, size=(None, None)):
         # The file is that of the whole classifier, so it is read into one, and copied layer by layer: in their order,
         # for layers that Keras leaves without a name are numbered, and another number in every network.
         classifier = build(weights=None)
-        classifier.load_weights(str(weights))
+        if name == "DPN92" and not str(weights).endswith(".weights.h5"):
+            _give_published(classifier, weights)
+        else:
+            classifier.load_weights(str(weights))
         features = build(include_top=False, weights=None, input_shape=shape)
         pairs = ([layer for layer in model.layers if layer.weights] for model in (features, classifier))
         for layer, other in zip(*pairs, strict=False):  # the classifier's own dense layers are left over

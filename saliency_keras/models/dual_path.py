@@ -3,7 +3,7 @@
 Chen et al. 2017, *Dual Path Networks* (NIPS), Table 1; Keras has none. A block's output is split in two: a residual
 part that is added to what went before and a dense part that is appended to it, so that channels grow by `growth` each
 block. Normalisation and ReLU come before each convolution. Layer names and counts follow the authors' published
-network; their weights are not in Keras' format, so this graph starts from random weights or a file of ours.
+network; `published_weights` reads the weights of its PyTorch implementations.
 
     stage                               224 px     residual + dense channels
     conv1   7x7 / 2, 64                112x112     64

@@ -96,6 +96,25 @@ class Network:
             raise UserError(f"with frozen={','.join(parts)} nothing of {self.model.name} is left to train.")
         return [layer.name for layer in frozen]
 
+    def freeze_statistics(self):
+        """Has batch normalisation keep and use its moving statistics in training too; scale and offset still train.
+
+        Returns:
+            Names of the layers with batch normalisation.
+
+        Raises:
+            UserError: If the network has none.
+        """
+        found = [one for one in self.model.layers if isinstance(one, layers.BatchNormalization)]
+        if not found:
+            raise UserError(f"{self.model.name} has no batch normalisation: leave frozen_statistics out.")
+        for layer in found:
+            trained = [one for one in (layer.gamma, layer.beta) if one is not None and one.trainable]
+            layer.trainable = False  # Keras then uses the moving statistics
+            for variable in trained:
+                variable.trainable = True
+        return [layer.name for layer in found]
+
     def factors(self, factors):
         """The factors of learning rates, variable by variable.
 
@@ -112,7 +131,8 @@ class Network:
             variable.path: factor
             for part, factor in factors.items()
             for layer in self.layers_of([part])
-            for variable in layer.trainable_variables
+            for variable in layer.variables
+            if variable.trainable
         }
 
     def taken(self, inputs):

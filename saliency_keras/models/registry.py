@@ -14,7 +14,7 @@ from saliency_keras.models.backbones import classifier_features
 from saliency_keras.models.fanin import fanin1, fanin2, fanin3, noconv2
 from saliency_keras.models.hallucination import modulated_alexnet, modulated_resnet
 from saliency_keras.models.network import Network, parts_by_name
-from saliency_keras.models.readouts import readout_bi, readout_dc, readout_spc
+from saliency_keras.models.readouts import readout_bi, readout_dc, readout_pointwise, readout_spc
 from saliency_keras.models.saliency_networks import copy_vgg16, juntingnet, salicon, salnet
 
 
@@ -66,6 +66,7 @@ SALIENCY_NETWORKS = {
     "readout_dc": readout_dc,
     "readout_spc": readout_spc,
     "readout_bi": readout_bi,
+    "readout_pointwise": readout_pointwise,
 }
 
 

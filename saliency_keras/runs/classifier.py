@@ -13,7 +13,7 @@ import numpy as np
 from saliency_keras.console import UserError
 from saliency_keras.data import geometry
 from saliency_keras.data.shown import CONTROLS, SHUFFLES, Shown, control_map
-from saliency_keras.metrics.top_k import first_classes, softmax
+from saliency_keras.metrics.classification import first_classes, softmax
 from saliency_keras.models.grad_cam import GradCam
 from saliency_keras.models.network import MAP_LAYER
 from saliency_keras.runs.run import Run, network_in

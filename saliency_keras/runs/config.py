@@ -15,9 +15,8 @@ from saliency_keras.console import UserError, command_line
 from saliency_keras.data.arrays import digest
 from saliency_keras.data.manifest import Manifest, made_by_other_kernels
 from saliency_keras.experiments.experiment import flat_settings
-from saliency_keras.files import sha256_of
+from saliency_keras.files import read_json, sha256_of
 from saliency_keras.models.registry import shows_map
-from saliency_keras.runs.folder import read_json
 
 # A resumed run and the run it continues agree in these, and in every field of the experiment.
 MUST_AGREE = ("maps", "seed", "precision", "init", "started_from", "backend", "devices")
@@ -48,7 +47,7 @@ def config_of(experiment, source, seed, precision, parents, augment, devices):
         "augment": augment,
         "devices": devices,
         "init": {part: str(folder) for part, folder in parents.items()} or None,
-        "started_from": started_from(experiment, parents),
+        "started_from": started_from(experiment, parents, seed),
         "backend": keras.backend.backend(),
         "versions": {
             "saliency_keras": saliency_keras.__version__,
@@ -60,12 +59,15 @@ def config_of(experiment, source, seed, precision, parents, augment, devices):
     }
 
 
-def started_from(experiment, parents):
-    """The files that a network's weights come from, by sha256: `{"init": {part: …}, "backbone": …, "weights": …}`.
+def started_from(experiment, parents, seed=0):
+    """The files that a run starts from besides its data, by sha256.
 
-    A path alone would be the same when another run, or another file, lies there.
+    They are `{"init": {part: …}, "backbone": …, "weights": …, "few_shot_list": …}`. A path alone would be the same when
+    another run, or another file, lies there.
     """
     files = {"weights": Path(experiment.start.weights)}
+    if experiment.pictures:
+        files["few_shot_list"] = Path(experiment.pictures.list_of(seed))
     if folder := experiment.arguments.get("backbone"):
         files["backbone"] = Path(folder) / run_folder.MODEL
     found = {name: sha256_of(path) for name, path in files.items() if path.is_file()}
@@ -116,7 +118,7 @@ def check_same(config, out, but=()):
     Raises:
         UserError: If the run in `out` would end with another result; the sentence names the differences.
     """
-    earlier = read_json(out / run_folder.CONFIG)
+    earlier = read_json(run_folder.checked(out, run_folder.CONFIG))
     try:
         there, here = flat_settings(earlier["experiment"]), flat_settings(config["experiment"])
         # Where both say which file it was by its digest, which `started_from` compares, a path may be another one.

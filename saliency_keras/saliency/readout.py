@@ -3,7 +3,7 @@
 After DeepGaze II (Kümmerer, Wallis & Bethge 2016): features of a classifier, left as they are, and a few 1x1
 convolutions that were trained on fixations (`models.readouts.pointwise_readout`). The head's weights lie beside this
 file; the backbone's are Keras' ImageNet weights. How the head was trained, what it scores and where it fails is in
-`docs/readout.md`; the script is `saliency_keras.training.learn_readout`.
+`docs/readout.md`: a run of the experiment `readout_pointwise`, whose head the command `pack_readout` writes.
 """
 
 import os
@@ -116,14 +116,10 @@ def readout_network(weights="imagenet"):
     Raises:
         UserError: If the weights cannot be had.
     """
-    import keras
+    from saliency_keras.models.readouts import readout_pointwise
 
-    from saliency_keras.models.backbones import feature_extractor
-    from saliency_keras.models.readouts import pointwise_readout
-
-    pixels = keras.Input((None, None, 3), name="image")  # (H, W, 3)
-    levels = feature_extractor(BACKBONE, LEVELS, weights)(pixels)  # strides 8, 16, 32; 512, 1024, 2048 channels
-    return keras.Model(pixels, pointwise_readout(levels), name="readout")  # (H/8, W/8, 1)
+    # Strides 8, 16, 32; 512, 1024, 2048 channels.
+    return readout_pointwise(BACKBONE, None, None, LEVELS, weights)
 
 
 def save_head(network, path):

@@ -9,14 +9,13 @@ of the picture), its border's values beyond them. A network that was trained on 
 pictures it has not seen is called `NAME-untrained`.
 """
 
-import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
 
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
+from saliency_keras.files import read_json, sha256_of
 from saliency_keras.saliency.per_picture import pictures_at_once
 
 UNTRAINED = "-untrained"
@@ -80,16 +79,18 @@ class RunPredictor(NetworkMaps):
         folder = Path(folder)
         name = folder.resolve().name
         try:
-            experiment = json.loads((folder / run_folder.CONFIG).read_text(encoding="utf-8"))["experiment"]
+            if not all((folder / name).is_file() for name in (run_folder.CONFIG, run_folder.SUMMARY, run_folder.MODEL)):
+                raise KeyError
+            summary = run_folder.read_summary(folder)
+            experiment = read_json(run_folder.checked(folder, run_folder.CONFIG))["experiment"]
             trained = experiment["name"]
-            summary = dict(json.loads((folder / run_folder.SUMMARY).read_text(encoding="utf-8")))
-            content = (folder / run_folder.MODEL).read_bytes()
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            weights = sha256_of(run_folder.checked(folder, run_folder.MODEL))
+        except (OSError, KeyError, TypeError):
             lacking = "it lacks config.json, model.keras or summary.json"
             raise UserError(f"{folder} is no finished run: {lacking}.") from None
         if summary.get("beats_center") is False:
             name += UNTRAINED
-        self.parameters = {"experiment": trained, "weights": hashlib.sha256(content).hexdigest()[:16]}
+        self.parameters = {"experiment": trained, "weights": weights[:16]}
         network, centres = _map_network(folder / run_folder.MODEL)
         super().__init__(name, network, experiment.get("loss"), centres)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.figures import style
@@ -369,7 +370,7 @@ def _pairs(found):
 
 def _readout(planned, fixations):
     """A finished read-out with its scores, which are kept in a file beside it."""
-    path = planned.folder / "held_out.csv"
+    path = planned.folder / run_folder.HELD_OUT
     if not path.is_file():
         _score(planned.folder, fixations, path)
     scores = {}

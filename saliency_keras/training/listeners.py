@@ -5,19 +5,23 @@ The loop calls each `Listener` after every epoch, and knows nothing else about i
 
 import csv
 import json
-import os
+import shutil
 import time
+import zipfile
 from pathlib import Path
 from typing import Protocol
+
+import keras
 
 from saliency_keras import run_folder
 from saliency_keras.figures.curves import run_figure
 from saliency_keras.figures.style import save
-from saliency_keras.files import whole_file
+from saliency_keras.files import whole_file, whole_path
 from saliency_keras.runs.folder import read_history
 from saliency_keras.training.state import save_state
 from saliency_keras.training.tasks.task import best_epoch
 
+SAVED = "1980-01-01@00:00:00"  # when networks are said to have been saved, which is the first time that a zip knows
 PAUSE = 3  # times that a state must have taken to write before the next one: writing takes a quarter of the time
 
 
@@ -90,16 +94,26 @@ class Kept:
 
 
 def save_model(model, path):
-    """Saves a model as a `.keras` file, whole or not at all."""
-    temporary = path.with_name(f".{path.stem}.incomplete.keras")
+    """Saves a model as a `.keras` file, whole or not at all, such that equal networks are equal files.
+
+    `Model.save` writes the time, and addresses in memory by which it tells objects from one another.
+    """
+    members = {
+        "metadata.json": json.dumps({"keras_version": keras.__version__, "date_saved": SAVED}),
+        "config.json": json.dumps(keras.saving.serialize_keras_object(model)),
+    }
+    weights = path.with_name(f".{path.stem}.incomplete.weights.h5")
     try:
-        model.save(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not say which file it refused
-        raise
+        with whole_path(path) as temporary:
+            model.save_weights(weights)
+            with zipfile.ZipFile(temporary, "w") as archive:
+                for name, text in members.items():
+                    archive.writestr(zipfile.ZipInfo(name), text)
+                large = archive.open(zipfile.ZipInfo("model.weights.h5"), "w", force_zip64=True)
+                with large, open(weights, "rb") as written:
+                    shutil.copyfileobj(written, large, 1 << 20)
     finally:
-        temporary.unlink(missing_ok=True)
+        weights.unlink(missing_ok=True)
 
 
 def write_history(folder, history):

@@ -12,15 +12,17 @@ from pathlib import Path
 import keras
 
 from saliency_keras import run_folder
-from saliency_keras.console import UserError, progress
+from saliency_keras.console import StopAfterStep, UserError, progress
 from saliency_keras.data.stream import CORES
 from saliency_keras.models.weights import load_network
 from saliency_keras.training.devices import OneDevice, SeveralDevices, first_process
 from saliency_keras.training.listeners import Kept, Told, write_history
 from saliency_keras.training.optimizer import optimizer_of, rate_at
-from saliency_keras.training.state import load_state
+from saliency_keras.training.state import check_best, load_state
 from saliency_keras.training.tasks.task import best_epoch
 from saliency_keras.training.tensorboard import Events
+
+LESS = "lower the learning rate (--set learning_rate=…) or train in float32"
 
 
 class Diverged(UserError):
@@ -60,10 +62,10 @@ def fit(task, schedule, folder, tensorboard=False, devices=1):
             listeners.append(Events(folder, history))
     seconds, shares = [row["seconds"] for row in history], {"waiting": None, "host_idle": None}
     if not _is_over(task, schedule, history):
-        recorder = _Recorder(task, schedule, history, listeners, spread)
+        recorder = _Recorder(task, schedule, history, listeners, spread, stop := StopAfterStep())
         batches = spread.part(task.training(len(history) + 1, schedule.epochs))
         clock, processor = time.perf_counter(), time.process_time()
-        with spread.training():
+        with spread.training(), stop:
             trained.fit(
                 batches,
                 initial_epoch=len(history),
@@ -82,7 +84,7 @@ def fit(task, schedule, folder, tensorboard=False, devices=1):
         if isinstance(listener, Events):
             listener.close()
     if schedule.keep == "best" and best_epoch(task, history) is not history[-1]:
-        task.network.model.set_weights(load_network(folder / run_folder.BEST).get_weights())
+        task.network.model.set_weights(load_network(check_best(folder / run_folder.STATE)).get_weights())
     return history, {"images_per_second": task.pictures / statistics.median(seconds), **shares}
 
 
@@ -127,24 +129,29 @@ class _Recorder(keras.callbacks.Callback):
 
     async_safe = True  # losses are looked at one step late, so that a device never waits for it
 
-    def __init__(self, task, schedule, history, listeners, spread):
+    def __init__(self, task, schedule, history, listeners, spread, stop):
         super().__init__()
         self.task, self.schedule, self.history = task, schedule, history
-        self.listeners, self.spread = listeners, spread
+        self.listeners, self.spread, self.stop = listeners, spread, stop
         self.training_seconds = []
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.started, self.ended, self.last_loss = epoch + 1, time.perf_counter(), False, None
+        self.stop.where = f"stopped in epoch {self.epoch}"
         self.model.optimizer.learning_rate = self.schedule.rate(self.epoch)
         self.bar = progress(total=self.task.steps, label=f"epoch {self.epoch}/{self.schedule.epochs}", unit="step")
 
     def on_train_batch_end(self, batch, logs=None):
+        self.stop.check()
         self._stop_if_not_finite(batch)
         self.last_loss = logs["loss"]
         self.bar.update()
 
     def on_test_begin(self, logs=None):
         self._end_training()
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.stop.check()
 
     def on_epoch_end(self, epoch, logs=None):
         self._end_training()
@@ -163,6 +170,9 @@ class _Recorder(keras.callbacks.Callback):
         row = {"epoch": self.epoch, "learning_rate": rate_at(self.schedule, self.epoch, self.task.steps)}
         figures = {**_columns(logs, self.task), **self.task.measure()}
         row |= {name: float(value) for name, value in figures.items()}
+        losses = [name for name in row if name.endswith(("loss", "cross_entropy"))]
+        if lost := [name for name in losses if not math.isfinite(row[name])]:
+            raise Diverged(f"{lost[0]} is not finite in epoch {self.epoch}; {LESS}.")
         row["seconds"] = round(time.perf_counter() - self.started, 3)
         self.history.append(row)
         last = _is_over(self.task, self.schedule, self.history)
@@ -173,10 +183,7 @@ class _Recorder(keras.callbacks.Callback):
     def _stop_if_not_finite(self, step):
         """Keras' loss is the mean of the epoch so far: once not finite, it stays so."""
         if self.last_loss is not None and not math.isfinite(float(self.last_loss)):
-            raise Diverged(
-                f"the loss is not finite in epoch {self.epoch}, step {step}; lower the learning rate "
-                "(--set learning_rate=…) or train in float32."
-            )
+            raise Diverged(f"the loss is not finite in epoch {self.epoch}, step {step}; {LESS}.")
 
 
 def _columns(logs, task):
