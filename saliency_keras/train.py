@@ -36,6 +36,8 @@ def _parser():
     parser.add_argument("--init", action="append", default=[], metavar="RUN", help=init)
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="default: float32")
     parser.add_argument("--augment", choices=["host", "device"], default="host", help="where to crop (default: host)")
+    together = "training steps in one call of the device (default: 1 on a processor, up to 32 on a GPU)"
+    parser.add_argument("--steps-per-execution", type=int, metavar="K", help=together)
     parser.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs that share each batch (default: 1)")
     parser.add_argument("--tensorboard", action="store_true", help="also write event files for TensorBoard")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out, if one was begun")
@@ -65,7 +67,7 @@ def _fit(options):
     """Trains an experiment into a run folder, as the command `train` does.
 
     All arguments but the first are the command's options, by keyword: `data`, `out`, `epochs`, `batch`, `seed`, `maps`,
-    `init`, `precision`, `augment`, `devices`, `tensorboard`, `resume` and `set`.
+    `init`, `precision`, `augment`, `devices`, `tensorboard`, `steps_per_execution`, `resume` and `set`.
 
     Args:
         experiment: Name of an experiment, or an `Experiment`.
@@ -89,6 +91,8 @@ def _fit(options):
     chosen = _chosen(paper if data else paper.on_popout(), options)
     if options.devices < 1:
         raise UserError(f"--devices must be at least 1. Received: {options.devices}")
+    if options.steps_per_execution is not None and options.steps_per_execution < 1:
+        raise UserError(f"--steps-per-execution must be at least 1. Received: {options.steps_per_execution}")
     check_start(chosen, out, parents, options.resume)
     if options.tensorboard:
         check_tensorboard()
@@ -106,7 +110,7 @@ def _fit(options):
     from saliency_keras.runs.run import Run
     from saliency_keras.training.train import train
 
-    chosen_options = ("seed", "precision", "resume", "augment", "tensorboard", "devices")
+    chosen_options = ("seed", "precision", "resume", "augment", "tensorboard", "devices", "steps_per_execution")
     summary = train(chosen, data, out, parents=parents, **{name: getattr(options, name) for name in chosen_options})
     return None if summary is None else Run.load(out)
 

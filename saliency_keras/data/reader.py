@@ -139,6 +139,27 @@ class Reader:
         rows = slice(first, first + self.batch)
         return plan.index[rows], plan.top[rows], plan.left[rows], plan.flip[rows]
 
+    def drawn(self, step):
+        """What is drawn for a training step, without reading pictures.
+
+        Args:
+            step: The step, counting from 0 over all epochs.
+
+        Returns:
+            Places in the split, int64 `(B,)`, and boxes, int32 `(B, 3)`, as `augment="device"` has them.
+        """
+        places, *box = self._planned(step)
+        return places, np.stack(box, axis=1).astype(np.int32)
+
+    def whole(self, places):
+        """The pictures at those places uncropped, with the maps that are shown: words, int32 `(pictures, S, S)`."""
+        words = np.empty((len(places), self.manifest.side, self.manifest.side), WORD)
+        for row, whole in enumerate(self.stored.words(places, bool(self.shown) and self.swap is None)):
+            words[row] = whole
+        if self.shown and self.swap:
+            words.view(np.uint8).reshape(*words.shape, 4)[..., 3] = self.swap.stored[self.swap.of_picture[places]]
+        return words.view("<i4")
+
     def _training_batch(self, step):
         return self._batch(*self._planned(step))
 
@@ -153,12 +174,7 @@ class Reader:
         return inputs, self.stored.labels(places)
 
     def _whole(self, places, top, left, flip):
-        words = np.empty((len(places), self.manifest.side, self.manifest.side), WORD)
-        for row, whole in enumerate(self.stored.words(places, bool(self.shown) and self.swap is None)):
-            words[row] = whole
-        if self.shown and self.swap:
-            words.view(np.uint8).reshape(*words.shape, 4)[..., 3] = self.swap.stored[self.swap.of_picture[places]]
-        return {"words": words.view("<i4"), "box": np.stack([top, left, flip], axis=1).astype(np.int32)}
+        return {"words": self.whole(places), "box": np.stack([top, left, flip], axis=1).astype(np.int32)}
 
     def _crops(self, places, top, left, flip):
         side, pictures = self.side, len(places)

@@ -81,4 +81,3 @@ class Stream(keras.utils.PyDataset):
 
     def __iter__(self):
         return (self[place] for place in range(len(self)))
-

@@ -3,7 +3,9 @@
 The loop calls each `Listener` after every epoch, and knows nothing else about it.
 """
 
+import concurrent.futures
 import csv
+import functools
 import json
 import shutil
 import time
@@ -18,7 +20,7 @@ from saliency_keras.figures.curves import run_figure
 from saliency_keras.figures.style import save
 from saliency_keras.files import whole_file, whole_path
 from saliency_keras.runs.folder import read_history
-from saliency_keras.training.state import save_state
+from saliency_keras.training.state import save_state, state_of
 from saliency_keras.training.tasks.task import best_epoch
 
 SAVED = "1980-01-01@00:00:00"  # when networks are said to have been saved, which is the first time that a zip knows
@@ -35,6 +37,9 @@ class Listener(Protocol):
             row: The epoch's row of the history, a dictionary.
             last: Whether the training ends with it.
         """
+
+    def close(self):
+        """Called at the end of a training, however it ends."""
 
 
 class Told:
@@ -53,6 +58,9 @@ class Told:
         told = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
         print(f"epoch {row['epoch']}/{self._epochs}  {told}  {row['seconds']:.0f} s", flush=True)
 
+    def close(self):
+        """Does nothing."""
+
 
 class Kept:
     """Keeps the run folder up to date: best weights, state, history and curves.
@@ -65,30 +73,50 @@ class Kept:
         task: The `Task`.
         trained: The compiled model whose state is kept.
         history: The list of rows, which the loop appends to.
+        behind: Whether files are written while the next epochs are trained: worth it where a device trains and the
+            host is free. A training then waits for its arrays to be copied only.
     """
 
-    def __init__(self, folder, task, trained, history):
+    def __init__(self, folder, task, trained, history, behind=False):
         self._folder, self._task, self._trained, self._history = Path(folder), task, trained, history
         self._best_weights, self._saved, self._saving = None, float("-inf"), 0.0
+        self._pool = concurrent.futures.ThreadPoolExecutor(1) if behind else None
+        self._writing = None
+        # What is written behind the training is not the network that is trained meanwhile.
+        self._network = keras.models.clone_model(task.network.model) if behind else task.network.model
 
     def epoch_ended(self, row, last):
         """Remembers the weights of a best epoch, and writes all when it is time."""
         if best_epoch(self._task, self._history) is row:
             self._best_weights = self._task.network.model.get_weights()
-        if last or time.perf_counter() - self._saved > PAUSE * self._saving:
+        writing = self._writing and not self._writing.done()
+        if last or (not writing and time.perf_counter() - self._saved > PAUSE * self._saving):
             self._save()
 
+    def close(self):
+        """Waits until all is written, and raises what went wrong with it."""
+        if self._writing:
+            writing, self._writing = self._writing, None
+            writing.result()
+
     def _save(self):
+        self.close()
+        write = functools.partial(self._write, self._best_weights, state_of(self._trained), list(self._history))
+        self._best_weights = None
+        if self._pool:
+            self._writing = self._pool.submit(write)
+        else:
+            write()
+
+    def _write(self, best_weights, state, history):
         started = time.perf_counter()
-        model = self._task.network.model
-        if self._best_weights is not None:
-            current = model.get_weights()
-            model.set_weights(self._best_weights)
-            save_model(model, self._folder / run_folder.BEST)
-            model.set_weights(current)
-            self._best_weights = None
-        save_state(self._folder / run_folder.STATE, self._trained, self._history)
-        write_history(self._folder, self._history)
+        if best_weights is not None:
+            current = self._network.get_weights()
+            self._network.set_weights(best_weights)
+            save_model(self._network, self._folder / run_folder.BEST)
+            self._network.set_weights(current)
+        save_state(self._folder / run_folder.STATE, state, history)
+        write_history(self._folder, history)
         self._saved = time.perf_counter()
         self._saving = self._saved - started
 

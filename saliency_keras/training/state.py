@@ -25,18 +25,18 @@ HISTORY = "history"
 INDEX = "index.json"
 
 
-def save_state(folder, model, history):
+def save_state(folder, arrays, history):
     """Writes the state after the last epoch of `history` and forgets all but the two newest.
 
     Args:
         folder: The run's `state` folder; made if absent.
-        model: A compiled model whose optimizer is built.
+        arrays: What `state_of` made of the model then.
         history: List of one dictionary an epoch.
     """
     folder = Path(folder)
     check_claims(folder)
     folder.mkdir(exist_ok=True)
-    arrays, path = _state_of(model), folder / f"epoch-{len(history):05d}.npz"
+    path = folder / f"epoch-{len(history):05d}.npz"
     kept = [path, *(one for one in _newest_first(folder) if one != path)]
     with whole_file(path) as file:
         np.savez(file, **arrays, **{HISTORY: np.array(json.dumps(history))})
@@ -92,7 +92,7 @@ def load_state(folder, model):
         raise
     except Exception as error:  # numpy and zip raise whatever they stumble over
         raise UserError(_DAMAGED.format(newest[0], error)) from None
-    expected = _state_of(model)
+    expected = state_of(model)
     if {name: a.shape for name, a in arrays.items()} != {name: a.shape for name, a in expected.items()}:
         raise UserError(f"{newest[0]} does not fit the network of {Path(folder).parent}.")
     model.set_state_tree(_nested(arrays))
@@ -145,7 +145,7 @@ def _newest_first(folder):
     return sorted((path for path in paths if re.fullmatch(r"epoch-\d{5}\.npz", path.name)), reverse=True)
 
 
-def _state_of(model):
+def state_of(model):
     """The model's state tree without its metrics, which start again in every epoch."""
     tree = model.get_state_tree(value_format="numpy_array")
     del tree["metrics_variables"]

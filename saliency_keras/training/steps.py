@@ -5,8 +5,8 @@ as a GPU needs for a step of AlexNet. Keras' own `steps_per_execution` loops in 
 steps is compiled: `lax.scan` on JAX, a loop in the graph on TensorFlow. A step is Keras' own `train_step`, so the
 number of steps in a call changes no figure. Losses and metrics stay on the device and are looked at once a call.
 
-On a processor, XLA computes convolutions inside a loop three times slower, and both backends round otherwise there. So a
-processor is called once for each step of a stack, and computes the same bits for any number of steps in a call.
+A processor is called once for each step of a stack instead, and computes the same bits for any number of steps: in a
+loop, XLA computes convolutions three times slower there, and both backends round otherwise.
 """
 
 import queue
@@ -17,7 +17,6 @@ import keras
 from keras import ops
 
 MOST = 32  # steps in a call: the host's share of a step is small then, and so is the memory of the stacked batches
-ROOM = 0.6  # of the device's free memory, what pictures may take
 
 
 def steps_together(steps, asked=None):
@@ -28,10 +27,10 @@ def steps_together(steps, asked=None):
         asked: A number, or `None` to choose: 1 on a processor, where a step takes long, and up to 32 on an accelerator.
 
     Returns:
-        The number, at most `steps`. Where it is chosen, a number that divides the epoch is preferred, so that the
-        device compiles one loop and not another one for the epoch's end.
+        The number, at most `steps`; 1 on PyTorch. Where it is chosen, a number that divides the epoch is preferred, so
+        that the device compiles one loop and not another one for the epoch's end.
     """
-    if not can_loop():
+    if keras.backend.backend() not in ("tensorflow", "jax"):
         return 1
     if asked is not None:
         return min(asked, steps)
@@ -40,11 +39,6 @@ def steps_together(steps, asked=None):
     if steps <= MOST:
         return steps
     return next((number for number in range(MOST, MOST // 2, -1) if steps % number == 0), MOST)
-
-
-def can_loop():
-    """Whether the backend makes several steps in a call: TensorFlow and JAX."""
-    return keras.backend.backend() in ("tensorflow", "jax")
 
 
 def has_accelerator():
@@ -56,26 +50,27 @@ class Steps:
     """Makes a compiled model train on the stacked batches of `Stream.grouped`, or on single ones.
 
     Attributes:
-        bad: Of the last call, an integer on the device: its first step after which the loss was not finite, counted
-            from 0; the number of its steps where all were.
+        number: Steps in a call.
+        bad: Of each call, an integer on the device: its first step after which the loss was not finite, counted from
+            0; the number of its steps where all were. Whoever looks at them clears the list after each epoch.
         busy: Seconds that the device was computing steps.
     """
 
-    def __init__(self, model, batch, number, look_up=None, held=None, in_a_loop=None):
+    def __init__(self, model, batch, number, resident=None, in_a_loop=None):
         """Prepares a model.
 
         Args:
             model: A compiled `keras.Model`. Its `train_function` is replaced, until it is compiled again.
             batch: One batch, `(inputs, targets)`, as the model takes it; metrics are built from it.
             number: Steps in a call.
-            look_up: Function from `held` and a batch's inputs to the model's inputs, or `None`.
-            held: Array on the device that `look_up` takes pictures from.
+            resident: The `Resident` whose pictures the batches name, or `None` where they hold the inputs themselves.
             in_a_loop: Whether the steps of a call are compiled as a loop; `None` where that is quicker.
         """
-        self.bad, self.busy = None, 0.0
+        self.number, self.bad, self.busy = number, [], 0.0
         model.test_on_batch(*batch)  # Keras builds metrics from a batch; a stack has another shape
         model.reset_metrics()
-        look_up = look_up or (lambda held, inputs: inputs)
+        held = resident and resident.pictures
+        look_up = resident.look_up if resident else lambda held, inputs: inputs
         on_jax = keras.backend.backend() == "jax"
         if in_a_loop is None:
             in_a_loop = has_accelerator()
@@ -86,16 +81,20 @@ class Steps:
     def _with_state(self, state, iterator):
         batches = next(iterator)
         started = time.perf_counter()
-        logs, state, self.bad = self._call(state, batches)
-        self._calls.put((started, self.bad))
+        logs, state, bad = self._call(state, batches)
+        self._note(started, bad)
         return logs, state
 
     def _without_state(self, iterator):
         batches = next(iterator)
         started = time.perf_counter()
-        logs, self.bad = self._call(batches)
-        self._calls.put((started, self.bad))
+        logs, bad = self._call(batches)
+        self._note(started, bad)
         return logs
+
+    def _note(self, started, bad):
+        self.bad.append(bad)
+        self._calls.put((started, bad))
 
     def __enter__(self):
         """Begins to watch how long the device computes."""
@@ -119,92 +118,116 @@ class Steps:
 
 
 def _on_jax(model, look_up, held, number, in_a_loop):
+    """The function from a state and a stack of batches (of number 1, a batch) to logs, state and `Steps.bad`."""
     import jax
     from jax import numpy as jnp
 
-    def one_step(state, held, batch):
+    def step(state, held, batch):
         inputs, targets = batch[:2]
         logs, state = model.train_step(state, (look_up(held, inputs), targets))
-        return logs, state, jnp.where(jnp.isfinite(logs["loss"]), 1, 0)
+        return logs, state, jnp.isfinite(logs["loss"])
 
-    def loop(state, held, batches):
-        steps = len(jax.tree.leaves(batches)[0])
+    def first_bad(bad, steps, place, fine):
+        return jnp.where((bad == steps) & ~fine, place, bad)
 
-        def step(carried, batch):
+    def loop(state, held, stack):
+        steps = _length(stack)
+
+        def body(carried, row):
             state, bad, _ = carried
-            place, batch = batch
-            logs, state, fine = one_step(state, held, batch)
-            return (state, jnp.where((bad == steps) & (fine == 0), place, bad), logs), None
+            place, batch = row
+            logs, state, fine = step(state, held, batch)
+            return (state, first_bad(bad, steps, place, fine), logs), None
 
-        first = jax.tree.map(lambda array: array[0], batches)
-        logs = jax.eval_shape(one_step, state, held, first)[0]
+        logs = jax.eval_shape(step, state, held, _batch(stack, 0))[0]
         nothing = jax.tree.map(lambda one: jnp.zeros(one.shape, one.dtype), logs)
-        places = jnp.arange(steps, dtype="int32")
-        (state, bad, logs), _ = jax.lax.scan(step, (state, jnp.int32(steps), nothing), (places, batches))
+        rows = jnp.arange(steps, dtype="int32"), stack
+        (state, bad, logs), _ = jax.lax.scan(body, (state, jnp.int32(steps), nothing), rows)
         return logs, state, bad
 
-    compiled_step, compiled_loop = jax.jit(one_step, donate_argnums=0), jax.jit(loop, donate_argnums=0)
+    compiled_step, compiled_loop = jax.jit(step, donate_argnums=0), jax.jit(loop, donate_argnums=0)
 
-    def one_by_one(state, batches):
-        bad = steps = len(jax.tree.leaves(batches)[0])
+    def one_by_one(state, stack):
+        bad = steps = _length(stack)
         for place in range(steps):
-            logs, state, fine = compiled_step(state, held, jax.tree.map(lambda array: array[place], batches))
-            bad = jnp.where((bad == steps) & (fine == 0), place, bad)
+            logs, state, fine = compiled_step(state, held, _batch(stack, place))
+            bad = first_bad(bad, steps, place, fine)
         return logs, state, bad
 
     if number == 1:
         return lambda state, batch: compiled_step(state, held, batch)
-    return (lambda state, batches: compiled_loop(state, held, batches)) if in_a_loop else one_by_one
+    return (lambda state, stack: compiled_loop(state, held, stack)) if in_a_loop else one_by_one
 
 
 def _on_tensorflow(model, look_up, held, number, in_a_loop):
+    """The function from a stack of batches (of number 1, a batch) to logs and `Steps.bad`."""
     import tensorflow as tf
 
     def train(batch):
         inputs, targets = batch[:2]
         logs = model.train_step((look_up(held, inputs), targets))
-        return logs, tf.cast(tf.math.is_finite(logs["loss"]), "int32")
+        return logs, tf.math.is_finite(logs["loss"])
 
-    one_step = tf.function(train, jit_compile=model.jit_compile, reduce_retracing=True)
+    step = tf.function(train, jit_compile=model.jit_compile, reduce_retracing=True)
 
-    def of_stack(batches, place):
-        return one_step(keras.tree.map_structure(lambda arrays: arrays[place], batches))
+    def first_bad(bad, steps, place, fine):
+        return tf.where((bad == steps) & ~fine, place, bad)
 
-    def loop(batches):
-        steps = tf.shape(keras.tree.flatten(batches)[0])[0]
+    def of_stack(stack, place):
+        return step(_batch(stack, place))
 
-        def step(place, bad, _):
-            logs, fine = of_stack(batches, place)
-            return place + 1, tf.where((bad == steps) & (fine == 0), place, bad), logs
+    def loop(stack):
+        steps = tf.shape(keras.tree.flatten(stack)[0])[0]
+
+        def body(place, bad, _):
+            logs, fine = of_stack(stack, place)
+            return place + 1, first_bad(bad, steps, place, fine), logs
 
         # The first step is outside the loop: its logs have the shapes and types that the loop carries.
-        first = step(tf.constant(0), steps, None)
-        _, bad, logs = tf.while_loop(lambda place, *_: place < steps, step, first, parallel_iterations=1)
+        first = body(tf.constant(0), steps, None)
+        _, bad, logs = tf.while_loop(lambda place, *_: place < steps, body, first, parallel_iterations=1)
         return logs, bad
 
-    def compiled(function, unknown, *further):
-        """Compiles for any number of pictures, as Keras' data sets have it: a known one would be rounded otherwise."""
+    compiled_part = _compiled_for_any_size(of_stack, 2, tf.TensorSpec([], "int32"))
 
-        def call(batches, *places):
-            spec = keras.tree.map_structure(
-                lambda array: tf.TensorSpec([None] * unknown + list(array.shape[unknown:]), array.dtype), batches
-            )
-            if not made:
-                made.append(tf.function(do_not_convert(function), input_signature=[spec, *further]))
-            return made[0](batches, *places)
-
-        made, do_not_convert = [], tf.autograph.experimental.do_not_convert
-        return call
-
-    place_of_stack = compiled(of_stack, 2, tf.TensorSpec([], "int32"))
-
-    def one_by_one(batches):
-        bad = steps = len(keras.tree.flatten(batches)[0])
+    def one_by_one(stack):
+        bad = steps = _length(stack)
         for place in range(steps):
-            logs, fine = place_of_stack(batches, tf.constant(place))
-            bad = tf.where((bad == steps) & (fine == 0), place, bad)
+            logs, fine = compiled_part(stack, tf.constant(place))
+            bad = first_bad(bad, steps, place, fine)
         return logs, bad
 
     if number == 1:
-        return compiled(lambda batch: one_step(batch), 1)
-    return compiled(loop, 2) if in_a_loop else one_by_one
+        return _compiled_for_any_size(lambda batch: step(batch), 1)
+    return _compiled_for_any_size(loop, 2) if in_a_loop else one_by_one
+
+
+def _compiled_for_any_size(function, unknown, *further):
+    """Compiles a function of batches for any size of their first axes, as Keras' data sets have it.
+
+    TensorFlow rounds otherwise where it knows the number of pictures in a batch.
+    """
+    import tensorflow as tf
+
+    compiled = []
+
+    def call(batches, *others):
+        if not compiled:
+
+            def spec(array):
+                return tf.TensorSpec([None] * unknown + list(array.shape[unknown:]), array.dtype)
+
+            specs = keras.tree.map_structure(spec, batches)
+            do_not_convert = tf.autograph.experimental.do_not_convert
+            compiled.append(tf.function(do_not_convert(function), input_signature=[specs, *further]))
+        return compiled[0](batches, *others)
+
+    return call
+
+
+def _length(stack):
+    return len(keras.tree.flatten(stack)[0])
+
+
+def _batch(stack, place):
+    return keras.tree.map_structure(lambda array: array[place], stack)

@@ -55,6 +55,7 @@ def train(
     augment="host",
     tensorboard=False,
     devices=1,
+    steps_per_execution=None,
 ):
     """Trains an experiment into a run folder.
 
@@ -69,6 +70,7 @@ def train(
         augment: Where pictures are cropped and flipped, `"host"` or `"device"`; the pixels are the same.
         tensorboard: Whether to write event files for TensorBoard too, into `out/tensorboard`.
         devices: How many devices share each batch.
+        steps_per_execution: Training steps in one call of the device; `None` to choose. It changes no figure.
 
     Returns:
         The run's summary, as in `summary.json`; `None` in another process than the first of several.
@@ -101,7 +103,7 @@ def train(
                 task.check_pictures()
             if writes and not run_folder.is_begun(out):
                 _write_json(out / run_folder.CONFIG, config)
-            history, measured = fit(task, experiment.schedule, out, tensorboard, devices)
+            history, measured = fit(task, experiment.schedule, out, tensorboard, devices, steps_per_execution)
             return _finish(task, experiment, history, measured, out) if writes else None
         except Exception as error:
             _explain_reading(error, source)

@@ -69,8 +69,8 @@ class Classification:
         self.terms = {"logits": Term(loss, metrics=(_cross_entropy(), Top1(), Top5()))}
         self.steps, self.pictures = train.steps, train.steps * min(experiment.schedule.batch, train.records)
         self.training, self.validation = train.training, self._validated.validation
-        self.fed = self.network.model
-        if augment == "device":
+        self.fed, self.uncropped = self.network.model, train if augment == "device" else None
+        if self.uncropped:
             self.fed = behind_crops(self.fed, manifest.side, experiment.pictures.side)
         if experiment.pictures.keep_features:
             self._keep_features(train, folder / run_folder.STATE, augment)
