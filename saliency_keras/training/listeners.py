@@ -22,6 +22,7 @@ from saliency_keras.training.state import save_state
 from saliency_keras.training.tasks.task import best_epoch
 
 SAVED = "1980-01-01@00:00:00"  # when networks are said to have been saved, which is the first time that a zip knows
+DRAWN_EVERY = 10  # seconds at least between two drawings of the curves, which take one second of a processor
 PAUSE = 3  # times that a state must have taken to write before the next one: writing takes a quarter of the time
 
 
@@ -58,7 +59,7 @@ class Kept:
     """Keeps the run folder up to date: best weights, state, history and curves.
 
     Where an epoch takes less time than writing all that, several epochs share one state; a resumed run repeats those
-    after its last.
+    after its last. Curves are drawn every few seconds and at the end.
 
     Args:
         folder: The run folder.
@@ -70,6 +71,7 @@ class Kept:
     def __init__(self, folder, task, trained, history):
         self._folder, self._task, self._trained, self._history = Path(folder), task, trained, history
         self._best_weights, self._saved, self._saving = None, float("-inf"), 0.0
+        self._drawn = time.perf_counter()
 
     def epoch_ended(self, row, last):
         """Remembers the weights of a best epoch, and writes all when it is time."""
@@ -77,6 +79,9 @@ class Kept:
             self._best_weights = self._task.network.model.get_weights()
         if last or time.perf_counter() - self._saved > PAUSE * self._saving:
             self._save()
+            if last or time.perf_counter() - self._drawn > DRAWN_EVERY:
+                draw_curves(self._folder, self._history)
+                self._drawn = time.perf_counter()
 
     def _save(self):
         started = time.perf_counter()
@@ -117,13 +122,19 @@ def save_model(model, path):
 
 
 def write_history(folder, history):
-    """Writes `history.csv`, one row an epoch, and draws `curves.png` from it."""
+    """Writes `history.csv`, one row an epoch, unless there is none yet."""
     if not history:
         return
-    folder = Path(folder)
-    with whole_file(folder / run_folder.HISTORY, "w", newline="") as file:
+    with whole_file(Path(folder) / run_folder.HISTORY, "w", newline="") as file:
         writer = csv.DictWriter(file, list(history[0]))
         writer.writeheader()
         writer.writerows(history)
+
+
+def draw_curves(folder, history):
+    """Draws `curves.png` from the run's `history.csv`, unless the history is empty."""
+    if not history:
+        return
+    folder = Path(folder)
     config = json.loads((folder / run_folder.CONFIG).read_text(encoding="utf-8"))
     save(run_figure(config, read_history(folder / run_folder.HISTORY)), folder / run_folder.CURVES)
