@@ -6,8 +6,8 @@
 
 KIND is one of pysaliency, salicon, mit1003, osie, cub-gha, cat2000, toronto, figrim, coco-freeview, poet and table.
 SOURCE is the downloaded folder or file; OUT gets `images/` (links, or copies), `fixations.csv` (image,subject,x,y and,
-if they are known, duration in milliseconds and order) and `set.json`, which `score`, `train` and `learn_readout` read.
-Pictures that are not there are left out with their fixations, and counted.
+if they are known, duration in milliseconds and order) and `set.json`, which `score` and `train` read. Pictures that are
+not there are left out with their fixations, and counted.
 """
 
 import argparse

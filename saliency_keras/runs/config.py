@@ -127,10 +127,11 @@ def check_same(config, out, but=()):
             earlier["maps"] = None  # the map that is named does not matter to a network that sees none
         agree = [name for name in MUST_AGREE if name not in moved and name not in but]
         differing = [name for name in agree if earlier[name] != config[name]]
+        # A setting that the earlier run's version did not have was off.
         differing += [
             f"{name} ({there.get(name)}, now {here.get(name)})"
             for name in {**here, **there}
-            if name not in moved and there.get(name) != here.get(name)
+            if name not in moved and there.get(name) != here.get(name) and (name in there or here[name])
         ]
         data_there, data_here = earlier["data"], config["data"]
         if made_by_other_kernels(data_there, data_here):
