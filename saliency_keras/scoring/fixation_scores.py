@@ -1,9 +1,9 @@
 """Scores saliency on a fixation set: every predictor, every picture, every metric, and what people themselves reach.
 
-The choices that the MIT benchmark's code leaves to its caller are made here and stated in the caption: the other
-pictures' fixations of the shuffled AUC are all of them, carried over by relative position; the baseline of IG is their
-Gaussian kernel density (each picture left out of its own); the human bound predicts each observer by the blurred
-fixations of the others. The metrics are in `saliency_keras.metrics.fixation_metrics`; reading the set is in
+The MIT benchmark's code leaves some choices to its caller. They are made here and stated in the caption. The shuffled
+AUC takes the fixations of all other pictures, at the same relative positions. The baseline of IG is the Gaussian kernel
+density of the other pictures' fixations. The human bound predicts each observer by the blurred fixations of the others.
+The metrics are in `saliency_keras.metrics.fixation_metrics`; reading the set is in
 `saliency_keras.data.fixation_set`; the command is `saliency_keras.score`.
 """
 
@@ -134,7 +134,8 @@ def score_set(fixation_set, sources, protocol=None, images=None):
         sources: What makes maps. A predictor (`saliency_keras.saliency.predictor(name)`: a name, called with pictures),
             or an object that knows maps by the picture's name (`Fixations`, `MapFolder`). Names must differ.
         protocol: `Protocol`, the default one if `None`.
-        images: Names of the pictures to score, sorted; the others still lend their fixations. `None` for all.
+        images: Names of the pictures to score, sorted; `None` for all. The fixations of the others still count as other
+            pictures' fixations.
 
     Returns:
         `Scores`. A picture without fixations has a row of NaN and takes no part in the means; no map is made of it.
@@ -211,7 +212,7 @@ def human_density(fixation_set, image, protocol):
 
 
 def _readable(fixation_set, sources, images, refused):
-    """Those of some pictures that can be decoded, and their pixels, `None` where no source wants them.
+    """Those of some pictures that can be decoded, and their pixels; `None` for the pixels if no source needs them.
 
     The errors of the others are added to `refused`, by their names.
     """

@@ -27,7 +27,7 @@ class Accuracy:
     """Rows with their accuracies, gains over their baselines and curves.
 
     Attributes:
-        published: Whether the paper's accuracies stand beside ours though the data set or the schedule is another one.
+        published: Whether the paper's accuracies are shown even if the data set or the schedule is another one.
     """
 
     published: bool = False
