@@ -19,7 +19,7 @@ from saliency_keras.data.stored import Records
 from saliency_keras.experiments import experiment
 from saliency_keras.experiments.experiment import WHOLE, flat_settings
 from saliency_keras.experiments.tables import Row
-from saliency_keras.runs.folder import read_json
+from saliency_keras.files import read_json
 from saliency_keras.runs.run import Run
 from saliency_keras.training.start import check_kind, check_weights
 
