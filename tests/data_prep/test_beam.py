@@ -59,8 +59,8 @@ def test_pipeline_writes_the_bytes_of_the_local_command(make_tree, tmp_path, cod
     piped = run("beam", os.path.relpath(tree, ROOT), tmp_path / "piped", *words)
     assert piped.returncode == 0, piped.stderr
     assert contents(tmp_path / "piped") == contents(tmp_path / "local")
-    # Shards of both, then manifest, skipped.csv and checksums.npy.
-    assert len(contents(tmp_path / "piped")) == 2 * (4 + 1) + 3
+    # Shards of both, then manifest, skipped.csv, checksums.npy and frames.npy.
+    assert len(contents(tmp_path / "piped")) == 2 * (4 + 1) + 4
     assert piped.stdout.splitlines()[-4:-1] == local.stdout.splitlines()[-4:-1]
     assert "skipped: 1 pictures" in piped.stdout
 
