@@ -75,42 +75,33 @@ class NamedMaps:
         Raises:
             UserError: If maps are missing, or two pictures or two files have one stem.
         """
-        hits = {}
+        best = 0, {}, "", []
         for folder, paths in trees.items():
-            listed = map_files(self.place, folder)
-            keys = [stem_key(path) for path in paths]
-            hits[folder] = len(listed.keys() & set(keys)), listed, keys
-            if hits[folder][0]:
+            listed, keys = map_files(self.place, folder), [stem_key(path) for path in paths]
+            hits = len(listed.keys() & set(keys))
+            if hits or not best[3]:
+                best = hits, listed, folder, keys
+            if hits:
                 break
-        folder = max(hits, key=lambda one: hits[one][0])
-        _, listed, keys = hits[folder]
+        hits, listed, folder, keys = best
         check_stems(keys, trees[folder], split)
         missing = [index for index, key in enumerate(keys) if key not in listed]
         if (first := next(filter(has_map, missing), None)) is not None:
             path = trees[folder][first]
+            others = sorted(listed.keys() - set(keys)) if hits else sorted(map_files(self.place))
+            there = f" It has {len(others):,} maps with other names ({shown(others)})." if others else ""
             raise UserError(
-                f"{self.place} lacks the maps of {len(missing):,} of {len(keys):,} {split} pictures, the first is "
-                f"that of {path}: {self.place / folder / os.path.splitext(path)[0]}.png.{self._what_is_there(hits)}"
+                f"{self.place} lacks the maps of {len(missing):,} of {len(keys):,} {split} pictures, the first is that "
+                f"of {path}: {self.place / folder / os.path.splitext(path)[0]}.png."
+                f"{there if hits or others else ' It has no files.'}"
             )
         return [one_map(listed[key], self.place) if key in listed else None for key in keys]
-
-    def _what_is_there(self, hits):
-        """What the place has instead of missing maps, in words."""
-        others = {}
-        for folder, (_, listed, keys) in hits.items():
-            prefix = f"{folder}/" if folder else ""
-            others |= dict.fromkeys(f"{prefix}{stem}" for stem in listed.keys() - set(keys))
-        found = sorted(others) or sorted(map_files(self.place))
-        if not found:
-            return " It has no files."
-        kind = "maps of no such picture" if others else "files"
-        return f" It has {len(found):,} {kind} ({shown(found)})."
 
     def find_what_they_are_of(self, maps):
         """Decides what the maps are of, unless that is decided: by the first picture that is not square.
 
         Where all pictures are square, a map that has not its picture's size, but exactly that of the square or of the
-        stored picture, decides.
+        stored picture, decides; where their sizes are not known, the first map that is not square.
 
         Args:
             maps: Iterable of a `MapFile` and its picture's `(height, width)`, or `None` where that is not known.
@@ -120,14 +111,14 @@ class NamedMaps:
         kinds = []
         for file, size in maps:
             square = size is None or same_aspect((self._square, self._square), size[::-1])
-            if square and any(kinds):
+            if size is not None and square and any(kinds):
                 continue  # only a picture that is not square could still decide otherwise
             try:
                 shape = file.read(self._log).shape
             except UserError:
                 continue  # the worker that reads it says what is wrong with it
             kind = self._kinds.get(shape[0]) if shape[0] == shape[1] else None
-            if not square:
+            if not square or shape[0] != shape[1]:
                 kinds = [kind]
                 break
             kinds.append(kind if shape != size else None)
