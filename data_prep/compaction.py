@@ -521,7 +521,7 @@ def _finish(out, plan, results):
         (task.split, *row) for task, result in zip(plan.tasks, results, strict=True) for row in result.get("boxes", ())
     ]
     write_table(out / "skipped.csv", ("id", "reason", "split"), skipped)
-    checksums = _write_checksums(out, results)
+    checksums = write_checksums(out, results)
     if boxes:
         write_table(out / "boxes.csv", ("split", "id", "xmin", "ymin", "xmax", "ymax"), boxes)
     _write_frames(out, results)
@@ -541,11 +541,11 @@ def _results_of_now(task, out, source):
     if len(checksums) != len(task.pictures):
         return None
     when = changed_at(out / task.results_file)
-    changed = _changed(source, zip(task.pictures, checksums, strict=True), when)
+    changed = first_changed(source, zip(task.pictures, checksums, strict=True), when)
     return results if changed is None else None
 
 
-def _changed(source, rows, when):
+def first_changed(source, rows, when):
     """The first picture whose file has been changed since `when` and has another checksum than it had.
 
     Only files that the file system calls changed are read.
@@ -563,7 +563,7 @@ def _changed(source, rows, when):
     return None
 
 
-def _write_checksums(out, results):
+def write_checksums(out, results):
     """Writes the checksums of all pictures' files in the plan's order, if there are any, and returns them."""
     found = [checksum or 0 for result in results for checksum in result.get("checksums", ())]
     checksums = np.array(found, np.uint32)
@@ -603,18 +603,32 @@ def frames_of(manifest):
 
 def _check_unchanged(out, plan):
     """Refuses a finished set one of whose pictures has been changed in place since."""
+    pictures = [picture for task in plan.tasks for picture in task.pictures]
+    check_unchanged(out, plan.source, pictures, "is a data set with")
+
+
+def check_unchanged(out, source, pictures, what):
+    """Refuses what was made of pictures one of which has been changed since, as the checksums beside it say.
+
+    Args:
+        out: Folder with the checksums.
+        source: The source.
+        pictures: The `Picture`s in the order of the checksums.
+        what: What the folder does with other pictures, for the sentence.
+
+    Raises:
+        UserError: If one has been changed.
+    """
     try:
         checksums = np.load(out / CHECKSUMS)
     except (OSError, ValueError, EOFError):
         return
-    pictures = [picture for task in plan.tasks for picture in task.pictures]
     if len(checksums) != len(pictures):
         return
-    changed = _changed(plan.source, zip(pictures, map(int, checksums), strict=True), changed_at(out / CHECKSUMS))
+    changed = first_changed(source, zip(pictures, map(int, checksums), strict=True), changed_at(out / CHECKSUMS))
     if changed is not None:
         raise UserError(
-            f"{out} is a data set with other pictures: {changed.place} has been changed since; choose another folder "
-            "or delete it."
+            f"{out} {what} other pictures: {changed.place} has been changed since; choose another folder or delete it."
         )
 
 

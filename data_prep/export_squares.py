@@ -9,7 +9,7 @@ or with --tar the same in tars of 10,000 pictures (--shard-size N). Maps that a 
 names in a folder, a tar or a folder of tars, come back by `--maps NAME=DIR` of `compact`, `beam` and `add_map`.
 
 Stopped and run again, it goes on where it was. `squares.json`, which says what the squares are, comes last.
-`skipped.csv` names the pictures that cannot be read.
+`skipped.csv` names the pictures that cannot be read, `checksums.npy` tells whether a picture was changed since.
 """
 
 import contextlib
@@ -212,18 +212,24 @@ def write_part(part, folder, source, framing, advance=lambda read, skipped: None
         advance: Called with the numbers of pictures read and skipped since the last call.
 
     Returns:
-        The results: `skipped`, a list of `[id, reason]`, and `bytes` of all squares.
+        The results: `skipped`, a list of `[id, reason]`, `checksums` of the pictures' files or `None`, and `bytes` of
+        all squares.
     """
+    import google_crc32c
     from PIL import Image
 
     from data_prep.shards import crop_of
     from saliency_keras.data.pictures import UnreadablePicture
 
-    results = {"skipped": [], "bytes": 0}
+    results = {"skipped": [], "checksums": [], "bytes": 0}
     with _in_tar(folder / part.file) if part.in_tar else contextlib.nullcontext(_in_folder(folder)) as put:
         for picture in part.pictures:
+            results["checksums"].append(None)
             try:
-                pixels, _ = source.read(picture)
+                content = source.content(picture)
+                if content is not None:
+                    results["checksums"][-1] = google_crc32c.value(content)
+                pixels, _ = source.read(picture, content)
             except UnreadablePicture as error:
                 results["skipped"].append([picture.id, error.reason])
                 (folder / part.name_of(picture)).unlink(missing_ok=True)  # of an earlier run, when it could be read
@@ -288,16 +294,16 @@ def _write_parts(out, plan, workers):
 
 def _results_of_now(out, part, source):
     """The results of a finished part, unless a square is gone or a picture has been changed since; else `None`."""
-    from data_prep.compaction import SLACK
+    from data_prep.compaction import first_changed
     from data_prep.sources.source import changed_at
 
     try:
         results = json.loads((out / part.results_file).read_text(encoding="utf-8"))
         skipped = {identifier for identifier, _ in results["skipped"]}
+        rows = list(zip(part.pictures, results["checksums"], strict=True))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-    when = changed_at(out / part.results_file) - SLACK
-    changed = any((source.changed(picture) or 0) >= when for picture in part.pictures)
+    changed = first_changed(source, rows, changed_at(out / part.results_file))
     return None if changed or _missing(out, part, skipped) else results
 
 
@@ -322,8 +328,7 @@ def _finished(out, plan):
     Raises:
         UserError: If the folder holds something else.
     """
-    from data_prep.compaction import SLACK
-    from data_prep.sources.source import changed_at
+    from data_prep.compaction import check_unchanged
 
     if not out.is_dir() or not any(out.iterdir()):
         return None
@@ -339,16 +344,12 @@ def _finished(out, plan):
         raise UserError(f"{out} holds squares of {what}; choose another folder or delete it.")
     if not (out / DONE).is_file():
         return None
-    when, skipped = changed_at(out / DONE) - SLACK, _skipped(out)
+    skipped = _skipped(out)
     for part in plan.parts:
         if missing := _missing(out, part, skipped[part.split]):
             raise UserError(f"{out} lacks {missing}, which it had; delete {out / DONE} to have all squares made again.")
-        for picture in part.pictures:
-            if (plan.source.changed(picture) or 0) >= when:
-                raise UserError(
-                    f"{out} holds squares of other pictures: {picture.place} has been changed since; choose another "
-                    "folder or delete it."
-                )
+    pictures = [picture for part in plan.parts for picture in part.pictures]
+    check_unchanged(out, plan.source, pictures, "holds squares of")
     print(f"{out} is already there and finished: nothing to do.")
     return found
 
@@ -381,7 +382,7 @@ def _check_space(out, plan):
 
 def _finish(out, plan, results):
     """Writes `skipped.csv` and `squares.json` and removes the traces of the work."""
-    from data_prep.compaction import write_table
+    from data_prep.compaction import write_checksums, write_table
 
     rows = [
         (*row, part.split) for part, result in zip(plan.parts, results, strict=True) for row in result["skipped"]
@@ -397,6 +398,7 @@ def _finish(out, plan, results):
     if first is None:
         raise UserError(f"none of the {len(rows):,} pictures can be read; the first: {rows[0][0]}: {rows[0][1]}.")
     write_table(out / SKIPPED, ("id", "reason", "split"), rows)
+    write_checksums(out, results)
     fields = {
         "format": FORMAT,
         "version": VERSION,
