@@ -128,7 +128,7 @@ def compact(
     """
     check_workers(workers)
     out = Path(out)
-    _check_outside(source, out)
+    check_outside(source, out)
     plan = make_plan(source, saliency, side, codec, shards, limit, seed, square=square, shorter=shorter)
     with _claimed(out, plan):
         if (out / "manifest.json").exists() and (manifest := _finished(out, plan)):
@@ -287,7 +287,7 @@ def versions():
     return installed
 
 
-def _check_outside(source, out):
+def check_outside(source, out):
     """Refuses a folder among a source's class folders, where it would be a class of the next set."""
     if isinstance(source, FolderSource):
         for folder in dict.fromkeys(source.folder / source.folder_of(split) for split in SPLITS):

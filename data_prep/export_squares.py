@@ -30,7 +30,7 @@ from saliency_keras import console
 from saliency_keras.console import UserError, progress
 from saliency_keras.data import geometry
 from saliency_keras.data.manifest import SPLITS, shard_name
-from saliency_keras.files import check_folder, whole_file
+from saliency_keras.files import whole_file
 
 FORMAT, VERSION = "saliency_keras squares", 1
 DONE, PLAN, SKIPPED = "squares.json", ".squares.json", "skipped.csv"
@@ -72,16 +72,15 @@ def _export_squares(options):
         UserError: For any mistake that the user can correct.
         OSError: If the folder cannot be written. A later run goes on from the parts that are finished.
     """
-    from data_prep.compaction import exclusive
+    from data_prep.compaction import check_outside, exclusive
     from data_prep.workers import check_workers
 
     check_workers(options.workers)
     plan = _plan(options)
     out = Path(options.out)
-    check_folder(out)
+    check_outside(plan.source, out)
     if finished := _finished(out, plan):
         return finished
-    out.mkdir(parents=True, exist_ok=True)
     with exclusive(out):
         if finished := _finished(out, plan):
             return finished
@@ -114,6 +113,11 @@ class Part:
     def file(self):
         """Name of the tar."""
         return shard_name(self.split, self.number, self.of, suffix="tar")
+
+    @property
+    def files(self):
+        """The name in a list, by which `data_prep.spool` tells parts from each other."""
+        return [self.file]
 
     @property
     def results_file(self):
@@ -187,11 +191,11 @@ def _source(options):
             raise UserError(
                 f"{options.source} is an unfinished compact data set; first give the command that makes it again."
             )
-        source = open_source(options.source, upright=options.upright, hold_out=options.hold_out)
+        source = open_source(options.source, options.upright, options.hold_out, options.label)
         for note in source.notes:
             print(note, flush=True)
         return source, geometry.Framing.chosen(options.side, options.square, options.shorter)
-    given = [f"--{name.replace('_', '-')}" for name in (*SIDES, "hold_out") if getattr(options, name) is not None]
+    given = [f"--{name.replace('_', '-')}" for name in (*SIDES, "hold_out", "label") if getattr(options, name) is not None]
     if given or options.upright:
         raise UserError(
             f"{options.source} is a compact data set: its pictures are written as they are stored. Received: "
@@ -201,7 +205,7 @@ def _source(options):
     return source, geometry.Framing(source.side, source.side, source.side)
 
 
-def write_part(part, folder, source, framing, advance=lambda read, skipped: None):
+def write_part(part, folder, source, framing, advance=lambda read, skipped: None, gathered=None):
     """Reads the pictures of a part and writes their squares and its results.
 
     Args:
@@ -210,6 +214,7 @@ def write_part(part, folder, source, framing, advance=lambda read, skipped: None
         source: Where the pictures come from.
         framing: The `Framing`.
         advance: Called with the numbers of pictures read and skipped since the last call.
+        gathered: Where `data_prep.spool` has gathered the pictures' files, or `None`: the source reads them.
 
     Returns:
         The results: `skipped`, a list of `[id, reason]`, `checksums` of the pictures' files or `None`, and `bytes` of
@@ -218,15 +223,17 @@ def write_part(part, folder, source, framing, advance=lambda read, skipped: None
     import google_crc32c
     from PIL import Image
 
+    from data_prep import spool
     from data_prep.shards import crop_of
     from saliency_keras.data.pictures import UnreadablePicture
 
     results = {"skipped": [], "checksums": [], "bytes": 0}
+    content_of = source.content if gathered is None else spool.contents_of(part, gathered)
     with _in_tar(folder / part.file) if part.in_tar else contextlib.nullcontext(_in_folder(folder)) as put:
         for picture in part.pictures:
             results["checksums"].append(None)
             try:
-                content = source.content(picture)
+                content = content_of(picture)
                 if content is not None:
                     results["checksums"][-1] = google_crc32c.value(content)
                 pixels, _ = source.read(picture, content)
@@ -275,17 +282,21 @@ def _in_tar(path):
 
 def _write_parts(out, plan, workers):
     """Writes the parts that are not finished and returns the results of all, in the plan's order."""
+    from data_prep import spool
     from data_prep.workers import in_workers
 
     results = {number: _results_of_now(out, part, plan.source) for number, part in enumerate(plan.parts)}
     todo = {number: plan.parts[number] for number, found in results.items() if found is None}
     if len(todo) < len(plan.parts):
         print(f"{len(plan.parts) - len(todo)} of {len(plan.parts)} parts are finished already.", flush=True)
-    work = functools.partial(write_part, folder=out, source=plan.source, framing=plan.framing)
     pictures = sum(len(part.pictures) for part in todo.values())
     started = time.monotonic()
     with progress(total=pictures, label="squares") as bar:
         if todo:
+            gathered = spool.fill(plan.source, list(todo.values()), out)
+            work = functools.partial(
+                write_part, folder=out, source=plan.source, framing=plan.framing, gathered=gathered
+            )
             results |= in_workers(work, todo, workers, bar)
     seconds = time.monotonic() - started
     print(f"{pictures:,} pictures in {seconds:.0f} s, {pictures / max(seconds, 1e-9):.0f} pictures/s")
@@ -364,6 +375,7 @@ def _json(path):
 
 def _check_space(out, plan):
     """Says how many squares and about how many bytes there will be; stops if they will not fit."""
+    from data_prep import spool
     from data_prep.compaction import no_room, size_text
 
     counts = {split: sum(len(part.pictures) for part in plan.parts if part.split == split) for split in SPLITS}
@@ -376,12 +388,14 @@ def _check_space(out, plan):
         f"{size_text(needed)} in {where}; {size_text(free)} free.",
         flush=True,
     )
-    if (needed := needed - there * BYTES_PER_PIXEL * side**2) > free:
+    needed += spool.bytes_of(plan.source, plan.parts) - there * BYTES_PER_PIXEL * side**2
+    if needed > free:
         raise no_room(needed, free, out, ": use a smaller --limit, or another disk")
 
 
 def _finish(out, plan, results):
     """Writes `skipped.csv` and `squares.json` and removes the traces of the work."""
+    from data_prep import spool
     from data_prep.compaction import write_checksums, write_table
 
     rows = [
@@ -412,6 +426,7 @@ def _finish(out, plan, results):
     }
     with whole_file(out / DONE, "w", encoding="utf-8") as file:
         json.dump(fields, file, indent=1, ensure_ascii=False)
+    spool.remove(out)
     for name in (PLAN, *(part.results_file for part in plan.parts)):
         (out / name).unlink(missing_ok=True)
     return fields
