@@ -41,7 +41,7 @@ def main(arguments=None):
     Raises:
         UserError: For any mistake that the user can correct.
     """
-    parser = console.parser(__spec__.name, __doc__, allow_abbrev=False)
+    parser = console.parser(__spec__.name, __doc__)
     parser.add_argument("out", metavar="OUT", type=Path, help="folder of the compact data set")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--saliency", metavar="PREDICTOR", help="saliency predictor or run folder")
@@ -71,8 +71,8 @@ class SideTask:
         split: `"train"` or `"val"`.
         number: Number of the shard.
         file: Name of the side shard.
-        given: For maps computed elsewhere: of each picture its id, `MapFile`, and frame (`compaction.frames_of`) or
-            `None`. Empty for predicted maps.
+        given: For maps computed elsewhere, of the shard's pictures in order: their ids, their `MapFile`s, and their
+            frames (`compaction.frames_of`) or `None` for each. Empty for predicted maps.
     """
 
     split: str
@@ -179,10 +179,9 @@ class GivenMaps:
         for split, content in manifest.splits.items():
             ids = Records(manifest, split).ids(np.arange(content.records))
             files = self._maps.find(split, dict.fromkeys((*NAMES[split], ""), ids))
-            of_split = [None] * len(ids) if frames is None else [tuple(map(int, frame)) for frame in frames[split]]
-            self._given[split] = list(zip(ids, files, of_split, strict=True))
-            looked_at = self._given[split][:LOOKED_AT]
-            self._maps.find_what_they_are_of((file, frame and frame[:2]) for _, file, frame in looked_at)
+            self._given[split] = ids, files, [None] * len(ids) if frames is None else frames[split]
+            looked_at = zip(files[:LOOKED_AT], self._given[split][2], strict=False)
+            self._maps.find_what_they_are_of((file, _size_of(frame)) for file, frame in looked_at)
             for file in progress(files, label=f"reading maps of {split}", unit="map"):
                 self._digest.update(file.content())
         self.made_of = self._maps.made_of or "picture"
@@ -210,7 +209,7 @@ class GivenMaps:
 
     def of(self, split, places):
         """Ids, files and frames of the pictures of these places."""
-        return tuple(self._given[split][places])
+        return tuple(column[places] for column in self._given[split])
 
     def batches(self, task, manifest, results):
         """Yields lists of float maps `(square, square)`, or `(side, side)`, in the order of the records.
@@ -221,23 +220,28 @@ class GivenMaps:
         from data_prep.shards import BATCH, count_flat, refuse
         from data_prep.sources.source import UnusableMap
 
-        unusable = []
-        for first in range(0, len(task.given), BATCH):
+        unusable, pictures = [], list(zip(*task.given, strict=True))
+        for first in range(0, len(pictures), BATCH):
             batch = []
-            for identifier, file, frame in task.given[first : first + BATCH]:
+            for identifier, file, frame in pictures[first : first + BATCH]:
                 try:
-                    one = self._maps.read(file, frame and frame[:2])
+                    one = self._maps.read(file, _size_of(frame))
                 except UnusableMap as error:
                     unusable.append(error)
                     continue
                 count_flat(results, self.name, one, identifier)
-                crop = frame[2:] if frame else (0, 0, *one.shape[::-1])
+                crop = (0, 0, *one.shape[::-1]) if frame is None else frame[2:].tolist()
                 batch.append(geometry.square_of_map(one, self.made_of, crop, manifest.framing))
             yield batch
-        refuse(unusable, len(task.given), task.file)
+        refuse(unusable, len(pictures), task.file)
 
     def __getstate__(self):
         return {**self.__dict__, "_given": None, "_digest": None}  # tasks have what workers need
+
+
+def _size_of(frame):
+    """`(height, width)` of a picture from its frame; `None` where that is not known."""
+    return None if frame is None else tuple(frame[:2].tolist())
 
 
 def add_map(folder, saliency, name=None, workers=None, *, log=False):

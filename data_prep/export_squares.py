@@ -195,11 +195,12 @@ def _source(options):
         for note in source.notes:
             print(note, flush=True)
         return source, geometry.Framing.chosen(options.side, options.square, options.shorter)
-    given = [f"--{name.replace('_', '-')}" for name in (*SIDES, "hold_out", "label") if getattr(options, name) is not None]
-    if given or options.upright:
+    given = [name for name in (*SIDES, "hold_out", "label") if getattr(options, name) is not None]
+    given += ["upright"] * options.upright
+    if given:
         raise UserError(
             f"{options.source} is a compact data set: its pictures are written as they are stored. Received: "
-            f"{', '.join([*given, *['--upright'] * options.upright])}"
+            f"{', '.join('--' + name.replace('_', '-') for name in given)}"
         )
     source = StoredSource(options.source)
     return source, geometry.Framing(source.side, source.side, source.side)
@@ -433,7 +434,7 @@ def _finish(out, plan, results):
 
 
 def _parser():
-    parser = console.parser(__spec__.name, __doc__, allow_abbrev=False)
+    parser = console.parser(__spec__.name, __doc__)
     source_options(parser)
     parser.add_argument("--tar", action="store_true", help="write tars instead of class folders")
     parser.add_argument("--shard-size", type=int, metavar="N", help=f"pictures of a tar (default: {PER_TAR:,})")

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,26 @@ def test_maps_that_a_predictor_elsewhere_makes_come_back_as_if_it_were_ours(phot
         ):
             np.testing.assert_array_equal(one, other)
     assert [one.map_named("itti").made_of for one in (ours, theirs, added)] == ["square"] * 3
+
+
+def test_the_predictor_of_the_documentation_makes_maps_that_come_back(photos, tmp_path, capsys):
+    text = (ROOT / "docs" / "maps_from_elsewhere.md").read_text(encoding="utf-8")
+    code = textwrap.dedent(text.partition("```python\n")[2].partition("```")[0])
+    export_squares(photos, tmp_path / "squares", limit=3, workers=0)
+    done = subprocess.run([sys.executable, "-c", code, "squares", "maps"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    source = SourceWithMaps(open_source(photos), {"residual": tmp_path / "maps"})
+    with pytest.raises(UserError, match=r"lacks the maps of 7 of 10 train pictures"):
+        compaction.compact(source, tmp_path / "set", ("residual",), workers=0)
+    export_squares(photos, tmp_path / "all", workers=0)
+    subprocess.run([sys.executable, "-c", code, "all", "maps"], cwd=tmp_path, check=True)
+    manifest = compaction.compact(source, tmp_path / "set", ("residual",), workers=0)
+    assert "the maps residual are those of the pictures' central squares, as their size says" in capsys.readouterr().out
+    (saliency,) = Records(manifest, "train").maps([0])
+    (identifier,) = Records(manifest, "train").ids([0])
+    levels = np.load((tmp_path / "maps" / "train" / identifier).with_suffix(".npy"))
+    small = np.asarray(Image.fromarray(levels).resize((144, 144), Image.Resampling.BILINEAR))
+    assert np.abs(saliency - 255 * small / small.max()).max() <= 1
 
 
 @pytest.mark.parametrize("codec", ["npy", "jpeg"])
