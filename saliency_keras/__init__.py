@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 FACE = {
     "data_prep.add_map": "add_map",
     "data_prep.compact": "compact",
+    "data_prep.export_squares": "export_squares",
     "data_prep.built_in": "popout=cached_set",
     "data_prep.sources": "source=open_source",
     "data_prep.sources.simulated_fixations": "simulated_fixations=write_simulated_fixations",

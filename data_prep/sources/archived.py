@@ -59,6 +59,10 @@ class ArchiveSource(ListedSource):
         """What the archive calls a split."""
         return self._splits[split]
 
+    def path_of(self, picture):
+        """None: an archive is no folder."""
+        return None
+
     def content(self, picture):
         """The bytes of a picture in the archive."""
         return picture.place.read()
