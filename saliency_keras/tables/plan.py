@@ -79,6 +79,7 @@ class PlannedRun:
     shots: str = ""
     precision: str = "float32"
     reads: Path | None = None
+    trains = True  # whether it takes training pictures
 
     @property
     def parents(self):
@@ -284,7 +285,7 @@ def cost_of(runs):
     from saliency_keras.models.layer_table import symbolic
     from saliency_keras.models.registry import NETWORKS, build
 
-    left = [run for run in runs if run.experiment.network in NETWORKS and not run.finished]
+    left = [run for run in runs if run.trains and run.experiment.network in NETWORKS and not run.finished]
     manifests = {data: Manifest.load(data) for data in dict.fromkeys(run.data for run in left)}
     networks, pictures, work = {}, 0, 0
     for run in left:
@@ -297,7 +298,8 @@ def cost_of(runs):
         pictures, work = pictures + seen, work + 3 * seen * networks[key]
     if not pictures:
         return ""
-    return f"what is left trains on {pictures:,} pictures, epoch by epoch: {work / 1e12:,.1f} trillion multiply-adds"
+    trillions = f"{work / 1e12:,.0f}" if work > 1e14 else f"{work / 1e12:.2g}"
+    return f"what is left trains on {pictures:,} pictures, all epochs together: {trillions} trillion multiply-adds"
 
 
 def _training_pictures(pictures, manifest):
