@@ -89,35 +89,36 @@ def test_a_large_network_lists_its_kernels_and_where_the_map_enters():
     assert rows["conv5_block1_1_conv"].sees == rows["conv5_block1_0_conv"].sees == ("modulation",)
 
 
-def table(name, heading, *changes, **settings):
-    blocks = specification(experiment(name).replace(**settings) if settings else experiment(name), *changes)
-    index = next((place for place, block in enumerate(blocks) if getattr(block, "text", "") == heading), 0)
-    return {row[0]: row[-1] for row in blocks[index + 1].rows}
+def table(name, heading="", **settings):
+    """The table under a heading, by default the first one: from the first cell of a row to its last."""
+    blocks = specification(experiment(name).replace(**settings))
+    headings = [getattr(block, "text", None) for block in blocks]
+    return {row[0]: row[-1] for row in blocks[1 + (headings.index(heading) if heading else 0)].rows}
 
 
 def test_specification_is_that_of_the_thesis_s_tables():
     """Tables 3.1 and 3.3 to 3.7: sizes, weights, means and epochs; the drops of §3.5, the penalty of §3.3.3."""
     for name in ("rgb", "fanin1", "fanin2", "fanin3"):
-        found = table(name, "")
+        found = table(name)
         assert (found["epochs"], found["mean subtracted"], found["begins with"]) == (90, "no", "random weights")
         assert found["input"] == "128x128 px, pixels scaled to 0..1"
         assert found["learning rate"] == "0.01, 0.001 from epoch 25, 0.0001 from epoch 46, 1e-05 from epoch 63"
         assert (found["batch"], found["optimizer"]) == (128, "sgd, momentum 0.9")
         assert found["L2 penalty"] == "0.0005 on kernels, a gradient of 0.001 w"
     for name in ("rgbs", "rgb_1s2s", "rgb_mean"):
-        assert table(name, "")["mean subtracted"] == "of each colour and of the map"
-    pretrained = table("rgbs_pretrained", "")
+        assert table(name)["mean subtracted"] == "of each colour and of the map"
+    pretrained = table("rgbs_pretrained")
     assert (pretrained["epochs"], pretrained["begins with"]) == (30, "network from a run of rgb")
-    assert table("rgb", "")["parameters"] == "25,679,592"
-    assert table("fanin3", "")["kernels"] == "61,212,032"
+    assert table("rgb")["parameters"] == "25,679,592"
+    assert table("fanin3")["kernels"] == "61,212,032"
 
 
 def test_settings_and_few_pictures_are_told():
-    found = table("approach_a_alexnet", "", few_shot="5", epochs=3, frozen_statistics=False)
+    found = table("approach_a_alexnet", few_shot="5", epochs=3, frozen_statistics=False)
     assert found["trained on"] == "5 pictures of each class, pooled splits; 5 for validation, 5 for test"
     begin = "network from a run of hallucination_step1_alexnet; new top; frozen saliency"
     assert found["begins with"] == begin
-    assert table("rgb", "", steps=((1, 0.1), (3, 0.2)), epochs=4)["learning rate"] == "0.1, 0.2 from epoch 3"
+    assert table("rgb", steps=((1, 0.1), (3, 0.2)), epochs=4)["learning rate"] == "0.1, 0.2 from epoch 3"
     assert table("rgb", "Every setting", drops=(3, 5))["drops"] == "3,5"
 
 
