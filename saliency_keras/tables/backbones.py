@@ -42,6 +42,8 @@ class Backbone:
 class UntrainedNetwork(PlannedRun):
     """A run's network with its initial weights, saved as a run's is."""
 
+    trains = False
+
     @property
     def finished(self):
         """Whether the network is there."""
