@@ -34,7 +34,7 @@ from typing import NamedTuple
 
 from data_prep.sources.splits import NAMES, check_share, held_out, named_split
 from saliency_keras.console import UserError
-from saliency_keras.data.listing import files_below, name_key, text_of
+from saliency_keras.data.listing import files_below, name_key, shown, text_of
 from saliency_keras.data.manifest import SPLITS
 from saliency_keras.data.shown import SWAPS
 from saliency_keras.files import absent
@@ -195,6 +195,7 @@ class FolderSource(FilesSource):
         self._split_folders = self._find_splits()
         self._folders = self._class_folders()
         folders = list(self._folders["train"].values())
+        self.notes += tuple(self._beside_classes())
         names = human_names(self.folder / "classes.csv")
         self.classes = distinct_names([names.get(name_key(name), text_of(name)) for name in folders], folders)
         texts = [text_of(name) for name in folders]
@@ -238,6 +239,15 @@ class FolderSource(FilesSource):
         left = [name for name in sorted(there) if name in known and name not in named.values()]
         self.notes = tuple(f"{self.folder / name} is left out; {named['val']}/ is val" for name in left)
         return named
+
+    def _beside_classes(self):
+        """Sentences about files that lie beside the class folders, in none of them."""
+        for split in dict.fromkeys(self._split_folders.values()):
+            folder = self.folder / split
+            with os.scandir(folder) as entries:
+                names = sorted(one.name for one in entries if one.is_file() and not one.name.startswith("."))
+            if split and names:
+                yield f"{len(names):,} files of {folder} lie in no class folder and are left out ({shown(names)})"
 
     def _class_folders(self):
         """By split, the class folders in order, from what their names are compared by to their names on disk."""
