@@ -97,8 +97,6 @@ def _fit(options):
     if data is None:
         chosen = chosen.on_popout()
     if options.epochs is not None:
-        if options.epochs < 1:
-            raise UserError(f"--epochs must be at least 1. Received: {options.epochs}")
         chosen = chosen.lasting(options.epochs)
     if options.devices < 1:
         raise UserError(f"--devices must be at least 1. Received: {options.devices}")
