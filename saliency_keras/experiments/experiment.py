@@ -308,7 +308,7 @@ class Experiment:
         """Refuses, in one sentence, values that cannot be trained with."""
         for record in self.records.values():
             record.check()
-        for name, value in self.arguments.items():
+        for name, value in {**self.arguments, **self.loss_weights}.items():
             _check_argument(name, value)
 
 
@@ -342,6 +342,9 @@ def _check_count(name, value, most):
 
 
 def _check_argument(name, value):
+    """Refuses a number, or one of several, that no network can be built with."""
+    for one in value if isinstance(value, tuple | list) else ():
+        _check_argument(name, one)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
     if name in SHARES and not 0 <= value < 1:
@@ -357,15 +360,11 @@ def _short(value):
     return value
 
 
-def _no_number(text):
-    raise ValueError(text)
-
-
 def _typed(key, text, example):
     if isinstance(example, str):
         return text
     try:
-        value = json.loads(text, parse_constant=_no_number)  # NaN and Infinity are no values
+        value = json.loads(text)
     except (ValueError, RecursionError):
         value = text if example is None else None
     if isinstance(example, float) and isinstance(value, int) and not isinstance(value, bool):
@@ -373,7 +372,8 @@ def _typed(key, text, example):
     if isinstance(example, tuple):
         value = _tuple(key, text, value)
     if example is not None and type(value) is not type(example):
-        raise UserError(f"{key} takes a value like {json.dumps(EXAMPLES.get(key, example))}. Received: {text[:80]}{'…' * (len(text) > 80)}")
+        received = text if len(text) <= 80 else f"{text[:80]}…"
+        raise UserError(f"{key} takes a value like {json.dumps(EXAMPLES.get(key, example))}. Received: {received}")
     return value
 
 
