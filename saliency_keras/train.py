@@ -122,8 +122,6 @@ def _chosen(one, options):
             raise UserError(WHOLE_PICTURES.format(one.name))
         one = one.showing(options.maps)
     if options.epochs is not None:
-        if options.epochs < 1:
-            raise UserError(f"--epochs must be at least 1. Received: {options.epochs}")
         one = one.lasting(options.epochs)
     if options.batch is not None:
         one = one.replace(batch=options.batch)

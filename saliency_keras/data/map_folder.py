@@ -20,6 +20,7 @@ import numpy as np
 from saliency_keras.console import UserError
 from saliency_keras.data import matlab
 from saliency_keras.data.archive import Member, is_archive, members_of, without_top
+from saliency_keras.data.bounded import check_hdf5, check_npy
 from saliency_keras.data.listing import files_below, shown, stem_key, text_of
 from saliency_keras.data.pictures import UnreadablePicture, content_of
 
@@ -137,8 +138,10 @@ def _hdf5(path):
     import h5py
 
     try:
-        return h5py.File(path, "r")
-    except OSError as error:
+        file = h5py.File(path, "r")
+        check_hdf5(file, os.path.getsize(path))
+        return file
+    except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"{path} cannot be read as HDF5: {str(error).splitlines()[0]}.") from None
 
 
@@ -341,11 +344,13 @@ def _array(content, name):
     """The array of a `.npy` or `.mat` file."""
     try:
         if content.startswith(NUMPY):
+            check_npy(content)
             return np.load(io.BytesIO(content), allow_pickle=False)
         if content.startswith(HDF5):
             import h5py
 
             with h5py.File(io.BytesIO(content), "r") as file:  # MATLAB 7.3, which stores columns first
+                check_hdf5(file, len(content))
                 arrays = {key: one[()].T for key, one in file.items() if isinstance(one, h5py.Dataset)}
         else:
             arrays = matlab.read_arrays(content)

@@ -7,6 +7,8 @@ import re
 from saliency_keras.figures.style import one_line
 from saliency_keras.files import whole_file
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a text begins with that a spreadsheet takes for a formula
+
 
 def markdown_table(header, rows):
     """An aligned Markdown table: readable as text, and a table where Markdown is rendered.
@@ -62,11 +64,18 @@ def column_groups(header, rows, width, keys=1):
 
 
 def write_csv(path, header, rows):
-    """Writes a CSV file, whole or not at all: UTF-8, a line of names first; `None` and NaN become empty cells."""
+    """Writes a CSV file, whole or not at all: UTF-8, a line of names first; `None` and NaN become empty cells.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front, as OWASP advises ("CSV Injection").
+    """
     with whole_file(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
-        writer.writerows([["" if _is_missing(value) else value for value in row] for row in rows])
+        writer.writerows([["" if _is_missing(value) else _no_formula(value) for value in row] for row in rows])
+
+
+def _no_formula(value):
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) and not _is_number(value) else value
 
 
 def percent(fraction, pictures):

@@ -54,7 +54,12 @@ def config_of(experiment, source, seed, precision, parents, augment, devices):
             "python": platform.python_version(),
             **{name: getattr(sys.modules.get(name), "__version__", None) for name in libraries},
         },
-        "device": {"machine": platform.machine(), "cores": os.cpu_count(), "accelerators": _accelerators()},
+        "device": {
+            "machine": platform.machine(),
+            "cores": os.cpu_count(),
+            "accelerators": _accelerators(),
+            "threads": threads(),
+        },
         "command": command_line(),
     }
 
@@ -97,6 +102,33 @@ def _uses_maps(experiment):
     if experiment.shown is None:
         return False
     return experiment.shown.as_ == "target" or shows_map(experiment.network, experiment.arguments)
+
+
+def threads():
+    """How many threads share an operation on the processor: sums are rounded in another order with another number."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.get_num_threads()
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        chosen = tf.config.threading.get_intra_op_parallelism_threads()
+        return chosen or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0) or cores
+    return cores
+
+
+def _check_threads(earlier, config, out):
+    """Refuses to go on with another number of threads than an unfinished run on processors was begun with."""
+    there, here = (one.get("device", {}).get("threads") for one in (earlier, config))
+    on_processors = not config["device"]["accelerators"]
+    if there and there != here and on_processors and not run_folder.is_finished(out):
+        raise UserError(
+            f"the run in {out} was started with {there} threads, here are {here}, which round otherwise; go on with "
+            f"TF_NUM_INTRAOP_THREADS={there} (TensorFlow), on {there} cores (`taskset -c 0-{there - 1}` on Linux), or "
+            "start the run again in another --out."
+        )
 
 
 def _accelerators():
@@ -146,3 +178,4 @@ def check_same(config, out, but=()):
         raise UserError(
             f"the run in {out} was started with another {', '.join(differing)}; it was started by `{command}`."
         )
+    _check_threads(earlier, config, out)
