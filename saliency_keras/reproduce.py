@@ -47,11 +47,16 @@ def main(arguments=None):
     print(f"{options.table}: {len(runs)} runs, {finished} finished, {len(runs) - finished} left", flush=True)
     missing = carry_out(runs, kind.keep_models)
     try:
-        print(kind.write(Results.load(chosen, runs, options.data), folder))
+        results = Results.load(chosen, runs, options.data)
+        print(kind.write(results, folder))
     except UserError:
         check_missing(missing, options.table)  # this is why there is nothing to write
         raise
     print(f"written: {', '.join(str(path) for path in sorted(folder.iterdir()))}")
+    if told := results.conclusion():
+        print(told)
+        folders = [results.runs[row.name][0].folder for row in results.rows()]
+        print(console.next_step("report", *folders, "--out", folder / "report.html", why="the runs on one page"))
     check_missing(missing, options.table)
 
 

@@ -18,6 +18,8 @@ from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest, made_by_other_kernels
 from saliency_keras.data.shown import Shown
 from saliency_keras.experiments.experiment import flat_settings
+from saliency_keras.metrics.digits import accuracy_in_words, percent
+from saliency_keras.metrics.statistics import wilson_interval
 from saliency_keras.runs.folder import read_history, read_json
 from saliency_keras.runs.labels import of_strategy, published_of, title_of
 
@@ -202,11 +204,13 @@ class Run:
             verdict = "" if self.summary["beats_center"] else ", which it does not beat: it counts as untrained"
             pictures = self.summary["pictures"]["validation"]
             return f"{run} on {pictures} held-out pictures (center: {center}{verdict})"
+        pictures = self.summary["pictures"]["validation"]
+        interval = wilson_interval(round(last["val_top1"] * pictures), pictures)
+        top5, best_top1 = percent(last["val_top5"], pictures), percent(best["val_top1"], pictures)
         return (
-            f"Top-1 {in_percent(last['val_top1'])}, Top-5 {in_percent(last['val_top5'])} after "
-            f"{self.summary['epochs']} epochs (best epoch {best['epoch']}: {in_percent(best['val_top1'])}), "
-            f"{count:,} parameters, "
-            f"{self.summary['images_per_second']:.0f} images/s"
+            f"Top-1 {accuracy_in_words(last['val_top1'], *interval, pictures)}, Top-5 {top5} % after "
+            f"{self.summary['epochs']} epochs (best epoch {best['epoch']}: {best_top1} %), "
+            f"{count:,} parameters, {self.summary['images_per_second']:.0f} images/s"
         )
 
     def __str__(self):
@@ -248,8 +252,6 @@ class Run:
             command += " --resume" * command.startswith(TRAINS)
             raise UserError(f"the run {folder} is not finished (no summary.json); go on by `{command}`.")
         return cls(folder, config, read_history(folder / run_folder.HISTORY), read_json(folder / run_folder.SUMMARY))
-
-
 
 
 def _read_predictions(path):
@@ -299,11 +301,6 @@ def _check_predictions(predictions):
             raise ValueError(f"{name} do not fit the {classes} classes")
     if predictions.first.shape != (pictures, min(5, classes)):
         raise ValueError(f"the first classes have shape {predictions.first.shape}")
-
-
-def in_percent(fraction):
-    """A fraction as percent, in the one spelling of accuracies: `"67.97 %"`."""
-    return f"{100 * fraction:.2f} %"
 
 
 def network_in(folder):
