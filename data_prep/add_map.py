@@ -61,6 +61,7 @@ def main(arguments=None):
     records = sum(split.records for split in manifest.splits.values())
     mean = manifest.map_named(name).mean
     print(f"{options.out} has the map {name} for its {records:,} pictures, mean {mean:.3f}; train with --maps {name}")
+    print(console.next_step("train", "fanin3", "--data", options.out, "--maps", name))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -54,6 +54,7 @@ def main(arguments=None):
         print(f"{records:,} records in codec {manifest.codec}, {size:,} bytes, are in {manifest.folder}")
     else:
         print_set(manifest)
+        print(console.next_step("train", "fanin3", "--data", manifest.folder, why="Fan-in3 on these pictures"))
 
 
 def _compact(options):

@@ -52,6 +52,7 @@ def main(arguments=None):
     people = len(set(fixation_set.subjects))
     print(f"{len(fixation_set.x):,} fixations of {people} subjects on {len(fixation_set.images):,} pictures")
     print(f"the fixation set is in {options.out}")
+    print(console.next_step("score", options.out, why="how well predictors say where people look"))
 
 
 def _parser():

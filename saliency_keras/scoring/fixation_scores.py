@@ -20,6 +20,7 @@ from saliency_keras.data.listing import shown
 from saliency_keras.data.pictures import UnreadablePicture
 from saliency_keras.metrics.fixation_metrics import CONVENTIONS, METRICS, all_metrics
 from saliency_keras.metrics.points import Density
+from saliency_keras.metrics.statistics import seeds_interval
 
 HUMAN = "human"
 BATCH = 8
@@ -116,6 +117,23 @@ class Scores:
             *self.notes,
         ]
         return " ".join(sentences)
+
+    def conclusion(self):
+        """What came out, in a sentence: who has the highest NSS, and by how much, paired over pictures.
+
+        The interval is Student's t of the difference to the next one, over the pictures that both have a number for.
+        """
+        nss = list(METRICS).index("NSS")
+        names = sorted((name for name in self.rows if name != HUMAN), key=lambda name: -self.mean(name)[nss])
+        best, *others = names
+        told = f"{best}{' has the highest NSS,' if others else ': NSS'} {self.mean(best)[nss]:.3f}"
+        if others:
+            apart = self.rows[best][:, nss] - self.rows[others[0]][:, nss]
+            apart = apart[~np.isnan(apart)]
+            if len(apart) > 2:
+                low, high = seeds_interval(apart)
+                told += f", {apart.mean():.3f} above {others[0]} (95 % interval {low:+.3f} to {high:+.3f})"
+        return f"{told} on {self.counted(best)[nss]:,} pictures."
 
     def table_rows(self):
         """Rows of `scores.csv`: predictor, image and the eight scores, NaN where there is none."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import accuracy, intervals_figure, printed_gain
-from saliency_keras.figures.table import points
+from saliency_keras.metrics.digits import points
 from saliency_keras.tables.plan import plan
 from saliency_keras.tables.results import INTERVALS, write_files
 

@@ -21,8 +21,8 @@ from saliency_keras.experiments.published import CLASSES_OF_SET, SUSPECT, TABLE_
 from saliency_keras.figures import style
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import Together, accuracy, difference, intervals_figure, share_right
-from saliency_keras.figures.table import points
 from saliency_keras.files import whole_file
+from saliency_keras.metrics.digits import points
 from saliency_keras.runs.labels import as_published
 from saliency_keras.tables.plan import plan, words_of
 from saliency_keras.tables.results import INTERVALS, write_files
