@@ -48,12 +48,13 @@ def main(arguments=None):
     """
     options = _parser().parse_args(arguments)
     manifest = _compact(options)
-    if _is_compact(options.source):
+    if is_compact(options.source):
         size = sum(path.stat().st_size for path in manifest.folder.iterdir())
         records = sum(split.records for split in manifest.splits.values())
         print(f"{records:,} records in codec {manifest.codec}, {size:,} bytes, are in {manifest.folder}")
     else:
         print_set(manifest)
+        print(console.next_step("train", "fanin3", "--data", manifest.folder, why="Fan-in3 on these pictures"))
 
 
 def _compact(options):
@@ -74,7 +75,7 @@ def _compact(options):
     Raises:
         UserError: For any mistake that the user can correct.
     """
-    if _is_compact(options.source):
+    if is_compact(options.source):
         return _convert(options)
     from data_prep.compaction import PLAN, compact
 
@@ -85,7 +86,8 @@ def _compact(options):
     return compact(workers=options.workers, **settings(options))
 
 
-def _is_compact(source):
+def is_compact(source):
+    """Whether a source is a finished compact data set."""
     return (Path(source) / "manifest.json").is_file()
 
 
@@ -102,7 +104,7 @@ def settings(options):
         from saliency_keras.data.geometry import Framing
 
         framing = Framing.chosen(options.side, options.square, options.shorter)
-        source = SourceWithMaps(source, folders, options.log, (framing.square, framing.stored))
+        source = SourceWithMaps(source, folders, options.log, framing)
     elif options.log:
         raise console.UserError("--log says that the maps of --maps are log densities; there are no --maps.")
     return {
@@ -158,39 +160,45 @@ def _parser():
 def options_parser(module, document):
     """The parser of what says which data set to make, whoever makes it; `settings` takes what it parsed."""
     parser = console.parser(module, document, allow_abbrev=False)
-    source = "folder with train/CLASS/* and val/CLASS/*, LIST.csv, zip, tar, parquet, tfds:NAME, imagenet:DIR, cub:DIR"
-    source += " …, popout"
-    parser.add_argument("source", help=source)
-    parser.add_argument("out", help="folder to make")
+    source_options(parser)
     parser.add_argument(
         "--saliency", action="append", metavar="PREDICTOR", help="saliency predictor; may be repeated (default: gbvs)"
     )
     parser.add_argument(
         "--maps",
         dest="saliency",
-        type=_named_folder,
+        type=named_folder,
         action="append",
         metavar="NAME=DIR",
-        help="maps computed elsewhere, DIR/train/CLASS/STEM.png for each picture; may be repeated",
+        help="maps computed elsewhere, DIR/train/CLASS/STEM.png for each picture, or a tar of them; may be repeated",
     )
+    parser.add_argument("--log", action="store_true", help="the maps of --maps are log densities")
+    parser.add_argument("--codec", default="raw", help="raw, jpeg or npy (default: raw)")
+    parser.add_argument("--shards", type=int, help="train shards (default: by size, 128 MiB at most each)")
+    return parser
+
+
+def source_options(parser):
+    """Adds to a parser what says which pictures are read, where they go, and how they become squares."""
+    source = "folder with train/CLASS/* and val/CLASS/*, LIST.csv, zip, tar, parquet, tfds:NAME, imagenet:DIR, cub:DIR"
+    source += " …, popout"
+    parser.add_argument("source", help=source)
+    parser.add_argument("out", help="folder to make")
     parser.add_argument("--shorter", type=int, help="pixels that the shorter side is scaled to (default: 256, or more)")
     parser.add_argument("--square", type=int, help="side of the central square in pixels (default: 256, or more)")
+    parser.add_argument("--side", type=int, help="stored width and height in pixels (default: 144)")
     upright = "turn pictures as their orientation tags say (default: store them as they lie)"
     parser.add_argument("--upright", action="store_true", help=upright)
     hold_out = "share of each class to hold out as val, for a SOURCE that has no such split; for example 0.1"
     parser.add_argument("--hold-out", type=float, metavar="SHARE", help=hold_out)
     label = "column with the classes, for a list or parquet files that do not call it label"
     parser.add_argument("--label", metavar="COLUMN", help=label)
-    parser.add_argument("--log", action="store_true", help="the maps of --maps are log densities")
-    parser.add_argument("--side", type=int, help="stored width and height in pixels (default: 144)")
-    parser.add_argument("--codec", default="raw", help="raw, jpeg or npy (default: raw)")
-    parser.add_argument("--shards", type=int, help="train shards (default: by size, 128 MiB at most each)")
     parser.add_argument("--limit", type=int, help="pictures to take of each split, a keyed sample (default: all)")
     parser.add_argument("--seed", type=int, help="seed of the order on disk (default: 0)")
-    return parser
 
 
-def _named_folder(text):
+def named_folder(text):
+    """Reads `NAME=DIR` of the command line: name and folder."""
     name, _, folder = text.partition("=")
     if not name or not folder:
         raise argparse.ArgumentTypeError(f"must be NAME=DIR; received {text}")

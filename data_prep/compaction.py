@@ -25,7 +25,7 @@ import numpy as np
 from data_prep import shards as sharding
 from data_prep import spool
 from data_prep.sources.source import FolderSource, Unusable, changed_at, check_map_name
-from data_prep.workers import check_workers, in_workers
+from data_prep.workers import check_workers, in_workers, kept_here
 from saliency_keras.blas import kernels
 from saliency_keras.console import UserError, progress
 from saliency_keras.data.geometry import Framing
@@ -41,6 +41,7 @@ BEFORE = {"shorter": Framing.shorter, "square": Framing.square, "boxes": "none"}
 SLACK = 2  # seconds that a file system's clock may lag behind
 TABLES = ("skipped.csv", "boxes.csv")  # beside the manifest; boxes where the source has some
 CHECKSUMS = "checksums.npy"  # of the pictures' files, in the plan's order; 0 where there was none to be read
+FRAMES = "frames.npy"  # height, width and crop of each picture before it was framed, in the order of the records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,17 +128,19 @@ def compact(
     """
     check_workers(workers)
     out = Path(out)
-    _check_outside(source, out)
+    check_outside(source, out)
     plan = make_plan(source, saliency, side, codec, shards, limit, seed, square=square, shorter=shorter)
     with _claimed(out, plan):
         if (out / "manifest.json").exists() and (manifest := _finished(out, plan)):
             _check_unchanged(out, plan)
             print(f"{out} is already there and finished: nothing to do.")
             return manifest
+        for note in plan.source.maps_notes:
+            print(note, flush=True)
         _check_space(out, plan)
         _write_plan(out, plan)
         try:
-            results = _write_shards(plan, out, do_tasks or functools.partial(in_workers, workers=workers))
+            results = _write_shards(plan, out, do_tasks or functools.partial(_in_workers, workers=workers))
         except Unusable:
             # Mended maps are other maps, mended boxes other boxes: nothing that is here could be part of their set.
             shutil.rmtree(out)
@@ -284,7 +287,7 @@ def versions():
     return installed
 
 
-def _check_outside(source, out):
+def check_outside(source, out):
     """Refuses a folder among a source's class folders, where it would be a class of the next set."""
     if isinstance(source, FolderSource):
         for folder in dict.fromkeys(source.folder / source.folder_of(split) for split in SPLITS):
@@ -405,7 +408,8 @@ def _finished(out, plan):
         print(f"{error}\nmaking the set again{again}")
         _write_plan(out, plan)  # first: killed from here on, the folder is still known as ours
         # All shards, not only the plan's: maps that were added later go with the pictures they belong to.
-        for path in (out / "manifest.json", *(out / name for name in (*TABLES, CHECKSUMS)), *out.glob("*-of-*")):
+        beside = ("manifest.json", *TABLES, CHECKSUMS, FRAMES)
+        for path in (*(out / name for name in beside), *out.glob("*-of-*")):
             path.unlink(missing_ok=True)
         return None
     # Killed between the manifest and the clearing up: only the latter is left to do.
@@ -501,6 +505,12 @@ def _write_shards(plan, out, do_tasks):
     return list(results.values())
 
 
+def _in_workers(work, todo, bar, workers):
+    """Has shards written in worker processes, while the networks among their predictors stay in this one."""
+    predictors, kept = kept_here(work.keywords["predictors"], workers)
+    return in_workers(functools.partial(work, predictors=predictors), todo, workers, bar, kept)
+
+
 def _finish(out, plan, results):
     """Adds up the shards' results, writes the tables and the manifest, and removes the traces of the work."""
     skipped = [
@@ -510,10 +520,11 @@ def _finish(out, plan, results):
     boxes = [
         (task.split, *row) for task, result in zip(plan.tasks, results, strict=True) for row in result.get("boxes", ())
     ]
-    _write_table(out / "skipped.csv", ("id", "reason", "split"), skipped)
-    checksums = _write_checksums(out, results)
+    write_table(out / "skipped.csv", ("id", "reason", "split"), skipped)
+    checksums = write_checksums(out, results)
     if boxes:
-        _write_table(out / "boxes.csv", ("split", "id", "xmin", "ymin", "xmax", "ymax"), boxes)
+        write_table(out / "boxes.csv", ("split", "id", "xmin", "ymin", "xmax", "ymax"), boxes)
+    _write_frames(out, results)
     manifest = _manifest(plan, results)
     manifest.save(out)
     _clear_up(out, plan)
@@ -530,11 +541,11 @@ def _results_of_now(task, out, source):
     if len(checksums) != len(task.pictures):
         return None
     when = changed_at(out / task.results_file)
-    changed = _changed(source, zip(task.pictures, checksums, strict=True), when)
+    changed = first_changed(source, zip(task.pictures, checksums, strict=True), when)
     return results if changed is None else None
 
 
-def _changed(source, rows, when):
+def first_changed(source, rows, when):
     """The first picture whose file has been changed since `when` and has another checksum than it had.
 
     Only files that the file system calls changed are read.
@@ -552,7 +563,7 @@ def _changed(source, rows, when):
     return None
 
 
-def _write_checksums(out, results):
+def write_checksums(out, results):
     """Writes the checksums of all pictures' files in the plan's order, if there are any, and returns them."""
     found = [checksum or 0 for result in results for checksum in result.get("checksums", ())]
     checksums = np.array(found, np.uint32)
@@ -562,20 +573,62 @@ def _write_checksums(out, results):
     return checksums
 
 
+def _write_frames(out, results):
+    """Writes sizes and crops of the stored pictures in the order of their records, if all shards know them."""
+    frames = [frame for result in results for frame in result.get("frames", ())]
+    if len(frames) == sum(sum(result["per_class"]) for result in results):
+        with whole_file(out / FRAMES) as file:
+            np.save(file, np.array(frames, np.uint32))
+
+
+def frames_of(manifest):
+    """What the pictures of a set were before they were framed.
+
+    Args:
+        manifest: The set's `Manifest`.
+
+    Returns:
+        By split an int64 array `(pictures, 6)` in the order of the records: height, width, and the crop `(left, top,
+        right, bottom)` that was framed. `None` of a set that does not say, as earlier versions made them.
+    """
+    try:
+        frames = np.load(manifest.folder / FRAMES, allow_pickle=False).astype(np.int64)
+    except (OSError, ValueError, EOFError):
+        return None
+    records = [split.records for split in manifest.splits.values()]
+    if frames.shape != (sum(records), 6):
+        return None
+    return dict(zip(manifest.splits, np.split(frames, np.cumsum(records)[:-1]), strict=True))
+
+
 def _check_unchanged(out, plan):
     """Refuses a finished set one of whose pictures has been changed in place since."""
+    pictures = [picture for task in plan.tasks for picture in task.pictures]
+    check_unchanged(out, plan.source, pictures, "is a data set with")
+
+
+def check_unchanged(out, source, pictures, what):
+    """Refuses what was made of pictures one of which has been changed since, as the checksums beside it say.
+
+    Args:
+        out: Folder with the checksums.
+        source: The source.
+        pictures: The `Picture`s in the order of the checksums.
+        what: What the folder does with other pictures, for the sentence.
+
+    Raises:
+        UserError: If one has been changed.
+    """
     try:
         checksums = np.load(out / CHECKSUMS)
     except (OSError, ValueError, EOFError):
         return
-    pictures = [picture for task in plan.tasks for picture in task.pictures]
     if len(checksums) != len(pictures):
         return
-    changed = _changed(plan.source, zip(pictures, map(int, checksums), strict=True), changed_at(out / CHECKSUMS))
+    changed = first_changed(source, zip(pictures, map(int, checksums), strict=True), changed_at(out / CHECKSUMS))
     if changed is not None:
         raise UserError(
-            f"{out} is a data set with other pictures: {changed.place} has been changed since; choose another folder "
-            "or delete it."
+            f"{out} {what} other pictures: {changed.place} has been changed since; choose another folder or delete it."
         )
 
 
@@ -586,15 +639,18 @@ def _notes(plan, results):
     if turned := sum(result.get("turned", 0) for result in results):
         how = "were turned upright" if plan.source.upright else "are stored as they lie; --upright turns them"
         notes.append(f"{turned:,} of {total:,} pictures have an orientation tag (EXIF) and {how}")
-    for name in plan.tasks[0].maps:
+    return [*notes, *flat_notes(plan.tasks[0].maps, results, total)]
+
+
+def flat_notes(names, results, total):
+    """What shards' results say of maps that are the same everywhere, a sentence for each name that has some."""
+    notes = []
+    for name in names:
         flat = [result["flat_maps"][name] for result in results if name in result.get("flat_maps", {})]
         if many := sum(one[0] for one in flat):
             black = f", {zeros:,} of them black" if (zeros := sum(one[1] for one in flat)) else ""
             first = flat[0][2]
             notes.append(f"{many:,} of {total:,} maps {name} are the same everywhere{black}; one is that of {first}")
-    for name in plan.source.own_maps:
-        if plan.source.made_of(name) == "square":
-            notes.append(f"the maps {name} are those of the pictures' central squares, as their size says")
     return notes
 
 
@@ -626,7 +682,8 @@ def _duplicates(plan, checksums):
     ]
 
 
-def _write_table(path, names, rows):
+def write_table(path, names, rows):
+    """Writes a CSV file, whole or not at all."""
     with whole_file(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([names, *rows])
 

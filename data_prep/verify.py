@@ -64,6 +64,7 @@ def main(arguments=None):
             print(f"    {own} is in train as {other}" + (f", of another class ({labels})" if labels else ""))
     style.save(contact_sheet(manifest), sheet)
     print(f"contact sheet: {sheet}")
+    print(console.next_step("train", "fanin3", "--data", options.out))
 
 
 def print_kernels(manifest):

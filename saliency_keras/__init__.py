@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 FACE = {
     "data_prep.add_map": "add_map",
     "data_prep.compact": "compact",
+    "data_prep.export_squares": "export_squares",
     "data_prep.built_in": "popout=cached_set",
     "data_prep.sources": "source=open_source",
     "data_prep.sources.simulated_fixations": "simulated_fixations=write_simulated_fixations",
@@ -36,7 +37,7 @@ FACE = {
     "saliency_keras.figures.document": "Table",
     "saliency_keras.figures.overlay": "contact_sheet",
     "saliency_keras.figures.photograph": "photograph_figure",
-    "saliency_keras.figures.table": "percent points",
+    "saliency_keras.metrics.digits": "percent points",
     "saliency_keras.models.count": "multiply_adds parameters",
     "saliency_keras.notebook": "show small_runs",
     "saliency_keras.plot": "plot",

@@ -16,6 +16,7 @@ PREPARE, PACKAGE = "data_prep", __package__
 COMMANDS = {
     "compact": PREPARE,
     "add_map": PREPARE,
+    "export_squares": PREPARE,
     "verify": PREPARE,
     "beam": PREPARE,
     "train": PACKAGE,

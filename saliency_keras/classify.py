@@ -48,6 +48,10 @@ def main(arguments=None):
             print(f"\n{style.one_line(photo)}: {style.one_line(png_of(photo, out))}")
             for name, probability in zip(found.classes, found.probabilities, strict=True):
                 print(f"{100 * probability:6.1f} %  {style.one_line(name)}")
+    shown = len(options.photos) - len(refusals)
+    if shown:
+        print(f"\n{shown} of {len(options.photos)} pictures classified; picture, map and Grad-CAM are in {out}")
+        print(console.next_step("report", options.run, why="what the run got right, and its surest mistakes"))
     for refusal in refusals[: len(options.photos) - 1]:
         print(refusal, file=sys.stderr)
     if len(refusals) == len(options.photos):

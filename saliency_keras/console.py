@@ -353,6 +353,22 @@ def _is_installed(name):
         return False
 
 
+def next_step(name, *words, why=""):
+    """The last line of a command: another command worth typing, called as this one was.
+
+    Args:
+        name: Name of that command.
+        *words: Its arguments, quoted where a shell wants it.
+        why: What it does, in a few words.
+
+    Returns:
+        `"next: python -m saliency_keras.evaluate runs/fanin3  (accuracy of each class)"`.
+    """
+    package = "data_prep" if name in ("compact", "add_map", "verify", "beam", "fixations") else __package__
+    program = f"{_called_as.rpartition(' ')[0]} {name}" if _called_as else f"python -m {package}.{name}"
+    return f"next: {' '.join([program, *map(shlex.quote, map(str, words))])}" + (f"  ({why})" if why else "")
+
+
 def check_seed(seed):
     """Refuses a seed that Keras and numpy do not both take.
 

@@ -20,7 +20,8 @@ def main(arguments=None):
     parser.add_argument("--out", metavar="DIR", type=Path, help="where the tables go (default: the run folder)")
     options = parser.parse_args(arguments)
 
-    from saliency_keras.figures.evaluation import class_table
+    from saliency_keras.figures.document import markdown, terminal
+    from saliency_keras.figures.evaluation import class_table, verdict
     from saliency_keras.figures.table import write_csv
     from saliency_keras.runs.run import Run
 
@@ -28,13 +29,15 @@ def main(arguments=None):
     run = Run.load(options.run)
     against = Run.load(options.against) if options.against else None
     files.check_folder(out)
-    text = str(evaluate(run, against))
+    found = evaluate(run, against)
     with files.claimed(out):
         with files.whole_file(out / "evaluation.md", "w", encoding="utf-8") as file:
-            file.write(text)
+            file.write(markdown(found))
         write_csv(out / "per_class.csv", *class_table(run, against))
-    print(text)
+    print(terminal(found))
     print(f"written: {out / 'evaluation.md'}, {out / 'per_class.csv'}")
+    print(verdict(run, against))
+    print(console.next_step("report", *filter(None, [options.against, options.run]), why="one page with figures"))
 
 
 def evaluate(run, against=None):

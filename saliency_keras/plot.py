@@ -14,7 +14,7 @@ an experiment's network, or of a run's, with their sizes and where the saliency 
 
 from pathlib import Path
 
-from saliency_keras import console
+from saliency_keras import console, run_folder
 
 
 def main(arguments=None):
@@ -39,6 +39,24 @@ def main(arguments=None):
     style.check_path(out)
     style.save(plot(options.runs, gains=options.gains, published=options.published, network=options.network), out)
     print(out)
+    print(_conclusion(options))
+
+
+def _conclusion(options):
+    """What came out, and the next command worth typing."""
+    from saliency_keras.experiments import EXPERIMENTS
+    from saliency_keras.figures.report import conclusion
+    from saliency_keras.runs.run import Run
+
+    if options.network:
+        if options.network in EXPERIMENTS:
+            return console.next_step("train", options.network, why="on the built-in pictures")
+        return console.next_step("evaluate", options.network)
+    runs = [Run.load(folder) for folder in options.runs]
+    if not all((run.folder / run_folder.PREDICTIONS).is_file() for run in runs):
+        return "\n".join(map(str, runs))
+    following = console.next_step("report", *options.runs, why="the same with tables, maps and cases")
+    return f"{conclusion(runs)}\n{following}"
 
 
 def plot(runs=(), *, gains=False, published=False, network=None):

@@ -49,6 +49,9 @@ def main(arguments=None):
         print(f"{turned} of {len(files)} pictures have an orientation tag and are read as stored; --upright turns them")
     skipped = f"; {len(refusals)} of {total} pictures skipped" if refusals else ""
     print(f"{written} maps of {predict.name} in {options.out}{skipped}{left_out}")
+    if below is not None:
+        words = options.images, f"{options.images.name}-compact", "--saliency", options.predictor
+        print(console.next_step("compact", *words, why="a data set with such maps, of train/CLASS and val/CLASS"))
 
 
 def pictures_to_predict(images, out):

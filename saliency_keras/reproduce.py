@@ -9,9 +9,9 @@ Trains what the table needs into OUT/runs, one run after another, and says which
 stopped at any moment and started again with the same words, it goes on where it was. Prints the table and writes it to
 OUT/TABLE/table.md and table.csv, with intervals, and the paper's figures beside them. Tables made in one OUT share
 their runs. `controls` takes the interleaved map apart, and by `--maps readout` a further map of the set beside it.
-The hallucination tables begin on a large set: `--large`. `accuracy-vs-saliency` compares backbones:
-`--backbones ours,ResNet50,DenseNet121=FILE,runs/rgb` are the table's own, networks of `keras.applications` with
-ImageNet's weights, a file of weights or `=none`, and run folders.
+The hallucination tables begin on a large set: `--large`. `--set ROW:KEY=VALUE` changes one row.
+`accuracy-vs-saliency` compares backbones: `--backbones ours,ResNet50,DenseNet121=FILE,runs/rgb` are the table's own,
+networks of `keras.applications` with ImageNet's weights, a file of weights or `=none`, and run folders.
 """
 
 import textwrap
@@ -56,6 +56,10 @@ def main(arguments=None):
         check_missing(missing, options.table)  # this is why there is nothing to write
         raise
     print(f"written: {', '.join(str(path) for path in sorted(folder.iterdir()))}")
+    if told := results.conclusion():
+        print(told)
+        folders = [results.runs[row.name][0].folder for row in results.rows()]
+        print(console.next_step("report", *folders, "--out", folder / "report.html", why="the runs on one page"))
     check_missing(missing, options.table)
 
 
@@ -93,7 +97,7 @@ def _parser(kinds):
     add("--repeats", "--seeds", metavar="R", type=int, help=repeats)
     only = "only these experiments, and those that they are compared with"
     add("--only", metavar="NAMES", type=words_of, default=(), help=only)
-    setting = "change a setting of all experiments that have it, or of one: EXPERIMENT:KEY=VALUE; may be repeated"
+    setting = "change a setting of all rows that have it, or of one row or experiment: NAME:KEY=VALUE; may be repeated"
     add("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
     add("--large", metavar="DIR", type=Path, help="compact set that hallucination tables begin on")
     add("--precision", choices=["float32", "bfloat16"], default="float32", help="default: %(default)s")

@@ -10,11 +10,11 @@ python -m saliency_keras.train --list fanin3            everything that this tra
 import json
 from pathlib import Path
 
-from saliency_keras import console
+from saliency_keras import console, run_folder
 from saliency_keras.console import UserError, check_seed
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import EXPERIMENTS, experiment
-from saliency_keras.experiments.tables import Row
+from saliency_keras.experiments.tables import Row, baseline_of
 from saliency_keras.training.start import WHOLE_PICTURES, check_kind, check_start, parents_of
 from saliency_keras.training.tensorboard import check_tensorboard
 
@@ -48,6 +48,8 @@ def _parser():
 
 def main(arguments=None):
     """Parses the command line, trains, and prints the figures."""
+    from saliency_keras.runs.learned import warnings
+
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.list:
@@ -59,8 +61,26 @@ def main(arguments=None):
         run = _fit(options)
     if run is None:  # another process than the first
         return
-    print(f"{run.name}: {run.figures()}")
+    print(f"{run}")
+    for warning in warnings(run):
+        print(f"caution: {warning}")
     print(f"{run.folder}: see curves.png and summary.json")
+    print(_next_step(run))
+
+
+def _next_step(run):
+    """The command that this run is for: the comparison with its baseline, or the training of that one."""
+    if run.config["experiment"]["task"] == "fixation_maps":
+        return console.next_step("score", run.config["data"]["folder"], "--predictors", f"{run.folder},center",
+                                 "--held-out", why="its maps against fixations")  # fmt: skip
+    baseline = baseline_of(run.name)
+    folder = default_out(baseline, "own", run.seed)
+    if not baseline:
+        return console.next_step("evaluate", run.folder, why="the accuracy of each class")
+    if run_folder.is_finished(folder):
+        return console.next_step("evaluate", run.folder, "--against", folder, why="is it better than its baseline?")
+    seed = ["--seed", run.seed] if run.seed else []
+    return console.next_step("train", baseline, "--data", run.config["data"]["folder"], *seed, why="its baseline")
 
 
 def _fit(options):
@@ -126,8 +146,6 @@ def _chosen(one, options):
             raise UserError(WHOLE_PICTURES.format(one.name))
         one = one.showing(options.maps)
     if options.epochs is not None:
-        if options.epochs < 1:
-            raise UserError(f"--epochs must be at least 1. Received: {options.epochs}")
         one = one.lasting(options.epochs)
     if options.batch is not None:
         one = one.replace(batch=options.batch)

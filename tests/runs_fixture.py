@@ -80,6 +80,7 @@ def write_run(
         "parameters": {"total": 1_234_567, "trainable": 1_234_000, "convolution_kernels": 9, "kernels": 9},
         "seconds": 61.5,
         "images_per_second": 312.4,
+        "pictures": {"train": 4000, "validation": pictures, "tested": pictures},
     }
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")

@@ -76,6 +76,14 @@ class ImagenetSource(Source):
             file.seek(offset)
             return file.read(picture.bytes)
 
+    def path_of(self, picture):
+        """Its path below the folder; of one in a tar, what it would be if the tars were unpacked."""
+        path, offset = picture.place
+        name = os.path.basename(picture.id)
+        if offset is None:
+            return text_of(path)
+        return f"val/{name}" if VALIDATION.fullmatch(name) else f"train/{picture.id}"
+
     def changed(self, picture):
         """When the picture's file, or the tar that it lies in, was last changed."""
         return changed_at(self.folder / picture.place[0])

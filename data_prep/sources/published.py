@@ -80,6 +80,10 @@ class PublishedSource(ListedSource):
         picture = super()._picture(of_class, path, box)
         return picture._replace(place=PlaceWithBoxes(path, self._boxes[path]))
 
+    def path_of(self, picture):
+        """The path of its place."""
+        return picture.place.path
+
     def content(self, picture):
         """The bytes of a picture's file; `UnreadablePicture` where there is none."""
         from saliency_keras.data.pictures import content_of

@@ -15,7 +15,8 @@ A source lists its pictures without decoding them and reads one when asked to. I
   box or not;
   `UnreadablePicture` for a picture that is none, `UnusableMap` for a map that is none;
 - `own_maps`: names of those maps;
-- `made_of(name)`: `"picture"` where that map is one of the whole picture, `"square"` where it was made on the square;
+- `made_of(name)`: `"picture"` where that map is one of the whole picture, `"square"` where it was made on the square,
+  `"stored"` where it was made on the picture as it is stored;
 - `identity(picture)`: what makes it another picture, its box aside;
 - `boxes(picture)`: the boxes of its objects, `(xmin, ymin, xmax, ymax)` as shares of the picture's width and height.
 
@@ -33,7 +34,7 @@ from typing import NamedTuple
 
 from data_prep.sources.splits import NAMES, check_share, held_out, named_split
 from saliency_keras.console import UserError
-from saliency_keras.data.listing import files_below, name_key, text_of
+from saliency_keras.data.listing import files_below, name_key, shown, text_of
 from saliency_keras.data.manifest import SPLITS
 from saliency_keras.data.shown import SWAPS
 from saliency_keras.files import absent
@@ -81,10 +82,12 @@ class Source:
         upright: Whether pictures are turned as their orientation tag says.
         one_by_one: Whether one picture can be read without reading others.
         notes: What is to be told of the source, sentences without a full stop.
+        maps_notes: The same of its own maps, known once its pictures were asked for.
     """
 
     own_maps = ()
     notes = ()
+    maps_notes = ()
     upright = False
     one_by_one = True
 
@@ -134,6 +137,10 @@ class Source:
         """What the folder with the pictures of a split is called; empty for the source's own folder."""
         return split
 
+    def path_of(self, picture):
+        """The picture's path below the source's folder; `None` where it is no file in a folder."""
+        return None
+
     def made_of(self, name):
         """What a map of the source's own was made of, one of `saliency_keras.data.manifest.MADE_OF`."""
         return "picture"
@@ -147,6 +154,10 @@ class FilesSource(Source):
     """A source whose pictures are files below a folder: `place` is the path below `folder`."""
 
     folder: Path
+
+    def path_of(self, picture):
+        """Its place."""
+        return text_of(picture.place)
 
     def content(self, picture):
         """The bytes of a picture's file; `UnreadablePicture` where there is none."""
@@ -184,6 +195,7 @@ class FolderSource(FilesSource):
         self._split_folders = self._find_splits()
         self._folders = self._class_folders()
         folders = list(self._folders["train"].values())
+        self.notes += tuple(self._beside_classes())
         names = human_names(self.folder / "classes.csv")
         self.classes = distinct_names([names.get(name_key(name), text_of(name)) for name in folders], folders)
         texts = [text_of(name) for name in folders]
@@ -227,6 +239,15 @@ class FolderSource(FilesSource):
         left = [name for name in sorted(there) if name in known and name not in named.values()]
         self.notes = tuple(f"{self.folder / name} is left out; {named['val']}/ is val" for name in left)
         return named
+
+    def _beside_classes(self):
+        """Sentences about files that lie beside the class folders, in none of them."""
+        for split in dict.fromkeys(self._split_folders.values()):
+            folder = self.folder / split
+            with os.scandir(folder) as entries:
+                names = sorted(one.name for one in entries if one.is_file() and not one.name.startswith("."))
+            if split and names:
+                yield f"{len(names):,} files of {folder} lie in no class folder and are left out ({shown(names)})"
 
     def _class_folders(self):
         """By split, the class folders in order, from what their names are compared by to their names on disk."""

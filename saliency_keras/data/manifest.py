@@ -71,8 +71,8 @@ class SaliencyMap:
         mean: Mean over the train split, 0 to 1.
         shards: Side shards by split.
         made_of: `"picture"` for a map of the whole picture that was framed with it, `"square"` for one predicted on
-            the square, `"stored"` for one predicted on the stored picture, `"run"` for one by the network of a run,
-            which `predictor` names.
+            the square, `"stored"` for one predicted on the stored picture (here or elsewhere), `"run"` for one by the
+            network of a run, which `predictor` names.
         kernels: What the bytes of a predicted map depend on besides library versions (`saliency_keras.blas.kernels`);
             `""` for a map of the source's own and for one that was made before kernels were recorded.
     """

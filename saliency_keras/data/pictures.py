@@ -38,8 +38,9 @@ ON_THEIR_SIDE = (5, 6, 7, 8)
 # Pillow refuses a PNG whose texts or colour profile are too large, and names its limit. They are of no interest here.
 TEXT_LIMITS = ("Decompressed data too large", "Too much memory used in text chunks")
 TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
-# What a file system says when the machine fails or refuses; anything else is what a damaged file makes Pillow do.
-MACHINE = (errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.ESTALE)
+# What a system says where a damaged file makes Pillow seek or read at an impossible place. Whatever else a system says
+# (disk, network, permissions, number of open files) is the machine's.
+OF_DAMAGE = (None, errno.EINVAL, errno.EOVERFLOW, errno.ESPIPE)
 # Bytes a pixel that decoding takes at the most: Pillow's own picture, a converted one, and two arrays.
 BYTES_A_PIXEL = 14
 
@@ -290,7 +291,7 @@ def _of_picture(file, name, read):
         RuntimeError,
         zlib.error,
     ) as error:
-        if isinstance(error, OSError) and error.errno in MACHINE:
+        if isinstance(error, OSError) and error.errno not in OF_DAMAGE:
             raise
         if str(error).startswith(TEXT_LIMITS):
             file.seek(0)

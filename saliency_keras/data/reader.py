@@ -117,7 +117,11 @@ class Reader:
 
     def ids_and_labels(self):
         """Ids (list of str) and labels (int64 array) of the pictures that are read, in the order on disk."""
-        return self.stored.ids(self.places), self.stored.labels(self.places)
+        return self.stored.ids(self.places), self.labels(self.places)
+
+    def labels(self, places):
+        """Labels, int64 `(B,)`, for places in the split."""
+        return self.stored.labels(places)
 
     def _plan(self, epoch):
         counts = np.diff(np.searchsorted(self.places, self.stored.first))
@@ -171,7 +175,7 @@ class Reader:
     def _batch(self, places, top, left, flip):
         """A batch of the pictures at those places, each with its crop and flip."""
         inputs = (self._whole if self.augment == "device" else self._crops)(places, top, left, flip)
-        return inputs, self.stored.labels(places)
+        return inputs, self.labels(places)
 
     def _whole(self, places, top, left, flip):
         return {"words": self.whole(places), "box": np.stack([top, left, flip], axis=1).astype(np.int32)}

@@ -15,6 +15,9 @@ from saliency_keras.data.shown import OWN, Shown
 
 WHOLE = "network"  # the part that is all of a network
 STEP = 10.0  # by which the learning rate is divided at a drop
+# The greatest numbers that are taken: what is beyond is a slip, and would be found out hours later or not at all.
+MOST_EPOCHS, MOST_PICTURES, GREATEST_SIDE, GREATEST = 99_999, 2**20, 8192, 2**16
+SHARES = ("dropout", "batch_norm_momentum")  # arguments of networks that are at least 0 and below 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +55,8 @@ class Pictures:
 
     def check(self):
         """Refuses, in one sentence, values that cannot be trained with."""
-        if self.side < 1:
-            raise UserError(f"side must be at least 1. Received: side={self.side}")
+        if not 1 <= self.side <= GREATEST_SIDE:
+            raise UserError(f"side must be from 1 to {GREATEST_SIDE}. Received: side={self.side}")
         _check_choice("train_on", self.train_on, ("train", "val"))
         _check_choice("crops", self.crops, ("random", "five", "center"))
         if self.keep_features and self.crops != "center":
@@ -140,6 +143,7 @@ class Schedule:
 
     def lasting(self, epochs):
         """A copy of `epochs` epochs; drops, steps and the end of `decay` keep their share of it, from epoch 1 on."""
+        _check_count("epochs", epochs, MOST_EPOCHS)
 
         def moved(epoch):
             return max(1, round(epoch * epochs / self.epochs))
@@ -160,9 +164,8 @@ class Schedule:
 
     def check(self):
         """Refuses, in one sentence, values that cannot be trained with."""
-        for name in ("epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1. Received: {name}={getattr(self, name)}")
+        _check_count("epochs", self.epochs, MOST_EPOCHS)
+        _check_count("batch", self.batch, MOST_PICTURES)
         if not 0 < self.learning_rate < math.inf:
             raise UserError(f"learning_rate must be positive. Received: learning_rate={self.learning_rate}")
         if not 0 <= self.momentum < 1:
@@ -331,6 +334,8 @@ class Experiment:
         """Refuses, in one sentence, values that cannot be trained with."""
         for record in self.records.values():
             record.check()
+        for name, value in {**self.arguments, **self.loss_weights}.items():
+            _check_argument(name, value)
 
 
 def flat_settings(fields):
@@ -356,19 +361,45 @@ def _check_choice(name, value, choices):
         raise UserError(f"{name} is one of {', '.join(choices)}. Received: {name}={value}")
 
 
+def _check_count(name, value, most):
+    if not 1 <= value <= most:
+        bounds = "at least 1" if value < 1 else f"{most:,} at most"
+        raise UserError(f"{name} must be {bounds}. Received: {name}={_short(value)}")
+
+
+def _check_argument(name, value):
+    """Refuses a number, or one of several, that no network can be built with."""
+    for one in value if isinstance(value, tuple | list) else ():
+        _check_argument(name, one)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    if name in SHARES and not 0 <= value < 1:
+        raise UserError(f"{name} must be at least 0 and below 1. Received: {name}={_short(value)}")
+    if not abs(value) <= GREATEST:  # nor is it a number that is none
+        raise UserError(f"{name} must be {GREATEST:,} at most. Received: {name}={_short(value)}")
+
+
+def _short(value):
+    """A number as it was typed, or how many digits it has."""
+    if isinstance(value, int) and abs(value) >= 10**20:
+        return f"a number of {len(str(abs(value)))} digits"
+    return value
+
+
 def _typed(key, text, example):
     if isinstance(example, str):
         return text
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = text if example is None else None
     if isinstance(example, float) and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = float(min(value, 10**300))
     if isinstance(example, tuple):
         value = _tuple(key, text, value)
     if example is not None and type(value) is not type(example):
-        raise UserError(f"{key} takes a value like {json.dumps(EXAMPLES.get(key, example))}. Received: {text}")
+        received = text if len(text) <= 80 else f"{text[:80]}…"
+        raise UserError(f"{key} takes a value like {json.dumps(EXAMPLES.get(key, example))}. Received: {received}")
     return value
 
 

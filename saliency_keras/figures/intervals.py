@@ -16,7 +16,7 @@ import numpy as np
 from saliency_keras.console import UserError
 from saliency_keras.experiments.tables import baseline_of
 from saliency_keras.figures import style
-from saliency_keras.figures.table import percent
+from saliency_keras.metrics.digits import percent
 from saliency_keras.metrics.statistics import (
     bootstrap_interval,
     seeds_interval,

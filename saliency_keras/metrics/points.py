@@ -1,9 +1,9 @@
 """What fixation metrics compare: fixation points, densities made of them, and saliency maps.
 
-A fixation metric wants points, a distribution metric wants a density; they are two types, so that the wrong one is
-refused. The conventions are those of the MIT saliency benchmark's code: a fixation at `x, y` (0-based, pixel centres
-at integers, origin top left) belongs to the pixel `(floor(x + 0.5), floor(y + 0.5))`, and a density is a Gaussian blur
-of the fixation counts, divided by its sum. The metrics themselves are in `saliency_keras.metrics.fixation_metrics`.
+A fixation metric takes points, a distribution metric takes a density. These are two types, so that the wrong one is
+refused. The conventions are those of the MIT saliency benchmark's code. A fixation at `x, y` (0-based, pixel centres at
+integers, origin top left) belongs to the pixel `(floor(x + 0.5), floor(y + 0.5))`. A density is a Gaussian blur of the
+fixation counts, divided by its sum. The metrics themselves are in `saliency_keras.metrics.fixation_metrics`.
 """
 
 import dataclasses

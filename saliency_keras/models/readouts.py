@@ -1,9 +1,9 @@
 """Read-out networks: saliency maps from the features of a network that was trained to classify.
 
-The notes on classification accuracy and saliency (Oyama & Yamanaka 2018; FACTS §5.1) put a small Read-out Net that
-enlarges eight times on the last features of a pre-trained classifier, in three kinds. `features_of` takes features of
-any level by the layer's name, at one or several scales of the picture, from any network of `keras.applications`, from
-DPN-92 or from a classifier of ours, and brings them to the first one's size.
+The notes on classification accuracy and saliency (Oyama & Yamanaka 2018; FACTS §5.1) put a small Read-out Net on the
+last features of a pre-trained classifier. It enlarges them eight times; there are three kinds. The classifier is a
+network of `keras.applications`, DPN-92 or a classifier of ours. `features_of` takes its features, of one or several
+layers and scales of the picture, and resizes them to the size of the first.
 
     kind   from features (h, w, c)                                                       to
     dc     transposed convolution 4x4 / 2 with 128, 64, 32 channels, ReLU after each     8h, 8w, 32
@@ -36,13 +36,12 @@ def readout_dc(backbone="ResNet50", height=384, width=512, **options):
         height: Height of the picture in pixels.
         width: Width of the picture in pixels.
         **options: `levels`, `scales`, `weights` and `frozen` of `features_of`; and `normalised`, whether each channel
-            of the features is normalised over the batch first, which the notes do not: it makes one learning rate fit
-            all backbones.
+            of the features is normalised over the batch first. The notes do not normalise; with it, one learning rate
+            fits all backbones.
 
     Returns:
-        A `keras.Model` from pixels `(batch, height, width, 3)`, 0 to 255, to logits of a map eight times the size of
-        the features, `(batch, 8 * h, 8 * w, 1)`; with a backbone of stride 32 that is a quarter of the picture's
-        size.
+        A `keras.Model` from pixels `(batch, height, width, 3)`, 0 to 255, to logits `(batch, 8 * h, 8 * w, 1)`. The map
+        has eight times the size of the features; with a backbone of stride 32 that is a quarter of the picture's size.
 
     Raises:
         ValueError: As `features_of`.

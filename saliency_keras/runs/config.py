@@ -54,7 +54,12 @@ def config_of(experiment, source, seed, precision, parents, augment, devices):
             "python": platform.python_version(),
             **{name: getattr(sys.modules.get(name), "__version__", None) for name in libraries},
         },
-        "device": {"machine": platform.machine(), "cores": os.cpu_count(), "accelerators": _accelerators()},
+        "device": {
+            "machine": platform.machine(),
+            "cores": os.cpu_count(),
+            "accelerators": _accelerators(),
+            "threads": threads(),
+        },
         "command": command_line(),
     }
 
@@ -99,6 +104,33 @@ def _uses_maps(experiment):
     return experiment.shown.as_ == "target" or shows_map(experiment.network, experiment.arguments)
 
 
+def threads():
+    """How many threads share an operation on the processor: sums are rounded in another order with another number."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.get_num_threads()
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        chosen = tf.config.threading.get_intra_op_parallelism_threads()
+        return chosen or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0) or cores
+    return cores
+
+
+def _check_threads(earlier, config, out):
+    """Refuses to go on with another number of threads than an unfinished run on processors was begun with."""
+    there, here = (one.get("device", {}).get("threads") for one in (earlier, config))
+    on_processors = not config["device"]["accelerators"]
+    if there and there != here and on_processors and not run_folder.is_finished(out):
+        raise UserError(
+            f"the run in {out} was started with {there} threads, here are {here}, which round otherwise; go on with "
+            f"TF_NUM_INTRAOP_THREADS={there} (TensorFlow), on {there} cores (`taskset -c 0-{there - 1}` on Linux), or "
+            "start the run again in another --out."
+        )
+
+
 def _accelerators():
     if keras.backend.backend() == "torch":  # Keras lists no devices there
         import torch
@@ -127,10 +159,11 @@ def check_same(config, out, but=()):
             earlier["maps"] = None  # the map that is named does not matter to a network that sees none
         agree = [name for name in MUST_AGREE if name not in moved and name not in but]
         differing = [name for name in agree if earlier[name] != config[name]]
+        # A setting that the earlier run's version did not have was off.
         differing += [
             f"{name} ({there.get(name)}, now {here.get(name)})"
             for name in {**here, **there}
-            if name not in moved and there.get(name) != here.get(name)
+            if name not in moved and there.get(name) != here.get(name) and (name in there or here[name])
         ]
         data_there, data_here = earlier["data"], config["data"]
         if made_by_other_kernels(data_there, data_here):
@@ -145,3 +178,4 @@ def check_same(config, out, but=()):
         raise UserError(
             f"the run in {out} was started with another {', '.join(differing)}; it was started by `{command}`."
         )
+    _check_threads(earlier, config, out)

@@ -18,6 +18,8 @@ from saliency_keras.data.manifest import Manifest, made_by_other_kernels
 from saliency_keras.data.shown import Shown
 from saliency_keras.experiments.experiment import flat_settings
 from saliency_keras.files import absent, read_json
+from saliency_keras.metrics.digits import accuracy_in_words, percent
+from saliency_keras.metrics.statistics import wilson_interval
 from saliency_keras.runs.folder import read_history
 from saliency_keras.runs.labels import of_strategy, published_of, title_of
 from saliency_keras.runs.predictions import check_against_scores, read_predictions, read_scores
@@ -141,11 +143,13 @@ class Run:
             verdict = "" if self.summary["beats_center"] else ", which it does not beat: it counts as untrained"
             pictures = self.summary["pictures"]["validation"]
             return f"{run} on {pictures} held-out pictures (center: {center}{verdict})"
+        pictures = self.summary["pictures"]["validation"]
+        interval = wilson_interval(round(last["val_top1"] * pictures), pictures)
+        top5, best_top1 = percent(last["val_top5"], pictures), percent(best["val_top1"], pictures)
         return (
-            f"Top-1 {in_percent(last['val_top1'])}, Top-5 {in_percent(last['val_top5'])} after "
-            f"{self.summary['epochs']} epochs (best epoch {best['epoch']}: {in_percent(best['val_top1'])}), "
-            f"{count:,} parameters, "
-            f"{self.summary['images_per_second']:.0f} images/s"
+            f"Top-1 {accuracy_in_words(last['val_top1'], *interval, pictures)}, Top-5 {top5} % after "
+            f"{self.summary['epochs']} epochs (best epoch {best['epoch']}: {best_top1} %), "
+            f"{count:,} parameters, {self.summary['images_per_second']:.0f} images/s"
         )
 
     def __str__(self):
@@ -189,11 +193,6 @@ class Run:
         summary = run_folder.read_summary(folder)
         history = read_history(run_folder.checked(folder, run_folder.HISTORY))
         return cls(folder, config, history, summary)
-
-
-def in_percent(fraction):
-    """A fraction as percent, in the one spelling of accuracies: `"67.97 %"`."""
-    return f"{100 * fraction:.2f} %"
 
 
 def network_in(folder):

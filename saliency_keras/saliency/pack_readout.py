@@ -8,7 +8,6 @@ FILE (by default `readout.npz` in the run folder) has the form of the file that 
 `saliency_keras.saliency.readout.Readout(head=FILE)`.
 """
 
-import json
 from pathlib import Path
 
 from saliency_keras import console, files, run_folder
@@ -28,7 +27,7 @@ def main(arguments=None):
     from saliency_keras.models.weights import load_network
     from saliency_keras.saliency.readout import save_head
 
-    network = load_network(options.run / run_folder.MODEL)
+    network = load_network(run_folder.checked(options.run, run_folder.MODEL))
     out.parent.mkdir(parents=True, exist_ok=True)
     save_head(network, out)
     print(f"written: {out} ({out.stat().st_size:,} bytes)")
@@ -41,11 +40,11 @@ def _check(folder):
     if not (run_folder.is_finished(folder) and run_folder.has_network(folder)):
         raise UserError(f"{folder} is no finished run: it lacks {run_folder.MODEL} or {run_folder.SUMMARY}.")
     try:
-        experiment = json.loads((folder / run_folder.CONFIG).read_text(encoding="utf-8"))["experiment"]
+        experiment = files.read_json(run_folder.checked(folder, run_folder.CONFIG))["experiment"]
         arguments, frozen = experiment["arguments"], experiment["start"]["frozen"]
         found = experiment["network"], arguments.get("backbone"), arguments.get("levels"), "backbone" in frozen
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"the {run_folder.CONFIG} of {folder} cannot be read.") from None
+    except (KeyError, TypeError, AttributeError):
+        raise UserError(f"the {run_folder.CONFIG} of {folder} is damaged: it describes no experiment.") from None
     if found != ("readout_pointwise", BACKBONE, ",".join(LEVELS), True):
         raise UserError(
             f"{folder} has no head for the predictor readout, which is one of readout_pointwise over the frozen "

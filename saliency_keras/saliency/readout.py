@@ -13,7 +13,7 @@ import numpy as np
 
 from saliency_keras.console import UserError
 from saliency_keras.files import sha256_of
-from saliency_keras.saliency.per_picture import pictures_at_once
+from saliency_keras.saliency.per_picture import batches_of_one_size
 
 BACKBONE = "ResNet50"
 LEVELS = ("conv3_block4_out", "conv4_block6_out", "conv5_block3_out")
@@ -41,6 +41,7 @@ class Readout:
 
     name = "readout"
     version = 1
+    on_device = True
 
     def __init__(self, side=512, weights=None, head=HEAD):
         if side % GRID or side < SMALLEST:
@@ -79,11 +80,10 @@ class Readout:
             self._network = self._built()
         height, width = np.shape(images)[1:3]
         maps = np.empty(np.shape(images)[:3], np.float32)
-        at_once = pictures_at_once()
-        for start in range(0, len(images), at_once):
-            pixels = resized(images[start : start + at_once], *working_size(height, width, self.parameters["side"]))
-            logits = resized(self._logits(pixels), height, width)[..., 0]
-            maps[start : start + at_once] = np.exp(logits - logits.max(axis=(1, 2), keepdims=True))
+        for start, batch in batches_of_one_size(np.asarray(images)):
+            pixels = resized(batch, *working_size(height, width, self.parameters["side"]))
+            logits = resized(self._logits(pixels), height, width)[: len(images) - start, ..., 0]
+            maps[start : start + len(batch)] = np.exp(logits - logits.max(axis=(1, 2), keepdims=True))
         return maps
 
     def _logits(self, pixels):

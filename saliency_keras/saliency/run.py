@@ -16,7 +16,7 @@ import numpy as np
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.files import read_json, sha256_of
-from saliency_keras.saliency.per_picture import pictures_at_once
+from saliency_keras.saliency.per_picture import batches_of_one_size
 
 UNTRAINED = "-untrained"
 
@@ -31,6 +31,8 @@ class NetworkMaps:
         centres: Where a hallucinated map's places lie, as `models.receptive_fields.receptive_centres` says it, or
             `None` for a map of the whole picture.
     """
+
+    on_device = True
 
     def __init__(self, name, network, loss, centres=None):
         self.name, self._network, self._loss, self._centres = name, network, loss, centres
@@ -52,14 +54,13 @@ class NetworkMaps:
         height, width = images.shape[1:3]
         side = [given or own for given, own in zip(self._network.input_shape[1:3], (height, width), strict=True)]
         maps = []
-        at_once = pictures_at_once()
-        for first in range(0, len(images), at_once):
-            pixels = keras.ops.cast(seen(images[first : first + at_once], *side), self._network.inputs[0].dtype)
+        for first, batch in batches_of_one_size(images):
+            pixels = keras.ops.cast(seen(batch, *side), self._network.inputs[0].dtype)
             # As one graph: layer by layer, a deep network's intermediate maps would all stay in memory.
             outputs = self._network.predict_on_batch(pixels)
             if self._centres:
                 outputs = laid_out(np.asarray(outputs)[..., 0], self._centres, side, to_the_border=True)[..., None]
-            maps.append(maps_of(outputs, self._loss, height, width))
+            maps.append(maps_of(outputs, self._loss, height, width)[: len(images) - first])
         return np.concatenate(maps)
 
 

@@ -1,8 +1,8 @@
 """Classifiers as backbones: what a user names, networks before any training, and what each is worth as a classifier.
 
-A finished classifier is worth its own Top-1. What is measured in one way for all backbones is the Top-1 of a linear
-classifier on the backbone's last features, averaged over positions, fitted to a compact set's train split and tested on
-its val split. What the same backbones are worth for saliency, and the table of both, is `tables.correlation`.
+The measure of a finished classifier is its own Top-1. The measure that all backbones have is the Top-1 of a linear
+classifier on the backbone's last features, averaged over positions. It is fitted to a compact set's train split and
+tested on its val split. Saliency read out of the same backbones, and the table of both, are in `tables.correlation`.
 """
 
 import dataclasses
@@ -41,6 +41,8 @@ class Backbone:
 @dataclasses.dataclass(frozen=True)
 class UntrainedNetwork(PlannedRun):
     """A run's network with its initial weights, saved as a run's is."""
+
+    trains = False
 
     @property
     def finished(self):
@@ -84,7 +86,7 @@ class ReadoutRun(PlannedRun):
             channels = feature_extractor(one.source, (), one.weights or None, size).output_shape[-1]
             if channels % SUB_PIXELS:
                 of = f"{one.name} has {channels} channels"
-                raise Unfit(f"sub-pixel convolution wants a multiple of {SUB_PIXELS} channels, and {of}")
+                raise Unfit(f"sub-pixel convolution needs a multiple of {SUB_PIXELS} channels, and {of}")
         super().train()
 
 
@@ -238,8 +240,8 @@ def linear_probe(extractor, manifest, limit=PICTURES):
 def logistic_regression(features, labels, classes, penalty=PENALTY):
     """The linear classifier with the smallest mean cross-entropy plus `penalty` times the sum of squared weights.
 
-    The problem is convex and has one solution, which SciPy's L-BFGS finds: nothing depends on a learning rate, a number
-    of steps or an order of pictures, so this is no training with the loop.
+    The problem is convex and has one solution, which SciPy's L-BFGS finds. Nothing depends on a learning rate, a number
+    of steps or an order of pictures, as it would in the training loop.
 
     Args:
         features: Array `(pictures, features)`, standardised.

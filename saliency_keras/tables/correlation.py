@@ -21,7 +21,8 @@ from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.figures import style
 from saliency_keras.figures.document import Table
-from saliency_keras.figures.table import percent, plus_minus, write_csv
+from saliency_keras.figures.table import plus_minus, write_csv
+from saliency_keras.metrics.digits import percent
 from saliency_keras.metrics.statistics import correlation, correlation_interval, wilson_interval
 from saliency_keras.runs.run import Run
 from saliency_keras.tables.backbones import (

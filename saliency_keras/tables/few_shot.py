@@ -15,13 +15,14 @@ from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.data.few_shot import OFFICIAL, SHOTS, read_list, shots_within, to_train_on
 from saliency_keras.data.manifest import Manifest
+from saliency_keras.experiments.experiment import flat_settings
 from saliency_keras.experiments.hallucination import METHODS
 from saliency_keras.experiments.published import CLASSES_OF_SET, SUSPECT, TABLE_I
 from saliency_keras.figures import style
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import Together, accuracy, difference, intervals_figure, share_right
-from saliency_keras.figures.table import points
 from saliency_keras.files import whole_file
+from saliency_keras.metrics.digits import points
 from saliency_keras.runs.labels import as_published
 from saliency_keras.tables.plan import plan, words_of
 from saliency_keras.tables.results import INTERVALS, write_files
@@ -170,7 +171,7 @@ def published_set(results):
     """The paper's set that some runs repeat: `"Flowers"`, `"Cars"`, `"Birds"`, or `None`.
 
     A data set is recognised by its number of classes, and every run must have the settings of its experiment, except
-    for the pictures per class.
+    for the pictures per class, their list, and the file that has ImageNet's weights.
 
     Args:
         results: `tables.results.Results`.
@@ -178,8 +179,14 @@ def published_set(results):
     runs = [run for repeats in results.runs.values() for run in repeats]
     names = {count: name for name, count in CLASSES_OF_SET.items()}
     of_set = {names.get(run.config["data"].get("classes")) for run in runs}
-    same = all(as_published(run.config, but=("few_shot",)) for run in runs)
+    same = all(as_published(run.config, _may_differ(run.config)) for run in runs)
     return of_set.pop() if len(of_set) == 1 and same else None
+
+
+def _may_differ(config):
+    """Settings of a run that the paper's protocol leaves open."""
+    weights = ("weights",) if flat_settings(config["experiment"]).get("weights") else ()
+    return ("few_shot", "few_shot_list", *weights)
 
 
 def published(name, method, shots):

@@ -30,7 +30,7 @@ class Fixations:
     Attributes:
         fixations: Folder of the fixation set.
         predictors: Names of predictors or run folders beside step 1; `"fixations"` is the human density.
-        maps: Folders of maps to be scored too; one that is called as a row of the paper stands beside it.
+        maps: Folders of maps to score too; one with the name of a row of the paper is shown beside that row.
         convention: Of the metrics, as `score --convention`; the paper's are made with the MIT benchmark's.
     """
 

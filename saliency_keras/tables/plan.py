@@ -19,7 +19,7 @@ from saliency_keras.data.stored import Records
 from saliency_keras.experiments import experiment
 from saliency_keras.experiments.experiment import WHOLE, flat_settings
 from saliency_keras.experiments.tables import Row
-from saliency_keras.runs.folder import read_json
+from saliency_keras.files import read_json
 from saliency_keras.runs.run import Run
 from saliency_keras.training.start import check_kind, check_weights
 
@@ -79,6 +79,7 @@ class PlannedRun:
     shots: str = ""
     precision: str = "float32"
     reads: Path | None = None
+    trains = True  # whether it takes training pictures
 
     @property
     def parents(self):
@@ -282,9 +283,9 @@ def cost_of(runs):
     """
     from saliency_keras.models.count import multiply_adds
     from saliency_keras.models.layer_table import symbolic
-    from saliency_keras.models.registry import NETWORKS, build
+    from saliency_keras.runs.networks import build_network
 
-    left = [run for run in runs if run.experiment.network in NETWORKS and not run.finished]
+    left = [run for run in runs if run.trains and run.experiment.pictures and not run.finished]
     manifests = {data: Manifest.load(data) for data in dict.fromkeys(run.data for run in left)}
     networks, pictures, work = {}, 0, 0
     for run in left:
@@ -293,11 +294,12 @@ def cost_of(runs):
         key = one.network, json.dumps(one.arguments), one.pictures.side, len(manifest.classes)
         if key not in networks:
             with symbolic():
-                networks[key] = multiply_adds(build(one.network, one.arguments, *key[2:]).model) or 0
+                networks[key] = multiply_adds(build_network(one, len(manifest.classes)).model) or 0
         pictures, work = pictures + seen, work + 3 * seen * networks[key]
     if not pictures:
         return ""
-    return f"what is left trains on {pictures:,} pictures, epoch by epoch: {work / 1e12:,.1f} trillion multiply-adds"
+    trillions = f"{work / 1e12:,.0f}" if work > 1e14 else f"{work / 1e12:.2g}"
+    return f"what is left trains on {pictures:,} pictures, all epochs together: {trillions} trillion multiply-adds"
 
 
 def _training_pictures(pictures, manifest):

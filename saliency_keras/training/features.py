@@ -82,6 +82,6 @@ class FeaturesOfReader(KeptFeatures):
         def batch_of(step):
             places = places_of(step)
             rows = np.searchsorted(self._reader.places, places)
-            return self.at(rows), self._reader.stored.labels(places)
+            return self.at(rows), self._reader.labels(places)
 
         return Stream(batch_of, steps)

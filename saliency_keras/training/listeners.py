@@ -24,6 +24,7 @@ from saliency_keras.training.state import save_state, state_of
 from saliency_keras.training.tasks.task import best_epoch
 
 SAVED = "1980-01-01@00:00:00"  # when networks are said to have been saved, which is the first time that a zip knows
+DRAWN_EVERY = 10  # seconds at least between two drawings of the curves, which take one second of a processor
 PAUSE = 3  # times that a state must have taken to write before the next one: writing takes a quarter of the time
 
 
@@ -66,7 +67,7 @@ class Kept:
     """Keeps the run folder up to date: best weights, state, history and curves.
 
     Where an epoch takes less time than writing all that, several epochs share one state; a resumed run repeats those
-    after its last.
+    after its last. Curves are drawn every few seconds and at the end.
 
     Args:
         folder: The run folder.
@@ -84,6 +85,7 @@ class Kept:
         self._writing = None
         # What is written behind the training is not the network that is trained meanwhile.
         self._network = keras.models.clone_model(task.network.model) if behind else task.network.model
+        self._drawn = time.perf_counter()
 
     def epoch_ended(self, row, last):
         """Remembers the weights of a best epoch, and writes all when it is time."""
@@ -91,7 +93,7 @@ class Kept:
             self._best_weights = self._task.network.model.get_weights()
         writing = self._writing and not self._writing.done()
         if last or (not writing and time.perf_counter() - self._saved > PAUSE * self._saving):
-            self._save()
+            self._save(last)
 
     def close(self):
         """Waits until all is written, and raises what went wrong with it."""
@@ -99,16 +101,17 @@ class Kept:
             writing, self._writing = self._writing, None
             writing.result()
 
-    def _save(self):
+    def _save(self, last):
         self.close()
-        write = functools.partial(self._write, self._best_weights, state_of(self._trained), list(self._history))
+        state, history = state_of(self._trained), list(self._history)
+        write = functools.partial(self._write, self._best_weights, state, history, last)
         self._best_weights = None
         if self._pool:
             self._writing = self._pool.submit(write)
         else:
             write()
 
-    def _write(self, best_weights, state, history):
+    def _write(self, best_weights, state, history, last):
         started = time.perf_counter()
         if best_weights is not None:
             current = self._network.get_weights()
@@ -119,6 +122,9 @@ class Kept:
         write_history(self._folder, history)
         self._saved = time.perf_counter()
         self._saving = self._saved - started
+        if last or self._saved - self._drawn > DRAWN_EVERY:
+            draw_curves(self._folder, history)
+            self._drawn = time.perf_counter()
 
 
 def save_model(model, path):
@@ -145,13 +151,19 @@ def save_model(model, path):
 
 
 def write_history(folder, history):
-    """Writes `history.csv`, one row an epoch, and draws `curves.png` from it."""
+    """Writes `history.csv`, one row an epoch, unless there is none yet."""
     if not history:
         return
-    folder = Path(folder)
-    with whole_file(folder / run_folder.HISTORY, "w", newline="") as file:
+    with whole_file(Path(folder) / run_folder.HISTORY, "w", newline="") as file:
         writer = csv.DictWriter(file, list(history[0]))
         writer.writeheader()
         writer.writerows(history)
+
+
+def draw_curves(folder, history):
+    """Draws `curves.png` from the run's `history.csv`, unless the history is empty."""
+    if not history:
+        return
+    folder = Path(folder)
     config = json.loads((folder / run_folder.CONFIG).read_text(encoding="utf-8"))
     save(run_figure(config, read_history(folder / run_folder.HISTORY)), folder / run_folder.CURVES)

@@ -1,7 +1,7 @@
 """The training loop: epochs of a task, resumable at any moment.
 
 The order is: resume, then the weights of other runs, then random ones. After an epoch the state is written, and
-`history.csv` and `curves.png` follow from it, so that a kill between the two leaves no odd row.
+`history.csv` follows from it, so that a kill between the two leaves no odd row; `curves.png` is drawn from that.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from saliency_keras.console import StopAfterStep, UserError, progress
 from saliency_keras.data.stream import CORES
 from saliency_keras.models.weights import load_network
 from saliency_keras.training.devices import OneDevice, SeveralDevices, first_process
-from saliency_keras.training.listeners import Kept, Told, write_history
+from saliency_keras.training.listeners import Kept, Told, draw_curves, write_history
 from saliency_keras.training.optimizer import optimizer_of, rate_at
 from saliency_keras.training.resident import resident
 from saliency_keras.training.state import check_best, load_state
@@ -64,6 +64,7 @@ def fit(task, schedule, folder, tensorboard=False, devices=1, steps_per_executio
     listeners, ending = [], contextlib.ExitStack()
     if first_process():
         write_history(folder, history)
+        draw_curves(folder, history)
         kept = Kept(folder, task, trained, history, behind=has_accelerator())
         listeners = [kept, Told(schedule.epochs), *([Events(folder, history)] if tensorboard else [])]
         for listener in listeners:

@@ -8,7 +8,7 @@ import json
 
 from saliency_keras.experiments.published import CLASSES
 from saliency_keras.figures.document import Heading, Table
-from saliency_keras.models.registry import NETWORKS, build, build_saliency, shows_map
+from saliency_keras.models.registry import shows_map
 
 IMAGENET = 1000  # classes, where neither a data set nor the paper says otherwise
 ENTERS = " (the map enters)"
@@ -28,10 +28,12 @@ def specification(experiment, manifest=None):
         UserError: If its network cannot be built.
     """
     from saliency_keras.models.layer_table import layer_rows, symbolic, totals
+    from saliency_keras.runs.networks import build_network
 
     classes = len(manifest.classes) if manifest else CLASSES.get(experiment.paper, IMAGENET)
+    mean = (0.0,) * 4 if experiment.pictures and experiment.pictures.subtract_mean else None
     with symbolic():
-        model = _network(experiment, classes).model
+        model = build_network(experiment, classes, mean=mean).model
         rows, counts = layer_rows(model), totals(model)
     lines = [*_what(experiment, classes, manifest), *_training(experiment)]
     lines += [[name, f"{value:,}"] for name, value in counts.items() if value is not None]
@@ -48,13 +50,6 @@ def specification(experiment, manifest=None):
         Heading("Every setting"),
         Table(["--set", "value"], [[name, _value(value)] for name, value in experiment.settings.items()]),
     ]
-
-
-def _network(experiment, classes):
-    if experiment.network in NETWORKS:
-        mean = (0.0,) * 4 if experiment.pictures.subtract_mean else None
-        return build(experiment.network, experiment.arguments, experiment.pictures.side, classes, mean)
-    return build_saliency(experiment.network, experiment.arguments)
 
 
 def _what(experiment, classes, manifest):

@@ -173,6 +173,25 @@ def test_what_refuses_to_be_opened_is_no_damage(tmp_path, monkeypatch):
         read_picture(path)
 
 
+@pytest.mark.parametrize("number", [errno.EIO, errno.ETIMEDOUT, errno.ENOTCONN, errno.EMFILE])
+def test_a_disk_or_network_that_fails_while_reading_is_no_damage(tmp_path, monkeypatch, number):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (2, 2)).save(path)
+
+    def fail(number):
+        def opened(_):
+            raise OSError(number, "failed")
+
+        monkeypatch.setattr("PIL.Image.open", opened)
+
+    fail(number)
+    with pytest.raises(OSError, match="failed"):
+        picture_header(path)
+    fail(errno.EINVAL)  # what a damaged file makes Pillow do: seek to an impossible place
+    with pytest.raises(UnreadablePicture):
+        picture_header(path)
+
+
 def test_too_little_memory_is_no_damage_and_pillow_s_own_complaint_is(monkeypatch):
     stored = _stored(Image.new("RGB", (64, 64)), "PNG").getvalue()
 

@@ -55,8 +55,8 @@ def test_runs_without_a_head_for_the_predictor_are_refused(run, tmp_path):
         write_config(run, **changed)
         with pytest.raises(UserError, match="has no head for the predictor readout"):
             pack_readout.main([str(run)])
-    (run / "config.json").write_text("[]")
-    with pytest.raises(UserError, match="cannot be read"):
+    (run / "config.json").write_text('{"experiment": []}')
+    with pytest.raises(UserError, match="is damaged: it describes no experiment"):
         pack_readout.main([str(run)])
     (run / "summary.json").unlink()
     with pytest.raises(UserError, match="is no finished run"):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -38,9 +39,31 @@ def base(data, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def kept(data, base, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "kept"
-    train("rgbs", "--data", data, "--init", base, "--out", folder, "--epochs", 3, *SMALL, *KEPT)
-    return folder
+    """A run with kept features; beside it, `killed` is the folder as it was after the first epoch, `computed` a list
+    with an entry for each row of features that was computed."""
+    folder, computed = tmp_path_factory.mktemp("runs") / "kept", []
+    write = listeners.write_history
+
+    def copy_after_one(out, history):
+        write(out, history)
+        if len(history) == 1:  # what a kill at this moment would leave
+            shutil.copytree(out, folder.with_name("killed"), dirs_exist_ok=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listeners, "write_history", copy_after_one)
+        patch.setattr(listeners, "PAUSE", 0)
+        patch.setattr(KeptFeatures, "_rows", counted(KeptFeatures._rows, computed))
+        train("rgbs", "--data", data, "--init", base, "--out", folder, "--epochs", 3, *SMALL, *KEPT)
+    return folder, computed
+
+
+def counted(rows_of, computed):
+    def rows_and_count(self):
+        for row in rows_of(self):
+            computed.append(None)
+            yield row
+
+    return rows_and_count
 
 
 def rows(folder):
@@ -54,6 +77,7 @@ def weights(folder):
 
 
 def test_a_training_with_kept_features_is_that_without_to_half_precision(data, base, kept, tmp_path):
+    kept, _ = kept
     train("rgbs", "--data", data, "--init", base, "--out", tmp_path / "plain", "--epochs", 3, *SMALL, *PLAIN)
     for with_, without in zip(rows(kept), rows(tmp_path / "plain"), strict=True):
         assert with_ == pytest.approx(without, rel=2e-3), "11 bits of each feature are kept"
@@ -69,38 +93,16 @@ def test_a_training_with_kept_features_is_that_without_to_half_precision(data, b
     assert not (kept / "state").exists()
 
 
-def test_each_picture_goes_through_the_frozen_layers_once_even_if_a_run_is_resumed(
-    data, base, kept, tmp_path, monkeypatch
-):
-    words = ["rgbs", "--data", data, "--init", base, "--out", tmp_path / "run", "--epochs", 3, *SMALL, *KEPT]
-    computed = []
-    monkeypatch.setattr(KeptFeatures, "_rows", _counted(KeptFeatures._rows, computed))
-    monkeypatch.setattr(listeners, "PAUSE", 0)
-    write = listeners.write_history
-
-    def stop_after_one(folder, history):
-        write(folder, history)
-        if history:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(listeners, "write_history", stop_after_one)
-    with pytest.raises(KeyboardInterrupt):
-        train(*words)
+def test_each_picture_goes_through_the_frozen_layers_once_even_if_a_run_is_resumed(data, base, kept, monkeypatch):
+    whole, computed = kept
     assert len(computed) == 24 + 7
-    monkeypatch.setattr(listeners, "write_history", write)
-    train(*words, "--resume")
+    killed = whole.with_name("killed")
+    assert len(rows(killed)) == 1
+    monkeypatch.setattr(KeptFeatures, "_rows", counted(KeptFeatures._rows, computed))
+    train("rgbs", "--data", data, "--init", base, "--out", killed, "--epochs", 3, *SMALL, *KEPT, "--resume")
     assert len(computed) == 24 + 7
-    assert rows(tmp_path / "run") == rows(kept)
-    assert all(np.array_equal(*pair) for pair in zip(weights(tmp_path / "run"), weights(kept), strict=True))
-
-
-def _counted(rows_of, computed):
-    def rows_and_count(self):
-        for row in rows_of(self):
-            computed.append(None)
-            yield row
-
-    return rows_and_count
+    assert rows(killed) == rows(whole)
+    assert all(np.array_equal(*pair) for pair in zip(weights(killed), weights(whole), strict=True))
 
 
 @pytest.mark.parametrize(
