@@ -58,8 +58,8 @@ def fit(task, schedule, folder, tensorboard=False, devices=1, steps_per_executio
     folder = Path(folder)
     spread = SeveralDevices(devices) if devices > 1 else OneDevice()
     model = keras.Model(task.fed.input, task.fed.output)  # compiled; the task's own stays free of what a file lacks
-    _compile(model, task, schedule)
-    trained = spread.copy_of(model, lambda copy: _compile(copy, task, schedule))
+    compile_model(model, task, schedule)
+    trained = spread.copy_of(model, lambda copy: compile_model(copy, task, schedule))
     history = load_state(folder / run_folder.STATE, trained)
     listeners, ending = [], contextlib.ExitStack()
     if first_process():
@@ -117,7 +117,8 @@ def _is_over(task, schedule, history):
     return bool(schedule.patience and best and history[-1]["epoch"] - best["epoch"] >= schedule.patience)
 
 
-def _compile(model, task, schedule):
+def compile_model(model, task, schedule):
+    """Compiles a model with a task's losses and metrics and a schedule's optimizer, and builds the optimizer."""
     by_name = isinstance(task.fed.output, dict)
     # A metric counts for one model: its variables live where that model does.
     metrics = {
