@@ -18,11 +18,13 @@ Pictures are scaled so that the shorter side has --shorter pixels (256), the cen
 cut out, the map is predicted on it, and both are scaled to --side pixels (144). What is not given fits what is:
 `--side 299` is 299 px throughout, `--shorter 340 --side 299` stores the middle 299 of 340 px without scaling it again.
 
-Maps computed elsewhere come with --maps NAME=DIR: one grey picture for each picture of SOURCE, brighter where people
-look, of its relative stem (`photos/train/cat/7.jpg` has `DIR/train/cat/7.png`; other sources go by the picture's id)
-and of its aspect. --saliency and --maps may be repeated and mixed: the maps are kept in the order given, the first one
-interleaved with the pictures, which is what training uses by default; gbvs is predicted only where neither
-is given. A map that is missing, cannot be read or has another aspect stops the run with a sentence.
+Maps computed elsewhere come with --maps NAME=DIR: one grey picture or array (.npy, .mat, .tif) for each picture of
+SOURCE, brighter where people look, of its relative stem (`photos/train/cat/7.jpg` has `DIR/train/cat/7.png`; other
+sources go by the picture's id). DIR may be a tar, a zip, a folder of tars or an HDF5 file. Maps have the aspect of
+their pictures, or the size of the squares that `data_prep.export_squares` writes. --saliency and --maps may be repeated
+and mixed: the maps are kept in the order given, the first one interleaved with the pictures, which is what training
+uses by default; gbvs is predicted only where neither is given. A map that is missing, cannot be read or has another
+aspect stops the run with a sentence.
 
 Where SOURCE is a finished compact data set, its records are written again in another --codec, pictures, maps and order
 as they are.
