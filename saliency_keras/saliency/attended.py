@@ -51,7 +51,7 @@ class AttentionRun:
             arguments, name = config["experiment"]["arguments"], config["experiment"]["name"]
             self.box, self.margin, cells = arguments["box"], float(arguments["margin"]), arguments["cells"]
             self.side, self.data = int(config["experiment"]["pictures"]["side"]), dict(config["data"])
-        except (ValueError, KeyError, TypeError):
+        except (KeyError, TypeError):
             raise UserError(f"{folder} is no run of {NETWORK}: its config.json names no box to draw.") from None
         model = load_network(file)
         if MASK_LAYER not in {layer.name for layer in model.layers}:
