@@ -13,8 +13,9 @@ network is trained at each scale, each from ImageNet's weights; what a scale see
     python -m saliency_keras.evaluate runs/scale1+runs/scale2+runs/scale3
 
 `reproduce attention-2 --source SOURCE` does all of it. What the paper leaves open is an argument of the network
-(`models.attention`); its tables are in `published`. `--set normalisation=frozen` suits batches below 16. On a
-processor, `--set frozen=stride2,stride4,stride8,stride16` trains ResNet-50's last stage alone.
+(`models.attention`); its tables are in `published`. `--set frozen_statistics=true` suits batches below 16. On a
+processor, `--set frozen=stride2,stride4,stride8,stride16` trains ResNet-50's last stage alone, and with `--set
+keep_features=true --set crops=center` what is below it is computed once.
 """
 
 from saliency_keras.experiments.experiment import Experiment, Pictures, Schedule, Start
@@ -27,7 +28,6 @@ NETWORK = {
     "mask": "otsu",
     "local_prediction": "mean_of_probs",
     "levels": "both",
-    "normalisation": "trained",
     "box": "all",
     "cells": "even",
     "margin": 0.0,

@@ -42,7 +42,6 @@ CHOICES = {
     "mask": ("otsu", "none"),
     "local_prediction": ("mean_of_probs", "mean_of_logits"),
     "levels": ("both", "local", "object"),
-    "normalisation": ("trained", "frozen"),
     "box": ("all", "largest_component"),
     "cells": ("even", "receptive_fields"),
 }
@@ -60,7 +59,6 @@ def classifier_attention(
     mask="otsu",
     local_prediction="mean_of_probs",
     levels="both",
-    normalisation="trained",
     box="all",
     cells="even",
     margin=0.0,
@@ -82,8 +80,6 @@ def classifier_attention(
         local_prediction: `"mean_of_probs"`, the spatial mean of the probabilities without the background, scaled to sum
             to 1, or `"mean_of_logits"`, the softmax of the spatial mean of the logits.
         levels: Which levels are averaged to the prediction: `"both"`, `"local"` or `"object"`.
-        normalisation: Whether batch normalisation of the backbone is `"trained"` or `"frozen"`, scale, shift and
-            statistics, as suits small batches.
         box: Which part of the mask the second look's box is drawn around, `"all"` or its `"largest_component"`.
         cells: Which part of the picture a location stands for there: `"even"` shares of it, or those around the centres
             of its `"receptive_fields"`.
@@ -97,7 +93,7 @@ def classifier_attention(
     """
     given = {
         "aggregate": aggregate, "attention_from": attention_from, "mask": mask, "local_prediction": local_prediction,
-        "levels": levels, "normalisation": normalisation, "box": box, "cells": cells,
+        "levels": levels, "box": box, "cells": cells,
     }  # fmt: skip
     for name, value in given.items():
         if value not in CHOICES[name]:
@@ -106,7 +102,7 @@ def classifier_attention(
         raise ValueError(
             f"classifiers must be 0 or more, margin at least 0 and below 1. Received: {classifiers}, {margin}"
         )
-    features = _features(image, backbone, layer, normalisation == "frozen")  # (h, w, c)
+    features = _features(image, backbone, layer)  # (h, w, c)
     if not classifiers:
         return _object_classifier(features, classes)
     activations = _activations(features, classifiers, classes + 1, aggregate == "probs")  # (h, w, L + 1)
@@ -235,21 +231,15 @@ def pretrained_backbone(backbone, weights):
     return Network(model, {"backbone": tuple(one.name for one in model.layers if one.weights)})
 
 
-def _features(image, backbone, layer, frozen):
+def _features(image, backbone, layer):
     if backbone == OURS:
-        features = layer.blocks345(layer.block2(layer.block1(image)))
-    elif backbone in BACKBONES:
-        x = BACKBONES[backbone](layers.Rescaling(255.0, name="pixels")(image))
-        # Built upon our own tensor, so that all its layers are layers of ours, with sizes, names and parts.
-        build = dual_path.DPN92 if backbone == "DPN92" else getattr(keras.applications, backbone)
-        features = build(include_top=False, weights=None, input_tensor=x).output
-    else:
+        return layer.blocks345(layer.block2(layer.block1(image)))
+    if backbone not in BACKBONES:
         raise ValueError(f"backbone is {OURS} or one of {', '.join(BACKBONES)}. Received: {backbone}")
-    if frozen:
-        for one in keras.Model(keras.utils.get_source_inputs(image), features).layers:
-            if isinstance(one, layers.BatchNormalization):
-                one.trainable = False
-    return features
+    x = BACKBONES[backbone](layers.Rescaling(255.0, name="pixels")(image))
+    # Built upon our own tensor, so that all its layers are layers of ours, with sizes, names and parts.
+    build = dual_path.DPN92 if backbone == "DPN92" else getattr(keras.applications, backbone)
+    return build(include_top=False, weights=None, input_tensor=x).output
 
 
 def _activations(features, classifiers, entries, normalise):

@@ -172,15 +172,6 @@ def test_parts_are_strides_and_both_classifiers():
     assert resnet.model.count_params() == 23_587_712 + heads
 
 
-def test_frozen_normalisation_keeps_its_statistics():
-    for backbone, norms in (("alexnet", 2), ("MobileNet", 27)):
-        for normalisation in ("trained", "frozen"):
-            arguments = {**SMALL, "backbone": backbone, "classifiers": 1, "normalisation": normalisation}
-            model = build("classifier_attention", arguments, SIDE, 2).model
-            kinds = [one.trainable for one in model.layers if isinstance(one, keras.layers.BatchNormalization)]
-            assert kinds == [normalisation == "trained"] * norms
-
-
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
