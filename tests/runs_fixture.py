@@ -104,7 +104,7 @@ def write_predictions(path, scores, labels, classes, ids=None, data=DIGEST):
 def _history(epochs, top1, extra):
     rows = []
     for epoch in range(1, epochs + 1):
-        learned = 1 - 0.7 ** (epoch * 12 / epochs)
+        learned = (1 - 0.7 ** (epoch * 12 / epochs)) / (1 - 0.7**12)  # 1 in the last epoch, as predictions have it
         row = {
             "epoch": epoch,
             "learning_rate": 0.01 * 0.1 ** sum(epoch > drop * epochs / 90 for drop in (24, 45, 62)),
