@@ -18,11 +18,16 @@ Pictures are scaled so that the shorter side has --shorter pixels (256), the cen
 cut out, the map is predicted on it, and both are scaled to --side pixels (144). What is not given fits what is:
 `--side 299` is 299 px throughout, `--shorter 340 --side 299` stores the middle 299 of 340 px without scaling it again.
 
-Maps computed elsewhere come with --maps NAME=DIR: one grey picture for each picture of SOURCE, brighter where people
-look, of its relative stem (`photos/train/cat/7.jpg` has `DIR/train/cat/7.png`; other sources go by the picture's id)
-and of its aspect. --saliency and --maps may be repeated and mixed: the maps are kept in the order given, the first one
-interleaved with the pictures, which is what training uses by default; gbvs is predicted only where neither
-is given. A map that is missing, cannot be read or has another aspect stops the run with a sentence.
+Maps computed elsewhere come with --maps NAME=DIR: one grey picture or array (.npy, .mat, .tif) for each picture of
+SOURCE, brighter where people look, of its relative stem (`photos/train/cat/7.jpg` has `DIR/train/cat/7.png`; other
+sources go by the picture's id). DIR may be a tar, a zip, a folder of tars or an HDF5 file. Maps have the aspect of
+their pictures, or the size of the squares that `data_prep.export_squares` writes. --saliency and --maps may be repeated
+and mixed: the maps are kept in the order given, the first one interleaved with the pictures, which is what training
+uses by default; gbvs is predicted only where neither is given. A map that is missing, cannot be read or has another
+aspect stops the run with a sentence.
+
+--zoom RUN crops each picture to what that run of `classifier_attention` attends to, enlarges that, and keeps the boxes
+in `attended.csv`. Nothing stands out in some pictures: they are used whole, counted and told.
 
 Where SOURCE is a finished compact data set, its records are written again in another --codec, pictures, maps and order
 as they are.
@@ -94,19 +99,23 @@ def is_compact(source):
 def settings(options):
     """What `compaction.compact` is asked for: a dictionary of its arguments, from those of `options_parser`."""
     from data_prep.sources import open_source
+    from saliency_keras.data.geometry import Framing
 
     source = open_source(options.source, options.upright, options.hold_out, options.label)
     for note in source.notes:
         print(note, flush=True)
+    framing = Framing.chosen(options.side, options.square, options.shorter)
     chosen = [options.saliency] if isinstance(options.saliency, str) else options.saliency or ["gbvs"]
     if folders := dict(one for one in chosen if isinstance(one, tuple)):
         from data_prep.sources.with_maps import SourceWithMaps
-        from saliency_keras.data.geometry import Framing
 
-        framing = Framing.chosen(options.side, options.square, options.shorter)
         source = SourceWithMaps(source, folders, options.log, framing)
     elif options.log:
         raise console.UserError("--log says that the maps of --maps are log densities; there are no --maps.")
+    if options.zoom:
+        from data_prep.zoom import ZoomedSource
+
+        source = ZoomedSource(source, options.zoom, options.out, framing, options.limit, options.seed or 0)
     return {
         "source": source,
         "out": options.out,
@@ -140,7 +149,7 @@ def print_set(manifest):
 def _convert(options):
     from data_prep.convert import convert
 
-    fixed = {"saliency": "--saliency or --maps", "hold_out": "--hold-out", "label": "--label"}
+    fixed = {"saliency": "--saliency or --maps", "hold_out": "--hold-out", "label": "--label", "zoom": "--zoom"}
     fixed |= {name: f"--{name}" for name in (*SIDES, "shards", "limit", "seed")}
     if given := [words for name, words in fixed.items() if getattr(options, name) is not None]:
         raise console.UserError(
@@ -173,6 +182,8 @@ def options_parser(module, document):
         help="maps computed elsewhere, DIR/train/CLASS/STEM.png for each picture, or a tar of them; may be repeated",
     )
     parser.add_argument("--log", action="store_true", help="the maps of --maps are log densities")
+    zoom = "crop pictures to what a run attends to: RUN, RUN+RUN for a third look, a predictor, boxes, or center=RUN"
+    parser.add_argument("--zoom", metavar="WHO", help=zoom)
     parser.add_argument("--codec", default="raw", help="raw, jpeg or npy (default: raw)")
     parser.add_argument("--shards", type=int, help="train shards (default: by size, 128 MiB at most each)")
     return parser

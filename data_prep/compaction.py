@@ -40,6 +40,7 @@ LIBRARIES = ("numpy", "pillow", "tensorflow", "keras")
 BEFORE = {"shorter": Framing.shorter, "square": Framing.square, "boxes": "none"}
 SLACK = 2  # seconds that a file system's clock may lag behind
 TABLES = ("skipped.csv", "boxes.csv")  # beside the manifest; boxes where the source has some
+ATTENDED = "attended.csv"  # what pictures were cropped to, where somebody looked at them first (`data_prep.zoom`)
 CHECKSUMS = "checksums.npy"  # of the pictures' files, in the plan's order; 0 where there was none to be read
 FRAMES = "frames.npy"  # height, width and crop of each picture before it was framed, in the order of the records
 
@@ -349,7 +350,19 @@ def _check_ours(out, plan):
         if found["source"].get("plan") != plan.digest or found["codec"] != plan.settings["codec"]:
             differing = _differing(settings, plan)
             raise UserError(f"{out} is a data set with {differing}; choose another folder or delete it.")
-    elif any(not path.name.endswith(".incomplete") for path in out.iterdir()):
+    else:
+        check_unused(out, zoomed="zoom" in plan.source.description)
+
+
+def is_begun(out):
+    """Whether a folder holds a data set, finished or not."""
+    return (out / PLAN).is_file() or (out / "manifest.json").is_file()
+
+
+def check_unused(out, zoomed=False):
+    """Refuses a folder that is no data set of ours and has something in it, besides the boxes of a zoomed one."""
+    names = {path.name for path in out.iterdir()} - ({ATTENDED} if zoomed else set())
+    if any(not name.endswith(".incomplete") for name in names):
         raise UserError(f"{out} is not empty and holds no data set of ours; choose another folder.")
 
 

@@ -2,7 +2,7 @@
 
     python -m saliency_keras.reproduce TABLE --data DIR [--out DIR] [--epochs N] [--repeats R] [--only NAME,…]
            [--set KEY=VALUE] [--maps NAME,…] [--large DIR] [--shots 1,5,K] [--fixations DIR]
-           [--backbones NAME,…] [--precision bfloat16]
+           [--backbones NAME,…] [--source SOURCE] [--precision bfloat16]
     python -m saliency_keras.reproduce --list
 
 Trains what the table needs into OUT/runs, one run after another, and says which one is running and how many are left;
@@ -12,6 +12,7 @@ their runs. `controls` takes the interleaved map apart, and by `--maps readout` 
 The hallucination tables begin on a large set: `--large`. `--set ROW:KEY=VALUE` changes one row.
 `accuracy-vs-saliency` compares backbones: `--backbones ours,ResNet50,DenseNet121=FILE,runs/rgb` are the table's own,
 networks of `keras.applications` with ImageNet's weights, a file of weights or `=none`, and run folders.
+The attention tables crop the original pictures: `--source SOURCE`, what the set of `--data` was compacted from.
 """
 
 import textwrap
@@ -41,7 +42,7 @@ def main(arguments=None):
     kind = kind_of(chosen, options)
     choices = Choices(
         options.data, options.out, options.large, options.epochs, options.repeats, options.only, tuple(options.set),
-        options.precision,
+        options.precision, _compact,
     )  # fmt: skip
     runs = kind.plan(chosen, choices)
     finished = sum(run.finished for run in runs)
@@ -61,6 +62,13 @@ def main(arguments=None):
         folders = [results.runs[row.name][0].folder for row in results.rows()]
         print(console.next_step("report", *folders, "--out", folder / "report.html", why="the runs on one page"))
     check_missing(missing, options.table)
+
+
+def _compact(*arguments, **options):
+    """Makes a compact set, for a table that looks again at pictures."""
+    from data_prep.compact import compact
+
+    return compact(*arguments, **options)
 
 
 def _parse(arguments):

@@ -32,6 +32,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from data_prep.sources.object_boxes import boxes_of
 from data_prep.sources.splits import NAMES, check_share, held_out, named_split
 from saliency_keras.console import UserError
 from saliency_keras.data.listing import files_below, name_key, shown, text_of
@@ -175,8 +176,8 @@ class FolderSource(FilesSource):
 
     Every regular file of a class folder and its subfolders that is not hidden counts as a picture; one that cannot be
     decoded ends up in `skipped.csv`. A picture's id is `CLASS/file name`, with the subfolders in between. A file
-    `classes.csv` beside `train/` (columns `class,name`) gives the classes human names. `val/` may be called `valid/`,
-    `validation/` or `test/`.
+    `classes.csv` beside `train/` (columns `class,name`) gives the classes human names, a `boxes.csv` or
+    `bounding_boxes.csv` the boxes of objects (`object_boxes`). `val/` may be called `valid/`, `validation/` or `test/`.
 
     Args:
         folder: The folder.
@@ -198,6 +199,7 @@ class FolderSource(FilesSource):
         self.notes += tuple(self._beside_classes())
         names = human_names(self.folder / "classes.csv")
         self.classes = distinct_names([names.get(name_key(name), text_of(name)) for name in folders], folders)
+        self._object_boxes = boxes_of(self.folder)
         texts = [text_of(name) for name in folders]
         self.description = {"kind": "folder", "name": self.folder.resolve().name, "class_folders": texts}
         if hold_out is not None:
@@ -215,6 +217,18 @@ class FolderSource(FilesSource):
             out = held_out(found, self._hold_out)
             found = [one for one in found if (one.id in out) == (split == "val")]
         return found
+
+    def boxes(self, picture):
+        """The boxes that `boxes.csv` or `bounding_boxes.csv` of the folder has; none of a picture that was turned."""
+        boxes = self._object_boxes.get(name_key(picture.place).replace(os.sep, "/"), ())
+        if not boxes:
+            return ()
+        from saliency_keras.data.pictures import UPRIGHT, picture_header
+
+        (width, height), orientation = picture_header(self.folder / picture.place)
+        if self.upright and orientation in UPRIGHT:
+            return ()
+        return [(box[0] / width, box[1] / height, box[2] / width, box[3] / height) for box in boxes]
 
     def folder_of(self, split):
         """What the folder of a split is called; empty where class folders lie in the source's folder itself."""

@@ -6,10 +6,11 @@ To add one, add an entry to its paper's file (or a file with `EXPERIMENTS`, and 
 import difflib
 
 from saliency_keras.console import UserError
-from saliency_keras.experiments import hallucination, saliency_networks, thesis
+from saliency_keras.experiments import attention, hallucination, saliency_networks, thesis
 from saliency_keras.experiments.experiment import Experiment
 
-EXPERIMENTS = {one.name: one for paper in (thesis, hallucination, saliency_networks) for one in paper.EXPERIMENTS}
+PAPERS = (thesis, hallucination, saliency_networks, attention)
+EXPERIMENTS = {one.name: one for paper in PAPERS for one in paper.EXPERIMENTS}
 
 
 def experiment(name):

@@ -9,6 +9,7 @@ import dataclasses
 
 from saliency_keras.console import UserError
 from saliency_keras.experiments.hallucination import METHODS
+from saliency_keras.experiments.published import ATTENTION_2, ATTENTION_5, ATTENTION_6
 
 CONTROL_MAPS = ("uniform", "center", "shuffled", "shuffled_in_class", "own")
 
@@ -29,6 +30,9 @@ class Row:
         large: Whether it is trained on the large set instead of the target set.
         preparation: Whether it only prepares others: trained once, no row of its own.
         called: What it is called, where that does not follow from the other fields.
+        zoom: Who looks at its pictures first, as `compact --zoom` takes it, with names of rows in place of runs: it is
+            trained on a set of what they attend to.
+        other_seed: What is added to the seed of each repeat.
     """
 
     experiment: str
@@ -41,6 +45,8 @@ class Row:
     large: bool = False
     preparation: bool = False
     called: str = ""
+    zoom: str = ""
+    other_seed: int = 0
 
     @property
     def name(self):
@@ -48,6 +54,11 @@ class Row:
         changed = "".join("-" + setting.replace("=", "") for setting in self.settings)
         maps = "" if self.maps == "own" else "-" + self.maps.replace(":", "-")
         return self.called or self.experiment + maps + changed
+
+    @property
+    def lookers(self):
+        """Who looks at its pictures first, one after another: names of rows, and others who can look."""
+        return tuple(word.removeprefix("center=") for word in self.zoom.split("+")) if self.zoom else ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +77,8 @@ class PaperTable:
         readouts: Of a correlation, the rows of the read-outs that are trained over each row's frozen network.
         whole: Of a correlation, the row of a read-out that is trained with its whole network, from two beginnings.
         further_maps: Of an attribution, names of maps that are controlled besides the interleaved one.
+        together: From a name to the names of rows that are judged as one classifier, and the name of the row, or of
+            the rows together, that they are compared with.
     """
 
     title: str
@@ -78,6 +91,7 @@ class PaperTable:
     readouts: tuple[Row, ...] = ()
     whole: Row | None = None
     further_maps: tuple[str, ...] = ()
+    together: dict = dataclasses.field(default_factory=dict)
 
     def row(self, name):
         """The row of that name."""
@@ -172,6 +186,75 @@ ALIKE = (
     "The saliency branch of Approach A and B has learned on the large set."
 )
 FAN_INS = ("fanin1", "fanin2", "fanin3")
+
+
+def _scales(experiment, name, crops="", baseline=""):
+    """An experiment at three scales, each on what the networks of the scales before attend to.
+
+    `crops` is the first part of the names of the rows whose networks crop, by default its own.
+    """
+    crops = crops or name
+    looks = ("", f"{crops}1", f"{crops}1+{crops}2")
+    of_scale = [
+        Row(experiment, called=f"{name}{scale}", zoom=zoom, baseline=f"{baseline}{scale}" if baseline else "")
+        for scale, zoom in enumerate(looks, 1)
+    ]
+    return tuple(of_scale), {f"{name}1 to {name}3": (tuple(row.name for row in of_scale), f"{name}1")}
+
+
+def _attention_tables():
+    """Shen and Liu: Tables 2 to 4 in one, 5, 6, Fig. 8, and controls that nobody ran."""
+    ours, ours_together = _scales("classifier_attention", "scale")
+    plain, plain_together = _scales("max_pooled", "max_pooled", "scale")
+    ours = tuple(dataclasses.replace(row, baseline=f"max_pooled{row.name[-1]}") for row in ours)
+    ours_together = {name: (rows, "max_pooled1 to max_pooled3") for name, (rows, _) in ours_together.items()}
+    local, local_together = _scales("classifier_attention_local", "local")
+    of_object, object_together = _scales("classifier_attention_object", "object")
+    both, both_together = _scales("classifier_attention", "scale")
+    several = tuple(
+        Row("classifier_attention", settings=(f"classifiers={number}",), called=f"classifiers{number}",
+            baseline="classifiers1" if number > 1 else "")
+        for number in (1, 2, 4, 8, 16)
+    )  # fmt: skip
+    crops = {"scale2": "scale1", "center": "center=scale1", "gbvs": "gbvs", "gaze": "gaze", "true boxes": "boxes"}
+    again = Row("classifier_attention", called="scale1 again", baseline="scale1", other_seed=1000)
+    second = tuple(
+        Row("classifier_attention", called=name, zoom=zoom, baseline="scale1") for name, zoom in crops.items()
+    )
+    pairs = {f"scale1 + {row.name}": (("scale1", row.name), "scale1") for row in (again, *second)}
+    alike = "All pictures are the squares of a compact set; the paper tests whole pictures of any shape."
+    return {
+        "attention-2": PaperTable(
+            "Classifier activations, Tables 2 to 4: three scales, and the ResNet-50 on the same crops", "attention",
+            (plain[0], *ours, *plain[1:]), together={**plain_together, **ours_together}, beside=ATTENTION_2, note=alike,
+        ),
+        "attention-5": PaperTable(
+            "Classifier activations, Table 5: trained with one of the two losses", "attention",
+            (*both, *local, *of_object),
+            together={**both_together, **{name: (rows, "scale1 to scale3") for name, (rows, _) in
+                                          {**local_together, **object_together}.items()}},
+            beside=ATTENTION_5,
+            note="With the object loss alone the mask comes from local classifiers that were never trained; "
+            "`--set classifier_attention_object:mask=none` uses all of the features. " + alike,
+        ),
+        "attention-6": PaperTable(
+            "Classifier activations, Table 6: accuracy by scale and level", "attention",
+            both, together=both_together, beside=ATTENTION_6, note=alike,
+        ),
+        "attention-8": PaperTable(
+            "Classifier activations, Fig. 8: the number of local classifiers", "attention", several,
+            note="The paper prints a curve without numbers: it rises, then levels. " + alike,
+        ),
+        "attention-controls": PaperTable(
+            "What the second look is worth, and how much of it is this attention", "attention",
+            (Row("classifier_attention", called="scale1"), again, *second), together=pairs,
+            note="`scale1 again` is a second network at scale 1 with another seed: what averaging two networks brings "
+            "without a second look. `center` crops a box of the attended size at the centre, `gaze` what people "
+            "looked at, `true boxes` the object itself.",
+        ),
+    }  # fmt: skip
+
+
 TABLES = {
     "thesis-4.1": PaperTable(
         "Thesis, Table 4.1: concatenation and Fan-in from scratch, 128 px",
@@ -279,6 +362,7 @@ TABLES = {
         "stages, and networks trained on the same pictures, are not independent; the intervals take them for it and "
         "are too narrow.",
     ),
+    **_attention_tables(),
 }  # fmt: skip
 
 

@@ -148,6 +148,12 @@ class Network:
         return ops.softmax(ops.cast(self.named(outputs)["logits"], "float32"))
 
     @functools.cached_property
+    def classifier(self):
+        """The model from its inputs to the logits alone, where it has other outputs beside them."""
+        outputs = self.model.output
+        return keras.Model(self.model.input, outputs["logits"]) if isinstance(outputs, dict) else self.model
+
+    @functools.cached_property
     def map(self):
         """The model of the map that it makes, from its inputs to `(batch, h, w, 1)`; `None` where it makes none."""
         if not any(layer.name == MAP_LAYER for layer in self.model.layers):
@@ -166,7 +172,6 @@ class Network:
             float32 array `(pictures, height, width)`.
         """
         return laid_out(maps, receptive_centres(self.model, MAP_LAYER), size, to_the_border=to_the_border)
-
 
     def map_as_used(self, inputs, size):
         """The map that it makes of one batch, where it meets the features that it changes.

@@ -10,10 +10,11 @@ from keras import layers
 
 from saliency_keras.console import UserError
 from saliency_keras.models.alexnet import Layers, alexnet
+from saliency_keras.models.attention import classifier_attention, parts_by_stride, pretrained_backbone
 from saliency_keras.models.backbones import classifier_features
 from saliency_keras.models.fanin import fanin1, fanin2, fanin3, noconv2
-from saliency_keras.models.hallucination import modulated_alexnet, modulated_resnet
-from saliency_keras.models.network import Network, parts_by_name
+from saliency_keras.models.hallucination import modulated_alexnet, modulated_resnet, pretrained_resnet
+from saliency_keras.models.network import Network, network_of, parts_by_name
 from saliency_keras.models.readouts import readout_bi, readout_dc, readout_pointwise, readout_spc
 from saliency_keras.models.saliency_networks import copy_vgg16, juntingnet, salicon, salnet
 
@@ -26,11 +27,15 @@ class Blueprint:
         build: Function `(image, saliency, classes, layers, **arguments)` to the logits, or to a dictionary of outputs.
         shows_map: Function of the arguments: whether the network has an input for the map.
         parts: Function of the built model: its parts.
+        pretrained: Function `(backbone, weights)` to a `Network` that has weights of `keras.applications` for it.
     """
 
     build: Callable
     shows_map: Callable[[dict], bool] = lambda arguments: True
     parts: Callable[[keras.Model], dict] = parts_by_name
+    pretrained: Callable[[str, str], Network] = lambda backbone, weights: network_of(
+        pretrained_resnet(backbone, weights)
+    )
 
 
 def _joined(arguments):
@@ -57,6 +62,7 @@ NETWORKS = {
     "noconv2": Blueprint(noconv2, _never),
     "modulated_alexnet": Blueprint(modulated_alexnet, _branch_sees_map),
     "modulated_resnet": Blueprint(modulated_resnet, _branch_sees_map),
+    "classifier_attention": Blueprint(classifier_attention, _never, parts_by_stride, pretrained_backbone),
 }
 
 SALIENCY_NETWORKS = {

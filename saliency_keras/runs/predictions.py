@@ -101,12 +101,13 @@ def read_predictions(path):
     return predictions
 
 
-def read_scores(path, predictions):
+def read_scores(path, predictions, level=""):
     """Reads the logits of `predictions.h5`.
 
     Args:
         path: The file.
         predictions: Its `Predictions`.
+        level: Name of a further output that is a prediction, or `""` for the one that counts.
 
     Returns:
         float16 array `(pictures, classes)`.
@@ -116,7 +117,7 @@ def read_scores(path, predictions):
     """
     shape = predictions.ids.size, len(predictions.classes)
     with _opened(path) as file:
-        scores = _dataset(path, file, "scores")
+        scores = _dataset(path, file, f"scores_{level}" if level else "scores")
         if scores.shape != shape or scores.dtype.kind != "f":
             raise ValueError(f"the scores have shape {scores.shape}, not {shape}")
         return scores[:]

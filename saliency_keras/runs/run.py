@@ -98,15 +98,18 @@ class Run:
             check_against_scores(self, predictions)
         return predictions
 
-    def scores(self):
+    def scores(self, level=""):
         """The logits of `predictions.h5`: float16 array `(pictures, classes)` in the predictions' order.
 
         They are read again at each call, because they may be large.
 
+        Args:
+            level: Name of a further output of the network that is a prediction, or `""` for the prediction that counts.
+
         Raises:
             UserError: If they are missing or do not fit.
         """
-        return read_scores(run_folder.checked(self.folder, run_folder.PREDICTIONS), self.predictions)
+        return read_scores(run_folder.checked(self.folder, run_folder.PREDICTIONS), self.predictions, level)
 
     @property
     def settings(self):

@@ -9,6 +9,7 @@ import dataclasses
 from typing import Protocol
 
 from saliency_keras.tables.accuracy import Accuracy
+from saliency_keras.tables.attention import Attention
 from saliency_keras.tables.attribution import Attribution
 from saliency_keras.tables.classes import Classes
 from saliency_keras.tables.correlation import Correlation
@@ -71,6 +72,7 @@ KINDS = {
     "standard": Standard,
     "fixations": Fixations,
     "correlation": Correlation,
+    "attention": Attention,
 }
 
 

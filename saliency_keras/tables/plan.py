@@ -42,6 +42,7 @@ class Choices:
         settings: `KEY=VALUE` settings for every experiment that has the key, or `ROW:KEY=VALUE` for one row, or
             `EXPERIMENT:KEY=VALUE` for all rows of one experiment.
         precision: `"float32"` or `"bfloat16"`.
+        compact: Function that makes compact sets, as `data_prep.compact.compact` does, for tables that need some.
     """
 
     data: Path
@@ -52,6 +53,7 @@ class Choices:
     only: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     precision: str = "float32"
+    compact: object = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +69,8 @@ class PlannedRun:
         init: Folder of the run it starts from, or `None`.
         shots: Training pictures per class, or `""`.
         precision: `"float32"` or `"bfloat16"`.
-        reads: Folder of the run whose features it reads, where the same plan trains that run, or `None`.
+        reads: Folder of the run whose features it reads, or of the set it is trained on, where the same plan makes
+            that, or `None`.
     """
 
     row: Row
@@ -80,6 +83,7 @@ class PlannedRun:
     precision: str = "float32"
     reads: Path | None = None
     trains = True  # whether it takes training pictures
+    makes_set = False  # whether it makes a compact set instead of training
 
     @property
     def parents(self):
@@ -286,7 +290,9 @@ def cost_of(runs):
     from saliency_keras.runs.networks import build_network
 
     left = [run for run in runs if run.trains and run.experiment.pictures and not run.finished]
-    manifests = {data: Manifest.load(data) for data in dict.fromkeys(run.data for run in left)}
+    made_of = {run.folder: run.data for run in runs if run.makes_set}  # as many pictures, perhaps not there yet
+    data_of = {run.data: made_of.get(run.data, run.data) for run in left}
+    manifests = {data: Manifest.load(there) for data, there in data_of.items()}
     networks, pictures, work = {}, 0, 0
     for run in left:
         one, manifest = run.experiment, manifests[run.data]
@@ -324,6 +330,8 @@ def _check_data(runs):
     for run in runs:
         check_kind(run.experiment, run.data)
     classifiers = [run for run in runs if not run.experiment.learns_from_fixations]
+    made_first = {run.folder for run in runs if run.makes_set and not run.finished}
+    classifiers = [run for run in classifiers if run.data not in made_first]
     manifests = {data: Manifest.load(data) for data in dict.fromkeys(run.data for run in classifiers)}
     for run in runs:
         check_weights(run.experiment)
@@ -364,8 +372,9 @@ def _check_apart(run, preparation, tested, prepared):
 
 def _share_pictures(one, other, splits, split_of_other):
     """Whether some splits of a set and a split of another, however compacted, have pictures of one source in common."""
+    but = ("plan", "maps", "zoom")
     ours, theirs = (
-        ({name: value for name, value in manifest.source.items() if name not in ("plan", "maps")}, manifest.classes)
+        ({name: value for name, value in manifest.source.items() if name not in but}, manifest.classes)
         for manifest in (one, other)
     )
     learned = _ids(other, split_of_other) if ours == theirs and split_of_other in splits else set()
@@ -386,7 +395,7 @@ def _chosen_rows(table, only):
         return table.rows
     wanted = {row.name for row in table.rows if row.experiment in only}
     while True:
-        beside = [(row.init, row.baseline, *row.twins) for row in table.rows if row.name in wanted]
+        beside = [(row.init, row.baseline, *row.twins, *row.lookers) for row in table.rows if row.name in wanted]
         more = {other for names in beside for other in names if other}
         if more <= wanted:
             return tuple(row for row in table.rows if row.name in wanted)

@@ -9,10 +9,9 @@ from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.experiments.experiment import WHOLE, flat_settings
 from saliency_keras.files import read_json
-from saliency_keras.models.hallucination import pretrained_resnet
-from saliency_keras.models.network import Network, network_of
+from saliency_keras.models.network import Network
 from saliency_keras.models.published_weights import published_alexnet
-from saliency_keras.models.registry import build, subtracted
+from saliency_keras.models.registry import NETWORKS, build, subtracted
 from saliency_keras.models.weight_files import read_arrays
 from saliency_keras.models.weights import carry_weights, draw_anew, fresh_layers, give_weights, imagenet_weights
 from saliency_keras.runs.run import Run, network_in
@@ -87,7 +86,8 @@ def initial_weights(experiment, network, parents, seed):
 
 def _is_alexnet(experiment):
     """Whether its network is AlexNet or made of its layers."""
-    return "width_multiplier" in experiment.arguments
+    arguments = experiment.arguments
+    return "width_multiplier" in arguments and arguments.get("backbone", "alexnet") == "alexnet"
 
 
 def _published(experiment, network):
@@ -207,17 +207,18 @@ def _settings(run):
 def _pretrained(experiment):
     """The `Network` of the weights that `start.weights` names."""
     backbone, weights = experiment.arguments.get("backbone"), experiment.start.weights
+    pretrained = NETWORKS[experiment.network].pretrained
     if backbone is None:
         raise UserError(
             f"weights={weights} is for networks of keras.applications; give {experiment.name} a run: --init."
         )
     if weights == "imagenet":
         with imagenet_weights(backbone, "; name a file of them: --set weights=FILE"):
-            return network_of(pretrained_resnet(backbone, weights))
+            return pretrained(backbone, weights)
     if not Path(weights).is_file():
         raise UserError(f"there is no weights file {weights}.")
     try:
-        return network_of(pretrained_resnet(backbone, weights))
+        return pretrained(backbone, weights)
     except (ValueError, OSError, KeyError) as error:
         raise UserError(
             f"the weights {weights} cannot be loaded into {backbone}: {str(error).splitlines()[0]}"

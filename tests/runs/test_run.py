@@ -102,12 +102,13 @@ def test_predictions_hold_every_picture_with_its_rank_and_class_names(folder):
 
 
 def test_predictions_are_brought_into_another_runs_order(tmp_path, folder):
-    run, other = Run.load(folder), Run.load(write_run(tmp_path / "other", "rgb", data="another compaction"))
+    run, other = Run.load(folder), write_run(tmp_path / "other", "rgb", data="another compaction")
     draw = np.random.default_rng(0)
     shuffled, labels = draw.permutation(210), np.arange(210) % 7
     scores = draw.normal(size=(210, 7))
     ids = [f"val/{index:04d}" for index in shuffled]
-    write_predictions(other.folder / "predictions.h5", scores, labels[shuffled], CLASSES, ids=ids, data="another")
+    write_predictions(other / "predictions.h5", scores, labels[shuffled], CLASSES, ids=ids, data="another")
+    other = Run.load(other)
     ordered = other.predictions.in_order_of(run.predictions)
     assert ordered.ids.tolist() == run.predictions.ids.tolist()
     by_id = dict(zip(ids, other.predictions.ranks, strict=True))

@@ -5,6 +5,7 @@ import importlib
 TASKS = {
     "classification": "saliency_keras.training.tasks.classification:Classification",
     "joint": "saliency_keras.training.tasks.joint:Joint",
+    "classifier_attention": "saliency_keras.training.tasks.attention:ClassifierAttention",
     "fixation_maps": "saliency_keras.training.tasks.fixation_maps:FixationMaps",
 }
 

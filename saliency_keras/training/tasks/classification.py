@@ -258,7 +258,10 @@ def write_predictions(network, reader, folder):
     """
     taken = (network.taken(inputs) for inputs, _ in reader.validation())
     outputs = (network.named(network.model.predict_on_batch(inputs)) for inputs in taken)
-    scores = np.concatenate([np.asarray(one["logits"]) for one in outputs])
+    # Of further levels too, such as `local` and `object`; an output with positions is no level.
+    by_batch = [{name: np.asarray(one) for name, one in of.items() if len(one.shape) == 2} for of in outputs]
+    levels = {name: np.concatenate([of[name] for of in by_batch]) for name in by_batch[0]}
+    scores = levels.pop("logits")
     ids, labels = reader.ids_and_labels()
     ranks = rank_of_true_class(scores, labels)
     with whole_path(folder / run_folder.PREDICTIONS) as path, h5py.File(_created(path)) as out:
@@ -267,6 +270,8 @@ def write_predictions(network, reader, folder):
         out["rank"] = ranks
         out["top5"] = first_classes(scores, 5)
         out["scores"] = scores.astype("float16")
+        for name, of_level in levels.items():
+            out[f"scores_{name}"] = of_level.astype("float16")
         out.attrs["classes"] = _texts(reader.manifest.classes)
         out.attrs["split"] = reader.split
         out.attrs["data"] = reader.manifest.digest()
