@@ -8,6 +8,8 @@ KERAS_BACKEND chooses the backend; without a GPU the device is the processor.
 """
 
 import argparse
+import contextlib
+import io
 import os
 import statistics
 import sys
@@ -66,9 +68,10 @@ def training(name, folder, options):
     chosen = experiment(name).replace(batch=options.batch).lasting(options.epochs)
     out = folder / f"run-{name}"
     data, together = folder / "npy", options.steps_per_execution
-    summary = train(
-        chosen, data, out, precision=options.precision, augment="device", steps_per_execution=together
-    )  # fmt: skip
+    with contextlib.redirect_stdout(io.StringIO()):  # without the epochs' lines
+        summary = train(
+            chosen, data, out, precision=options.precision, augment="device", steps_per_execution=together
+        )  # fmt: skip
     forget_networks()
     return summary
 
