@@ -4,13 +4,15 @@ Training batches of picture and map, stored at 144 px, cropped to 128 px, flippe
 codec beside two zipped `keras.utils.image_dataset_from_directory` pipelines doing the same work, and beside a bare
 numpy loop that crops and flips words from a memory map. Prints images per second of processor time (all threads) and
 of the clock, the medians of short rounds in which the contestants take turns, so that other programs on the machine
-slow all of them alike. `--skip-keras` leaves out the pipelines and with them TensorFlow, and needs a `--sets` folder
-made by an earlier run.
+slow all of them alike. The pipelines are made of tf.data and, where the package `grain` is installed, of Grain, which a
+user of Keras on JAX would take. `--skip-keras` leaves out the pipelines and with them TensorFlow, and needs a `--sets`
+folder made by an earlier run.
 """
 
 import argparse
 import contextlib
 import hashlib
+import importlib.util
 import statistics
 import sys
 import tempfile
@@ -24,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 STORED, SIDE, CLASSES = 144, 128, 10
 KERAS = "image_dataset_from_directory x 2"
+GRAIN = 'the same with format="grain"'
 BARE = "bare numpy loop"
 
 
@@ -42,6 +45,8 @@ def main(arguments=None):
         contestants = ours(folder, options.batch)
         if not options.skip_keras:
             contestants = {KERAS: keras_pipelines(folder, options.batch), **contestants}
+            if importlib.util.find_spec("grain"):
+                contestants = {GRAIN: grain_pipelines(folder, options.batch), **contestants}
         sizes = {name: f"{bytes_each:,.0f}" for name, bytes_each in bytes_per_picture(folder).items()}
         per_processor, per_clock = measure(contestants, options.rounds)
     reference = per_processor.get(KERAS)
@@ -174,6 +179,38 @@ def keras_pipelines(folder, batch):
         seeds = tf.data.Dataset.random(number).batch(2)
         both = tf.data.Dataset.zip(pictures("image", "rgb", number), pictures("saliency", "grayscale", number), seeds)
         return both.map(crop, tf.data.AUTOTUNE).batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+    return epoch
+
+
+def grain_pipelines(folder, batch):
+    """The same directories as `format="grain"` gives them, zipped, and cropped by numpy."""
+    import grain
+    import keras
+
+    def pictures(kind, color_mode, seed):
+        return keras.utils.image_dataset_from_directory(
+            folder / kind,
+            color_mode=color_mode,
+            batch_size=None,
+            image_size=(STORED, STORED),
+            shuffle=True,
+            seed=seed,
+            format="grain",
+            verbose=False,
+        )
+
+    def crop(pair, random):
+        (image, label), (saliency, _) = pair
+        both = np.concatenate([np.asarray(image), np.asarray(saliency)], axis=-1)
+        top, left = random.integers(0, STORED - SIDE + 1, 2)
+        both = both[top : top + SIDE, left : left + SIDE][:, :: random.choice((-1, 1))].astype(np.uint8)
+        return {"image": both[..., :3], "saliency": both[..., 3:]}, np.asarray(label)
+
+    def epoch(number):
+        both = [pictures("image", "rgb", number), pictures("saliency", "grayscale", number)]
+        zipped = grain.experimental.ZipIterDataset(both).seed(number).random_map(crop)
+        return zipped.batch(batch, drop_remainder=True)
 
     return epoch
 

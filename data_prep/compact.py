@@ -5,10 +5,11 @@
 
 Pictures and maps lie side by side in shards that `saliency_keras.data` reads. SOURCE is a folder with `train/CLASS/*`
 and `val/CLASS/*` (a `classes.csv` with the columns class,name beside them gives the classes human names), or a zip or
-tar of such a folder; a list, `LIST.csv` (path,label and perhaps split,x,y,width,height); `tfds:NAME`, a set of
-TensorFlow Datasets; `imagenet:DIR`, DIR having ILSVRC2012 as tars or folders; a published set as it is downloaded
-(`cub:DIR`, `flowers102:DIR`, `cars:DIR`, `dogs:DIR`, `aircraft:DIR`, `tiny-imagenet:DIR`); or `popout` for the built-in
-pictures. `--hold-out 0.1` holds a tenth of each class out where a SOURCE has no `val`. Prints how many pictures, how
+tar of such a folder; a list, `LIST.csv` (path,label and perhaps split,x,y,width,height); a parquet file, or a folder of
+parquet files or webdataset tars, as the Hugging Face hub has them; `tfds:NAME`, a set of TensorFlow Datasets;
+`imagenet:DIR`, DIR having ILSVRC2012 as tars or folders; a published set as it is downloaded (`cub:DIR`,
+`flowers102:DIR`, `cars:DIR`, `dogs:DIR`, `aircraft:DIR`, `tiny-imagenet:DIR`); or `popout` for the built-in pictures.
+`--hold-out 0.1` holds a tenth of each class out where a SOURCE has no `val`. Prints how many pictures, how
 many bytes and how much room there is before it starts, and what was written and skipped at the end. Stopped and run
 again, it goes on where it was. Where a source has boxes of objects, `boxes.csv` has them (split,id,xmin,ymin,xmax,ymax)
 as shares of the stored pictures, cut off at their edges; a list's box is what its picture is cropped to.
@@ -17,11 +18,16 @@ Pictures are scaled so that the shorter side has --shorter pixels (256), the cen
 cut out, the map is predicted on it, and both are scaled to --side pixels (144). What is not given fits what is:
 `--side 299` is 299 px throughout, `--shorter 340 --side 299` stores the middle 299 of 340 px without scaling it again.
 
-Maps computed elsewhere come with --maps NAME=DIR: one grey picture for each picture of SOURCE, brighter where people
-look, of its relative stem (`photos/train/cat/7.jpg` has `DIR/train/cat/7.png`; other sources go by the picture's id)
-and of its aspect. --saliency and --maps may be repeated and mixed: the maps are kept in the order given, the first one
-interleaved with the pictures, which is what training uses by default; gbvs is predicted only where neither
-is given. A map that is missing, cannot be read or has another aspect stops the run with a sentence.
+Maps computed elsewhere come with --maps NAME=DIR: one grey picture or array (.npy, .mat, .tif) for each picture of
+SOURCE, brighter where people look, of its relative stem (`photos/train/cat/7.jpg` has `DIR/train/cat/7.png`; other
+sources go by the picture's id). DIR may be a tar, a zip, a folder of tars or an HDF5 file. Maps have the aspect of
+their pictures, or the size of the squares that `data_prep.export_squares` writes. --saliency and --maps may be repeated
+and mixed: the maps are kept in the order given, the first one interleaved with the pictures, which is what training
+uses by default; gbvs is predicted only where neither is given. A map that is missing, cannot be read or has another
+aspect stops the run with a sentence.
+
+--zoom RUN crops each picture to what that run of `classifier_attention` attends to, enlarges that, and keeps the boxes
+in `attended.csv`. Nothing stands out in some pictures: they are used whole, counted and told.
 
 --saliency fixations makes maps of where people looked, of a table with the columns image,subject,x,y: --fixations FILE,
 by default `fixations.csv` or `gaze.csv` beside the pictures. A picture that nobody looked at has a map of zeros.
@@ -51,12 +57,13 @@ def main(arguments=None):
     """
     options = _parser().parse_args(arguments)
     manifest = _compact(options)
-    if _is_compact(options.source):
+    if is_compact(options.source):
         size = sum(path.stat().st_size for path in manifest.folder.iterdir())
         records = sum(split.records for split in manifest.splits.values())
         print(f"{records:,} records in codec {manifest.codec}, {size:,} bytes, are in {manifest.folder}")
     else:
         print_set(manifest)
+        print(console.next_step("train", "fanin3", "--data", manifest.folder, why="Fan-in3 on these pictures"))
 
 
 def _compact(options):
@@ -77,7 +84,7 @@ def _compact(options):
     Raises:
         UserError: For any mistake that the user can correct.
     """
-    if _is_compact(options.source):
+    if is_compact(options.source):
         return _convert(options)
     from data_prep.compaction import PLAN, compact
 
@@ -88,17 +95,20 @@ def _compact(options):
     return compact(workers=options.workers, **settings(options))
 
 
-def _is_compact(source):
+def is_compact(source):
+    """Whether a source is a finished compact data set."""
     return (Path(source) / "manifest.json").is_file()
 
 
 def settings(options):
     """What `compaction.compact` is asked for: a dictionary of its arguments, from those of `options_parser`."""
     from data_prep.sources import open_source
+    from saliency_keras.data.geometry import Framing
 
-    source = open_source(options.source, upright=options.upright, hold_out=options.hold_out)
+    source = open_source(options.source, options.upright, options.hold_out, options.label)
     for note in source.notes:
         print(note, flush=True)
+    framing = Framing.chosen(options.side, options.square, options.shorter)
     chosen = [options.saliency] if isinstance(options.saliency, str) else options.saliency or ["gbvs"]
     if FIXATIONS in chosen:
         from data_prep.sources.with_fixations import SourceWithFixations
@@ -108,12 +118,14 @@ def settings(options):
         raise console.UserError("--fixations is the table for --saliency fixations, which is not asked for.")
     if folders := dict(one for one in chosen if isinstance(one, tuple)):
         from data_prep.sources.with_maps import SourceWithMaps
-        from saliency_keras.data.geometry import Framing
 
-        framing = Framing.chosen(options.side, options.square, options.shorter)
-        source = SourceWithMaps(source, folders, options.log, (framing.square, framing.stored))
+        source = SourceWithMaps(source, folders, options.log, framing)
     elif options.log:
         raise console.UserError("--log says that the maps of --maps are log densities; there are no --maps.")
+    if options.zoom:
+        from data_prep.zoom import ZoomedSource
+
+        source = ZoomedSource(source, options.zoom, options.out, framing, options.limit, options.seed or 0)
     return {
         "source": source,
         "out": options.out,
@@ -147,7 +159,7 @@ def print_set(manifest):
 def _convert(options):
     from data_prep.convert import convert
 
-    fixed = {"saliency": "--saliency or --maps", "hold_out": "--hold-out"}
+    fixed = {"saliency": "--saliency or --maps", "hold_out": "--hold-out", "label": "--label", "zoom": "--zoom"}
     fixed |= {name: f"--{name}" for name in (*SIDES, "shards", "limit", "seed")}
     if given := [words for name, words in fixed.items() if getattr(options, name) is not None]:
         raise console.UserError(
@@ -167,38 +179,49 @@ def _parser():
 def options_parser(module, document):
     """The parser of what says which data set to make, whoever makes it; `settings` takes what it parsed."""
     parser = console.parser(module, document, allow_abbrev=False)
-    source = "folder with train/CLASS/* and val/CLASS/*, LIST.csv, zip, tar, tfds:NAME, imagenet:DIR, cub:DIR …, popout"
-    parser.add_argument("source", help=source)
-    parser.add_argument("out", help="folder to make")
+    source_options(parser)
     parser.add_argument(
         "--saliency", action="append", metavar="PREDICTOR", help="saliency predictor; may be repeated (default: gbvs)"
     )
     parser.add_argument(
         "--maps",
         dest="saliency",
-        type=_named_folder,
+        type=named_folder,
         action="append",
         metavar="NAME=DIR",
-        help="maps computed elsewhere, DIR/train/CLASS/STEM.png for each picture; may be repeated",
+        help="maps computed elsewhere, DIR/train/CLASS/STEM.png for each picture, or a tar of them; may be repeated",
     )
     table = "table of fixations, image,subject,x,y, for --saliency fixations (default: the one beside the pictures)"
     parser.add_argument("--fixations", metavar="FILE", help=table)
+    parser.add_argument("--log", action="store_true", help="the maps of --maps are log densities")
+    zoom = "crop pictures to what a run attends to: RUN, RUN+RUN for a third look, a predictor, boxes, or center=RUN"
+    parser.add_argument("--zoom", metavar="WHO", help=zoom)
+    parser.add_argument("--codec", default="raw", help="raw, jpeg or npy (default: raw)")
+    parser.add_argument("--shards", type=int, help="train shards (default: by size, 128 MiB at most each)")
+    return parser
+
+
+def source_options(parser):
+    """Adds to a parser what says which pictures are read, where they go, and how they become squares."""
+    source = "folder with train/CLASS/* and val/CLASS/*, LIST.csv, zip, tar, parquet, tfds:NAME, imagenet:DIR, cub:DIR"
+    source += " …, popout"
+    parser.add_argument("source", help=source)
+    parser.add_argument("out", help="folder to make")
     parser.add_argument("--shorter", type=int, help="pixels that the shorter side is scaled to (default: 256, or more)")
     parser.add_argument("--square", type=int, help="side of the central square in pixels (default: 256, or more)")
+    parser.add_argument("--side", type=int, help="stored width and height in pixels (default: 144)")
     upright = "turn pictures as their orientation tags say (default: store them as they lie)"
     parser.add_argument("--upright", action="store_true", help=upright)
     hold_out = "share of each class to hold out as val, for a SOURCE that has no such split; for example 0.1"
     parser.add_argument("--hold-out", type=float, metavar="SHARE", help=hold_out)
-    parser.add_argument("--log", action="store_true", help="the maps of --maps are log densities")
-    parser.add_argument("--side", type=int, help="stored width and height in pixels (default: 144)")
-    parser.add_argument("--codec", default="raw", help="raw, jpeg or npy (default: raw)")
-    parser.add_argument("--shards", type=int, help="train shards (default: by size, 128 MiB at most each)")
+    label = "column with the classes, for a list or parquet files that do not call it label"
+    parser.add_argument("--label", metavar="COLUMN", help=label)
     parser.add_argument("--limit", type=int, help="pictures to take of each split, a keyed sample (default: all)")
     parser.add_argument("--seed", type=int, help="seed of the order on disk (default: 0)")
-    return parser
 
 
-def _named_folder(text):
+def named_folder(text):
+    """Reads `NAME=DIR` of the command line: name and folder."""
     name, _, folder = text.partition("=")
     if not name or not folder:
         raise argparse.ArgumentTypeError(f"must be NAME=DIR; received {text}")

@@ -14,6 +14,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -22,14 +23,14 @@ import google_crc32c
 import numpy as np
 
 from data_prep import shards as sharding
-from data_prep.sources.source import Unusable, changed_at, check_map_name
-from data_prep.workers import check_workers, in_workers
+from data_prep import spool
+from data_prep.sources.source import FolderSource, Unusable, changed_at, check_map_name
+from data_prep.workers import check_workers, in_workers, kept_here
 from saliency_keras.blas import kernels
 from saliency_keras.console import UserError, progress
 from saliency_keras.data.geometry import Framing
 from saliency_keras.data.manifest import CODECS, SPLITS, Manifest, SaliencyMap, Shard, Split
-from saliency_keras.data.pictures import UnreadablePicture
-from saliency_keras.files import check_folder, only_process, whole_file
+from saliency_keras.files import claimed, whole_file
 from saliency_keras.saliency import PREDICTORS, predictor
 from saliency_keras.saliency.run import NetworkMaps
 
@@ -39,7 +40,9 @@ LIBRARIES = ("numpy", "pillow", "tensorflow", "keras")
 BEFORE = {"shorter": Framing.shorter, "square": Framing.square, "boxes": "none"}
 SLACK = 2  # seconds that a file system's clock may lag behind
 TABLES = ("skipped.csv", "boxes.csv")  # beside the manifest; boxes where the source has some
+ATTENDED = "attended.csv"  # what pictures were cropped to, where somebody looked at them first (`data_prep.zoom`)
 CHECKSUMS = "checksums.npy"  # of the pictures' files, in the plan's order; 0 where there was none to be read
+FRAMES = "frames.npy"  # height, width and crop of each picture before it was framed, in the order of the records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,22 +129,26 @@ def compact(
     """
     check_workers(workers)
     out = Path(out)
+    check_outside(source, out)
     plan = make_plan(source, saliency, side, codec, shards, limit, seed, square=square, shorter=shorter)
     with _claimed(out, plan):
         if (out / "manifest.json").exists() and (manifest := _finished(out, plan)):
             _check_unchanged(out, plan)
             print(f"{out} is already there and finished: nothing to do.")
             return manifest
+        for note in plan.source.maps_notes:
+            print(note, flush=True)
         _check_space(out, plan)
         _write_plan(out, plan)
         try:
-            results = _write_shards(plan, out, do_tasks or functools.partial(in_workers, workers=workers))
+            results = _write_shards(plan, out, do_tasks or functools.partial(_in_workers, workers=workers))
         except Unusable:
             # Mended maps are other maps, mended boxes other boxes: nothing that is here could be part of their set.
             shutil.rmtree(out)
             raise
         except UserError:
             if not any(out.glob("*-of-*")):
+                spool.remove(out)
                 (out / PLAN).unlink()  # nothing is done, so that the folder is free for another plan
             raise
         return _finish(out, plan, results)
@@ -281,13 +288,18 @@ def versions():
     return installed
 
 
+def check_outside(source, out):
+    """Refuses a folder among a source's class folders, where it would be a class of the next set."""
+    if isinstance(source, FolderSource):
+        for folder in dict.fromkeys(source.folder / source.folder_of(split) for split in SPLITS):
+            if Path(os.path.realpath(folder)) in Path(os.path.realpath(out)).parents:
+                raise UserError(f"{out} lies in {folder}, whose folders are classes; choose a folder elsewhere.")
+
+
 @contextlib.contextmanager
 def _claimed(out, plan):
     """Makes the folder, or makes sure that it is ours, and keeps other runs out of it until the block ends."""
-    if not (out / "manifest.json").is_file():
-        check_folder(out)
     _check_ours(out, plan)
-    out.mkdir(parents=True, exist_ok=True)
     with exclusive(out):
         _check_ours(out, plan)
         yield
@@ -295,11 +307,11 @@ def _claimed(out, plan):
 
 @contextlib.contextmanager
 def exclusive(out):
-    """Keeps other runs that write out of a folder until the block ends.
+    """Claims a folder until the block ends; made if absent, it is removed again if nothing is in it then.
 
     What killed processes have left half written there is removed when it begins and, however it ends, when it ends.
     """
-    with only_process(out):
+    with claimed(out):
         try:
             _remove_leftovers(out)
             yield
@@ -338,7 +350,19 @@ def _check_ours(out, plan):
         if found["source"].get("plan") != plan.digest or found["codec"] != plan.settings["codec"]:
             differing = _differing(settings, plan)
             raise UserError(f"{out} is a data set with {differing}; choose another folder or delete it.")
-    elif any(not path.name.endswith(".incomplete") for path in out.iterdir()):
+    else:
+        check_unused(out, zoomed="zoom" in plan.source.description)
+
+
+def is_begun(out):
+    """Whether a folder holds a data set, finished or not."""
+    return (out / PLAN).is_file() or (out / "manifest.json").is_file()
+
+
+def check_unused(out, zoomed=False):
+    """Refuses a folder that is no data set of ours and has something in it, besides the boxes of a zoomed one."""
+    names = {path.name for path in out.iterdir()} - ({ATTENDED} if zoomed else set())
+    if any(not name.endswith(".incomplete") for name in names):
         raise UserError(f"{out} is not empty and holds no data set of ours; choose another folder.")
 
 
@@ -397,7 +421,8 @@ def _finished(out, plan):
         print(f"{error}\nmaking the set again{again}")
         _write_plan(out, plan)  # first: killed from here on, the folder is still known as ours
         # All shards, not only the plan's: maps that were added later go with the pictures they belong to.
-        for path in (out / "manifest.json", *(out / name for name in (*TABLES, CHECKSUMS)), *out.glob("*-of-*")):
+        beside = ("manifest.json", *TABLES, CHECKSUMS, FRAMES)
+        for path in (*(out / name for name in beside), *out.glob("*-of-*")):
             path.unlink(missing_ok=True)
         return None
     # Killed between the manifest and the clearing up: only the latter is left to do.
@@ -429,6 +454,7 @@ def _remove_leftovers(out):
 
 
 def _clear_up(out, plan):
+    spool.remove(out)
     for path in (*(out / task.results_file for task in plan.tasks), out / PLAN):
         if path.exists():  # a finished set may lie where nothing can be written, not even what is not there unlinked
             path.unlink()
@@ -439,7 +465,7 @@ def _check_space(out, plan):
     task = plan.tasks[0]
     there = sum((out / name).stat().st_size for task in plan.tasks for name in task.files if (out / name).is_file())
     free = shutil.disk_usage(out).free
-    needed = max(0, plan.bytes - there)
+    needed = max(0, plan.bytes - there) + spool.bytes_of(plan.source, plan.tasks)
     counts = " + ".join(f"{plan.pictures(split):,} {split}" for split in SPLITS)
     print(
         f"{counts} pictures of {len(plan.source.classes)} classes at {task.framing}, {task.codec}, "
@@ -482,11 +508,20 @@ def _write_shards(plan, out, do_tasks):
     started = time.monotonic()
     with progress(total=pictures, label="compacting") as bar:
         if todo:
-            work = functools.partial(sharding.write_shard, folder=out, source=plan.source, predictors=plan.predictors)
+            place = spool.fill(plan.source, list(todo.values()), out)
+            work = functools.partial(
+                sharding.write_shard, folder=out, source=plan.source, predictors=plan.predictors, spool=place
+            )
             results |= do_tasks(work, todo, bar=bar)
     seconds = time.monotonic() - started
     print(f"{pictures:,} pictures in {seconds:.0f} s, {pictures / max(seconds, 1e-9):.0f} pictures/s")
     return list(results.values())
+
+
+def _in_workers(work, todo, bar, workers):
+    """Has shards written in worker processes, while the networks among their predictors stay in this one."""
+    predictors, kept = kept_here(work.keywords["predictors"], workers)
+    return in_workers(functools.partial(work, predictors=predictors), todo, workers, bar, kept)
 
 
 def _finish(out, plan, results):
@@ -498,10 +533,11 @@ def _finish(out, plan, results):
     boxes = [
         (task.split, *row) for task, result in zip(plan.tasks, results, strict=True) for row in result.get("boxes", ())
     ]
-    _write_table(out / "skipped.csv", ("id", "reason", "split"), skipped)
-    checksums = _write_checksums(out, results)
+    write_table(out / "skipped.csv", ("id", "reason", "split"), skipped)
+    checksums = write_checksums(out, results)
     if boxes:
-        _write_table(out / "boxes.csv", ("split", "id", "xmin", "ymin", "xmax", "ymax"), boxes)
+        write_table(out / "boxes.csv", ("split", "id", "xmin", "ymin", "xmax", "ymax"), boxes)
+    _write_frames(out, results)
     manifest = _manifest(plan, results)
     manifest.save(out)
     _clear_up(out, plan)
@@ -518,11 +554,11 @@ def _results_of_now(task, out, source):
     if len(checksums) != len(task.pictures):
         return None
     when = changed_at(out / task.results_file)
-    changed = _changed(source, zip(task.pictures, checksums, strict=True), when)
+    changed = first_changed(source, zip(task.pictures, checksums, strict=True), when)
     return results if changed is None else None
 
 
-def _changed(source, rows, when):
+def first_changed(source, rows, when):
     """The first picture whose file has been changed since `when` and has another checksum than it had.
 
     Only files that the file system calls changed are read.
@@ -532,24 +568,15 @@ def _changed(source, rows, when):
         rows: `Picture`s with the checksums that their files had.
         when: Seconds, as `os.stat` gives them.
     """
-    for picture, checksum in rows:
-        changed = source.changed(picture)
-        if changed is None or changed < when - SLACK:
-            continue
-        if google_crc32c.value(_content(source, picture)) != (checksum or 0):
+    newer = [one for one in rows if (changed := source.changed(one[0])) is not None and changed >= when - SLACK]
+    for number, content in source.contents([picture for picture, _ in newer]):
+        picture, checksum = newer[number]
+        if google_crc32c.value(content) != (checksum or 0):
             return picture
     return None
 
 
-def _content(source, picture):
-    """The bytes of a picture's file, none where there is none any more."""
-    try:
-        return source.content(picture)
-    except UnreadablePicture:
-        return b""
-
-
-def _write_checksums(out, results):
+def write_checksums(out, results):
     """Writes the checksums of all pictures' files in the plan's order, if there are any, and returns them."""
     found = [checksum or 0 for result in results for checksum in result.get("checksums", ())]
     checksums = np.array(found, np.uint32)
@@ -559,20 +586,62 @@ def _write_checksums(out, results):
     return checksums
 
 
+def _write_frames(out, results):
+    """Writes sizes and crops of the stored pictures in the order of their records, if all shards know them."""
+    frames = [frame for result in results for frame in result.get("frames", ())]
+    if len(frames) == sum(sum(result["per_class"]) for result in results):
+        with whole_file(out / FRAMES) as file:
+            np.save(file, np.array(frames, np.uint32))
+
+
+def frames_of(manifest):
+    """What the pictures of a set were before they were framed.
+
+    Args:
+        manifest: The set's `Manifest`.
+
+    Returns:
+        By split an int64 array `(pictures, 6)` in the order of the records: height, width, and the crop `(left, top,
+        right, bottom)` that was framed. `None` of a set that does not say, as earlier versions made them.
+    """
+    try:
+        frames = np.load(manifest.folder / FRAMES, allow_pickle=False).astype(np.int64)
+    except (OSError, ValueError, EOFError):
+        return None
+    records = [split.records for split in manifest.splits.values()]
+    if frames.shape != (sum(records), 6):
+        return None
+    return dict(zip(manifest.splits, np.split(frames, np.cumsum(records)[:-1]), strict=True))
+
+
 def _check_unchanged(out, plan):
     """Refuses a finished set one of whose pictures has been changed in place since."""
+    pictures = [picture for task in plan.tasks for picture in task.pictures]
+    check_unchanged(out, plan.source, pictures, "is a data set with")
+
+
+def check_unchanged(out, source, pictures, what):
+    """Refuses what was made of pictures one of which has been changed since, as the checksums beside it say.
+
+    Args:
+        out: Folder with the checksums.
+        source: The source.
+        pictures: The `Picture`s in the order of the checksums.
+        what: What the folder does with other pictures, for the sentence.
+
+    Raises:
+        UserError: If one has been changed.
+    """
     try:
         checksums = np.load(out / CHECKSUMS)
     except (OSError, ValueError, EOFError):
         return
-    pictures = [picture for task in plan.tasks for picture in task.pictures]
     if len(checksums) != len(pictures):
         return
-    changed = _changed(plan.source, zip(pictures, map(int, checksums), strict=True), changed_at(out / CHECKSUMS))
+    changed = first_changed(source, zip(pictures, map(int, checksums), strict=True), changed_at(out / CHECKSUMS))
     if changed is not None:
         raise UserError(
-            f"{out} is a data set with other pictures: {changed.place} has been changed since; choose another folder "
-            "or delete it."
+            f"{out} {what} other pictures: {changed.place} has been changed since; choose another folder or delete it."
         )
 
 
@@ -583,15 +652,18 @@ def _notes(plan, results):
     if turned := sum(result.get("turned", 0) for result in results):
         how = "were turned upright" if plan.source.upright else "are stored as they lie; --upright turns them"
         notes.append(f"{turned:,} of {total:,} pictures have an orientation tag (EXIF) and {how}")
-    for name in plan.tasks[0].maps:
+    return [*notes, *flat_notes(plan.tasks[0].maps, results, total)]
+
+
+def flat_notes(names, results, total):
+    """What shards' results say of maps that are the same everywhere, a sentence for each name that has some."""
+    notes = []
+    for name in names:
         flat = [result["flat_maps"][name] for result in results if name in result.get("flat_maps", {})]
         if many := sum(one[0] for one in flat):
             black = f", {zeros:,} of them black" if (zeros := sum(one[1] for one in flat)) else ""
             first = flat[0][2]
             notes.append(f"{many:,} of {total:,} maps {name} are the same everywhere{black}; one is that of {first}")
-    for name in plan.source.own_maps:
-        if plan.source.made_of(name) == "square":
-            notes.append(f"the maps {name} are those of the pictures' central squares, as their size says")
     return notes
 
 
@@ -602,14 +674,15 @@ def _duplicates(plan, checksums):
         ((task.split, picture) for task in plan.tasks for picture in task.pictures), checksums.tolist(), strict=False
     ):
         if checksum:
-            where[split].setdefault((checksum, picture.bytes), []).append(picture)
+            where[split].setdefault(checksum, []).append(picture)
     found = []
     for key in where["val"].keys() & where["train"].keys():
         # A checksum of 32 bits is alike by chance now and then: the files decide.
-        contents = [(_content(plan.source, picture), picture) for picture in where["train"][key]]
-        for picture in where["val"][key]:
-            content = _content(plan.source, picture)
-            if twins := [other for there, other in contents if content and there == content]:
+        contents = dict(plan.source.contents(where["train"][key]))
+        for number, content in plan.source.contents(where["val"][key]):
+            picture = where["val"][key][number]
+            twins = [other for at, other in enumerate(where["train"][key]) if content and contents[at] == content]
+            if twins:
                 found.append((picture, twins))
     if not found:
         return []
@@ -622,7 +695,8 @@ def _duplicates(plan, checksums):
     ]
 
 
-def _write_table(path, names, rows):
+def write_table(path, names, rows):
+    """Writes a CSV file, whole or not at all."""
     with whole_file(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([names, *rows])
 

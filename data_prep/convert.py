@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.compaction import TABLES, exclusive, no_room
+from data_prep.compaction import FRAMES, TABLES, exclusive, no_room
 from data_prep.shards import described, picture_bytes, whole_shards
 from saliency_keras.console import UserError, progress
 from saliency_keras.data.manifest import CODECS, Manifest, Shard, Split, shard_name, shard_suffix
@@ -110,7 +110,7 @@ def _write(manifest, folder, codec):
         ),
         libraries={**manifest.libraries, "numpy": importlib.metadata.version("numpy")},
     ).save(folder)
-    for name in TABLES:
+    for name in (*TABLES, FRAMES):
         if (manifest.folder / name).is_file():
             shutil.copyfile(manifest.folder / name, folder / name)
 

@@ -4,10 +4,10 @@
     python -m data_prep.fixations table TABLE OUT --columns image=…,x=…,y=…[,subject=…,duration=…,fixation=…]
            [--where COLUMN=VALUE] [--screen WxH] [--picture-at X,Y] [--shown WxH] [--coordinates pixels|shares]
 
-KIND is one of pysaliency, salicon, mit1003, osie, cub-gha, cat2000, toronto, coco-freeview and table. SOURCE is the
-downloaded folder or file; OUT gets `images/` (links, or copies), `fixations.csv` (image,subject,x,y and, if they are
-known, duration in milliseconds and order) and `set.json`, which `score`, `train` and `learn_readout` read. Pictures
-that are not there are left out with their fixations, and counted.
+KIND is one of pysaliency, salicon, mit1003, osie, cub-gha, cat2000, toronto, figrim, coco-freeview, poet and table.
+SOURCE is the downloaded folder or file; OUT gets `images/` (links, or copies), `fixations.csv` (image,subject,x,y and,
+if they are known, duration in milliseconds and order) and `set.json`, which `score` and `train` read. Pictures that are
+not there are left out with their fixations, and counted.
 """
 
 import argparse
@@ -16,7 +16,10 @@ from pathlib import Path
 from saliency_keras import console
 from saliency_keras.console import UserError
 
-KINDS = ("pysaliency", "salicon", "mit1003", "osie", "cub-gha", "cat2000", "toronto", "coco-freeview", "table")
+KINDS = (
+    *("pysaliency", "salicon", "mit1003", "osie", "cub-gha", "cat2000", "toronto"),
+    *("figrim", "coco-freeview", "poet", "table"),
+)
 OF_A_TABLE = ("columns", "where", "screen", "picture_at", "shown", "coordinates")
 
 
@@ -49,6 +52,7 @@ def main(arguments=None):
     people = len(set(fixation_set.subjects))
     print(f"{len(fixation_set.x):,} fixations of {people} subjects on {len(fixation_set.images):,} pictures")
     print(f"the fixation set is in {options.out}")
+    print(console.next_step("score", options.out, why="how well predictors say where people look"))
 
 
 def _parser():

@@ -8,7 +8,6 @@ Planning a whole set, the worker processes and the manifest are in `data_prep.co
 
 import contextlib
 import dataclasses
-import errno
 import functools
 import hashlib
 import itertools
@@ -19,16 +18,16 @@ import google_crc32c
 import numpy as np
 
 from data_prep.sources.source import Unusable, UnusableBox
+from data_prep.spool import contents_of
 from saliency_keras.console import UserError
 from saliency_keras.data import geometry
 from saliency_keras.data.manifest import shard_name, shard_suffix
 from saliency_keras.data.pictures import UnreadablePicture, orientation_of
 from saliency_keras.data.records import encode_record, encode_side_record, record_dtype, record_writer
-from saliency_keras.files import sha256_of, whole_file
+from saliency_keras.files import FULL, check_claims, sha256_of, whole_file
 
 SHARD_BYTES = 128 * 2**20
 BATCH = 32
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a full disk, a quota and a limit on files' sizes say
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +123,7 @@ def stretches(pictures, count):
     return [tuple(pictures[start:end]) for start, end in itertools.pairwise(bounds)]
 
 
-def write_shard(task, folder, source, predictors, advance=lambda read, skipped: None):
+def write_shard(task, folder, source, predictors, advance=lambda read, skipped: None, spool=None):
     """Reads a shard's pictures, predicts their maps and writes the shard, its side shards and its results.
 
     Args:
@@ -133,6 +132,7 @@ def write_shard(task, folder, source, predictors, advance=lambda read, skipped: 
         source: Where the pictures come from.
         predictors: The predictor of each map the source does not have itself, by name.
         advance: Called with the numbers of pictures read and skipped since the last call.
+        spool: Where `data_prep.spool` has gathered the pictures' files, or `None`: the source reads them.
 
     Returns:
         The results, as `finished_results` reads them.
@@ -145,6 +145,7 @@ def write_shard(task, folder, source, predictors, advance=lambda read, skipped: 
         "skipped": [],
         "boxes": [],
         "checksums": [],
+        "frames": [],
         "turned": 0,
         "flat_maps": {},
         "per_class": [0] * task.classes,
@@ -152,23 +153,18 @@ def write_shard(task, folder, source, predictors, advance=lambda read, skipped: 
         "map_sums": [0] * len(task.maps),
     }
     unusable = []
+    content_of = source.content if spool is None else contents_of(task, spool)
     with whole_shards([folder / name for name in task.files], task.codec, task.dtypes) as writers:
         for start in range(0, len(task.pictures), BATCH):
             batch, skipped, boxes = _read_batch(
-                task.pictures[start : start + BATCH], task.framing, source, unusable, results
+                task.pictures[start : start + BATCH], task.framing, source, content_of, unusable, results
             )
             results["skipped"] += skipped
             results["boxes"] += boxes
             if batch and not unusable:
                 _write_batch(task, batch, predictors, writers, results)
             advance(len(batch), len(skipped))
-        if unusable:
-            first = unusable[0]
-            count = sum(error.what == first.what for error in unusable)
-            raise type(first)(
-                f"the {first.what} of {count:,} of the {len(task.pictures):,} pictures of {task.files[0]} cannot be "
-                f"used; the first: {first}"
-            )
+        refuse(unusable, len(task.pictures), task.files[0])
     results["shards"] = [described(folder / name, sum(results["per_class"])) for name in task.files]
     if not sum(results["per_class"]):
         # A shard without records would be a trap for readers: it is left out, its number stays free.
@@ -178,6 +174,29 @@ def write_shard(task, folder, source, predictors, advance=lambda read, skipped: 
     with whole_file(folder / task.results_file, "w", encoding="utf-8") as file:
         json.dump(results, file)
     return results
+
+
+def refuse(unusable, pictures, file):
+    """Raises one error for all that came with the pictures of a shard and cannot be used, if there is any.
+
+    Args:
+        unusable: List of `Unusable`.
+        pictures: Number of the shard's pictures.
+        file: Name of the shard.
+    """
+    if unusable:
+        first = unusable[0]
+        count = sum(error.what == first.what for error in unusable)
+        raise type(first)(
+            f"the {first.what} of {count:,} of the {pictures:,} pictures of {file} cannot be used; the first: {first}"
+        )
+
+
+def count_flat(results, name, saliency, identifier):
+    """Adds a map that is the same everywhere to a shard's results: their number, how many are black, an id."""
+    if saliency.min() == saliency.max():
+        flat = results["flat_maps"].setdefault(name, [0, 0, identifier])
+        results["flat_maps"][name] = [flat[0] + 1, flat[1] + int(not saliency.any()), flat[2]]
 
 
 def finished_results(task, folder):
@@ -194,23 +213,24 @@ def finished_results(task, folder):
     return results
 
 
-def _read_batch(pictures, framing, source, unusable, results):
+def _read_batch(pictures, framing, source, content_of, unusable, results):
     """Squares of the pictures that can be read, `(picture, pixels, own maps)`, and `[id, reason]` of the others.
 
     The third list has the boxes of the former's objects, `[id, xmin, ymin, xmax, ymax]` as shares of the square.
     What is wrong with a map of the source's own, or with a picture's box, is added to the list `unusable`; checksums of
-    the files, the number of pictures with an orientation tag and what is odd about maps are added to `results`.
+    the files, the pictures' sizes and crops, how many have an orientation tag and what is odd about maps are added to
+    `results`.
     """
     batch, skipped, boxes = [], [], []
     for picture in pictures:
         results["checksums"].append(None)
         try:
-            content = source.content(picture)
+            content = content_of(picture)
             if content is not None:
                 results["checksums"][-1] = google_crc32c.value(content)
                 results["turned"] += orientation_of(content) != 1
             pixels, own_maps = source.read(picture, content)
-            crop = _crop(picture, *pixels.shape[:2])
+            crop = crop_of(picture, *pixels.shape[:2])
         except UnreadablePicture as error:
             skipped.append([picture.id, error.reason])
             continue
@@ -220,20 +240,17 @@ def _read_batch(pictures, framing, source, unusable, results):
         left, top, right, bottom = crop
         squares = {}
         for name, one in own_maps.items():
-            # A map of the square is there already; one of the picture goes the picture's way.
-            whole = source.made_of(name) != "square"
-            squares[name] = geometry.square(one[top:bottom, left:right], framing) if whole else one
-            if one.min() == one.max():
-                flat = results["flat_maps"].setdefault(name, [0, 0, picture.id])
-                results["flat_maps"][name] = [flat[0] + 1, flat[1] + int(not one.any()), flat[2]]
+            squares[name] = geometry.square_of_map(one, source.made_of(name), crop, framing)
+            count_flat(results, name, one, picture.id)
         batch.append((picture, geometry.square(pixels[top:bottom, left:right], framing), squares))
         height, width = pixels.shape[:2]
+        results["frames"].append([height, width, *crop])
         within = (geometry.box_in_square(box, width, height, framing, crop) for box in source.boxes(picture))
         boxes += [[picture.id, *box] for box in within if box]
     return batch, skipped, boxes
 
 
-def _crop(picture, height, width):
+def crop_of(picture, height, width):
     """The pixels of a picture that its box leaves, `(left, top, right, bottom)`; all of them where it has none."""
     if picture.box is None:
         return 0, 0, width, height
@@ -273,22 +290,30 @@ def _stored_maps(maps, side):
 
 @contextlib.contextmanager
 def whole_shards(paths, codec, dtypes):
-    """Writers of a shard and its side shards, which appear under their names, on disk, only if the block ends well.
+    """Writers of a shard and its side shards, which appear under their names as `whole_paths` says."""
+    with whole_paths(paths) as temporaries, contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(record_writer(path, codec, dtype))
+            for path, dtype in zip(temporaries, dtypes, strict=True)
+        ]
+
+
+@contextlib.contextmanager
+def whole_paths(paths):
+    """Paths to write to; what is there appears under its name, on disk, only if the block ends well.
 
     Raises:
-        UserError: If there is no room left for them.
+        UserError: If there is no room left.
     """
     # The process's number keeps a worker that outlives its killed parent for a moment out of its successor's file.
     temporaries = [path.with_name(f".{path.name}.{os.getpid()}.incomplete") for path in paths]
+    check_claims(paths[0])
     try:
-        with contextlib.ExitStack() as stack:
-            yield [
-                stack.enter_context(record_writer(path, codec, dtype))
-                for path, dtype in zip(temporaries, dtypes, strict=True)
-            ]
+        yield temporaries
         for temporary, path in zip(temporaries, paths, strict=True):
             with open(temporary, "rb") as file:
                 os.fsync(file.fileno())
+            check_claims(path)
             os.replace(temporary, path)
     except OSError as error:
         if error.errno in FULL:

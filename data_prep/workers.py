@@ -1,4 +1,7 @@
-"""Worker processes that each take one shard at a time, show how far they are, and end when their parent does."""
+"""Worker processes that each take one shard at a time, show how far they are, and end when their parent does.
+
+Networks stay in the parent: one process has the device and the memory of the weights, and workers ask it for maps.
+"""
 
 import concurrent.futures
 import contextlib
@@ -10,7 +13,9 @@ from concurrent.futures.process import BrokenProcessPool
 
 from saliency_keras.console import UserError, quiet_tensorflow
 from saliency_keras.data.memory import keep_freed_memory
+from saliency_keras.files import claims, share_claims
 
+SLICE = 8  # pictures of one call, so that no worker waits long for the others and Ctrl-C not long for a network
 # Several workers with several threads each would only get in each other's way. Bytes do not rest on this: whatever
 # claims the same bytes multiplies inside `saliency_keras.blas.one_thread`, in a worker or not.
 WORKER_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -27,7 +32,117 @@ def check_workers(number):
         raise UserError(f"the number of workers must be 0 or more; received {number}.")
 
 
-def in_workers(work, todo, workers, bar):
+class AskOwner:
+    """Stands in a worker for a function that the parent process keeps, `uint8 (n, h, w, 3) -> float32 (n, h, w)`.
+
+    Args:
+        name: The function's name among those that the parent keeps.
+    """
+
+    def __init__(self, name):
+        self._name = name
+
+    def __call__(self, images):
+        """Has the parent call the function; `OwnerFailed` if it cannot."""
+        import numpy as np
+
+        connection = _worker["owner"]
+        connection.send((self._name, images.shape))
+        connection.send_bytes(_bytes_of(np.ascontiguousarray(images)))
+        if not connection.recv():
+            raise OwnerFailed
+        maps = np.empty(images.shape[:3], np.float32)
+        connection.recv_bytes_into(_bytes_of(maps))
+        return maps
+
+
+def _bytes_of(array):
+    """An array's memory as a connection sends and receives it, which takes the first axis for all of it."""
+    return memoryview(array).cast("B")
+
+
+class OwnerFailed(Exception):
+    """What a worker raises when the function that it asked for has raised in the parent, which raises that."""
+
+
+def kept_here(predictors, workers):
+    """Which predictors stay in this process, so that one process has the device and the network's memory.
+
+    Args:
+        predictors: Predictors by name.
+        workers: Number of worker processes, as `in_workers` takes it.
+
+    Returns:
+        What workers get in their place, and those that stay, both by name: the predictors with `on_device`, unless all
+        work is done here.
+    """
+    kept = {name: one for name, one in predictors.items() if workers != 0 and getattr(one, "on_device", False)}
+    return {**predictors, **{name: AskOwner(name) for name in kept}}, kept
+
+
+class _Owner:
+    """Calls functions for workers, one call at a time and all in one thread.
+
+    Args:
+        functions: The functions by name.
+        context: The workers' `multiprocessing` context.
+        workers: Their number.
+
+    Attributes:
+        connections: The workers' ends of the connections.
+        taken: How many of these have been taken by a worker.
+        failure: What a function has raised, or `None`.
+    """
+
+    def __init__(self, functions, context, workers):
+        self._functions, self.failure = functions, None
+        self._caller = concurrent.futures.ThreadPoolExecutor(1)
+        pairs = [context.Pipe() for _ in range(workers)] if functions else []
+        self.connections, self.taken = [there for _, there in pairs], context.Value("i", 0)
+        self._threads = [threading.Thread(target=self._serve, args=[here], daemon=True) for here, _ in pairs]
+
+    def start(self):
+        """Begins to serve, once all workers have been started."""
+        for connection in self.connections:
+            connection.close()  # so that a connection ends with the workers
+        for thread in self._threads:
+            thread.start()
+
+    def end(self):
+        """Stops serving, once the workers have ended."""
+        self._caller.shutdown(cancel_futures=True)
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self, connection):
+        import numpy as np
+
+        # The worker has ended or was killed, or all is over.
+        over = (EOFError, OSError, RuntimeError, concurrent.futures.CancelledError)
+        with contextlib.closing(connection), contextlib.suppress(*over):
+            while True:
+                name, shape = connection.recv()
+                images = np.empty(shape, np.uint8)
+                connection.recv_bytes_into(_bytes_of(images))
+                slices = [images[first : first + SLICE] for first in range(0, len(images), SLICE)]
+                calls = [self._caller.submit(self._call, name, one) for one in slices]
+                maps = [call.result() for call in calls]
+                connection.send(self.failure is None)
+                if self.failure is not None:
+                    return
+                connection.send_bytes(_bytes_of(np.concatenate(maps)))
+
+    def _call(self, name, images):
+        import numpy as np
+
+        if self.failure is None:
+            try:
+                return np.asarray(self._functions[name](images), np.float32)
+            except Exception as error:
+                self.failure = error
+
+
+def in_workers(work, todo, workers, bar, kept=None):
     """Does tasks in worker processes.
 
     Args:
@@ -37,6 +152,7 @@ def in_workers(work, todo, workers, bar):
         workers: Number of processes, or `None` for one per core; no more than there are tasks are started. With 0 the
             tasks are done in this process, one after the other.
         bar: Progress bar that is moved.
+        kept: Functions by name that stay in this process; `work` has `AskOwner(name)` in their place.
 
     Returns:
         What `work` returned, by the task's number.
@@ -46,21 +162,22 @@ def in_workers(work, todo, workers, bar):
     """
     if workers == 0:
         return {number: work(task, advance=lambda *counts: bar.update(sum(counts))) for number, task in todo.items()}
-    workers = cores() if workers is None else workers
+    workers = min(cores() if workers is None else workers, len(todo))
     context = multiprocessing.get_context("spawn")
     # One cell a task, written by one worker only: no lock that a killed worker could take along.
     read, skipped = (context.RawArray("q", max(todo) + 1) for _ in range(2))
     results = {}
+    owner = _Owner(kept, context, workers)
+    shared = (work, read, skipped, claims(), owner.connections, owner.taken)
     with (
         _environment(**WORKER_ENVIRONMENT),
-        concurrent.futures.ProcessPoolExecutor(
-            min(workers, len(todo)), context, _start_worker, (work, read, skipped)
-        ) as pool,
+        concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker, shared) as pool,
     ):
         with _starting:
             others = multiprocessing.active_children()
             waiting = {pool.submit(_work, task, number): number for number, task in todo.items()}
             started = set(multiprocessing.active_children()) - set(others)
+        owner.start()
         try:
             while waiting:
                 done, _ = concurrent.futures.wait(waiting, 0.5, concurrent.futures.FIRST_COMPLETED)
@@ -73,12 +190,16 @@ def in_workers(work, todo, workers, bar):
             for child in started:
                 child.terminate()
                 child.join()
+            owner.end()
+            if isinstance(error, OwnerFailed):
+                raise owner.failure from None
             if isinstance(error, BrokenProcessPool):
                 raise UserError(
                     "a worker process was killed (too little memory?); finished shards are kept: run the same command "
                     "again, with fewer workers if need be."
                 ) from None
             raise
+    owner.end()
     return results
 
 
@@ -101,11 +222,16 @@ _worker = {}
 _starting = threading.Lock()  # several threads may have workers of their own, and each must end no other's
 
 
-def _start_worker(work, read, skipped):
+def _start_worker(work, read, skipped, held, connections, taken):
     """Keeps what all tasks share, and ends the worker when the parent process is gone, however it went."""
     # Ctrl-C reaches the whole group; the parent ends its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _worker.update(work=work, read=read, skipped=skipped)
+    share_claims(held)
+    if connections:
+        with taken.get_lock():
+            _worker["owner"] = connections[taken.value]
+            taken.value += 1
 
     def follow_parent():
         multiprocessing.parent_process().join()

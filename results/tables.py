@@ -21,7 +21,8 @@ from saliency_keras.figures.intervals import (  # noqa: E402
     rows_of_seeds,
 )
 from saliency_keras.figures.style import save  # noqa: E402
-from saliency_keras.figures.table import markdown_table, percent, points  # noqa: E402
+from saliency_keras.figures.table import markdown_table  # noqa: E402
+from saliency_keras.metrics.digits import percent, points  # noqa: E402
 from saliency_keras.metrics.statistics import seeds_spread  # noqa: E402
 from saliency_keras.runs.run import Run  # noqa: E402
 

@@ -16,6 +16,7 @@ PREPARE, PACKAGE = "data_prep", __package__
 COMMANDS = {
     "compact": PREPARE,
     "add_map": PREPARE,
+    "export_squares": PREPARE,
     "verify": PREPARE,
     "beam": PREPARE,
     "train": PACKAGE,
@@ -27,7 +28,7 @@ COMMANDS = {
     "fixations": PREPARE,
     "predict": PACKAGE,
     "score": PACKAGE,
-    "learn_readout": f"{PACKAGE}.training",
+    "pack_readout": f"{PACKAGE}.saliency",
     "learn_aim_basis": PREPARE,
 }  # in the order in which they are used, each with the package it is a module of
 

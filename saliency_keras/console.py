@@ -1,23 +1,44 @@
-"""What every command shares: its parser, errors that a user can correct, progress bars, quiet logs.
+"""What every command shares: its parser, errors that a user can correct, signals, progress bars, quiet logs.
 
 Nothing here imports Keras or TensorFlow, so that `--help` answers at once.
 """
 
 import argparse
 import contextlib
+import errno
 import functools
 import importlib.util
 import inspect
 import os
 import shlex
+import signal
+import socket
 import sys
+import threading
 from pathlib import Path
 
 _called_as = None  # how the entry point called the command: "saliency-keras train"
+_is_program = False  # whether this process is a command, whose signals are the command's
+_way_on = ""  # how a command that is stopped goes on
+PATIENCE = 3  # seconds that a step may still take after a signal; the process is to be gone after five
 
 
 class UserError(ValueError):
     """A mistake that the user can correct: one sentence, exit code 2, no traceback."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A command that a signal has ended.
+
+    Args:
+        number: The signal.
+        where: How far the command was, as the beginning of a sentence.
+        at_once: Whether the process ends without what libraries do at their end, which may take seconds.
+    """
+
+    def __init__(self, number, where="stopped", at_once=False):
+        super().__init__(where)
+        self.number, self.at_once = number, at_once
 
 
 def parser(module, document, **options):
@@ -86,37 +107,180 @@ def run(main, called_as=None):
     """
     global _called_as
     _called_as = called_as
+    open_channels()
     quiet_tensorflow()
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal or batch job that knows ASCII only, or a name that is no UTF-8, must not cost a result.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
     try:
-        check_backend()
-        main()
+        with _ended_by_signals():
+            check_backend()
+            main()
+            sys.stdout.flush()
     except UserError as error:
         sentence = str(error)
     except ModuleNotFoundError as error:
         if error.name not in BACKENDS:
             raise
         sentence = no_backend(error.name)
-    except BrokenPipeError:
-        # The reader of our output (`| head`) is gone: not an error, but nothing more can be printed either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
         sentence = f"{error.strerror or error}{place}."
     except MemoryError as error:
         reason = f" ({error})" if str(error) else ""
         sentence = f"there is too little memory{reason}; with more of it, the same command goes on where it was."
-    except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
-        sys.exit(130)
+    except KeyboardInterrupt as stop:
+        print(f"\n{_stop_sentence(stop)}", file=sys.stderr, flush=True)
+        code = 128 + getattr(stop, "number", signal.SIGINT)
+        if getattr(stop, "at_once", False):
+            sys.stdout.flush()
+            os._exit(code)
+        sys.exit(code)
     else:
         return
     print(f"error: {sentence}", file=sys.stderr)
     sys.exit(2)
+
+
+def open_channels():
+    """Makes standard output and error last as long as the process, whatever becomes of their readers.
+
+    A command whose reader is gone (`| head -1`) works on and prints to nowhere. A channel that was closed before the
+    start (`2>&-`) is opened to nowhere; a file that is opened later would get its number, and other libraries' logs.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the smallest free number: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        # A terminal or batch job that knows ASCII only, or a name that is no UTF-8, must not cost a result.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+        if not isinstance(stream, _Channel):
+            setattr(sys, name, _Channel(stream))
+
+
+class _Channel:
+    """A text stream that goes on, to nowhere, when its reader is gone."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, text):
+        with self._outlasting_its_reader():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self):
+        with self._outlasting_its_reader():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _outlasting_its_reader(self):
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EIO, errno.EBADF):
+                raise
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def resumable(how):
+    """Has a command that a signal ends say how it goes on.
+
+    Args:
+        how: The end of the sentence, `"go on with --resume"`.
+    """
+    global _way_on
+    before, _way_on = _way_on, how
+    try:
+        yield
+        _way_on = before
+    except BaseException as error:
+        if not isinstance(error, KeyboardInterrupt):  # the sentence is printed later
+            _way_on = before
+        raise
+
+
+def _stop_sentence(stop):
+    where = str(stop) or "stopped"
+    return f"{where}; {_way_on}" if _way_on else where
+
+
+@contextlib.contextmanager
+def _ended_by_signals():
+    """Has SIGTERM end the block as SIGINT does: by an exception, so that what is half written is cleared up."""
+    global _is_program
+
+    def end(number, frame):
+        raise Stopped(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before, _is_program = signal.signal(signal.SIGTERM, end), True
+    try:
+        yield
+    finally:
+        _is_program = False
+        signal.signal(signal.SIGTERM, before)
+
+
+class StopAfterStep:
+    """Notes SIGINT and SIGTERM in a block of long steps, so that they end it between two of them.
+
+    A step may take long, in a library that Python's own handlers wait for. A thread therefore listens too: it ends a
+    command's process if the step has not ended in time. What is written then is as safe as from any other kill.
+
+    Attributes:
+        where: How far the work is, as the beginning of a sentence; set by the one who works.
+    """
+
+    def __init__(self):
+        self.where, self._number = "stopped", None
+
+    def __enter__(self):
+        self._before = None
+        if threading.current_thread() is threading.main_thread():
+            self._before = {one: signal.signal(one, self._note) for one in (signal.SIGINT, signal.SIGTERM)}
+            self._read, self._write = socket.socketpair()
+            self._write.setblocking(False)
+            self._wakeup = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
+            threading.Thread(target=self._listen, args=(self._read,), daemon=True).start()
+        return self
+
+    def __exit__(self, *error):
+        if self._before is None:
+            return
+        for one, handler in self._before.items():
+            signal.signal(one, handler)
+        signal.set_wakeup_fd(self._wakeup)
+        self._write.close()
+
+    def check(self):
+        """Raises `Stopped` if a signal has come."""
+        if self._number is not None:
+            raise Stopped(self._number, self.where, at_once=True)
+
+    def _note(self, number, frame):
+        self._number = number
+
+    def _listen(self, read):
+        with read:
+            while (came := read.recv(1)) and came[0] not in (signal.SIGINT, signal.SIGTERM):
+                pass  # another signal
+        if came and _is_program:
+            self._number = came[0]
+            threading.Event().wait(PATIENCE)
+            os.write(2, f"\n{_stop_sentence(self.where)}\n".encode())
+            os._exit(128 + came[0])
 
 
 def quiet_tensorflow():
@@ -187,6 +351,22 @@ def _is_installed(name):
         return importlib.util.find_spec(name) is not None
     except ValueError:  # it is being imported, or a test has taken it away
         return False
+
+
+def next_step(name, *words, why=""):
+    """The last line of a command: another command worth typing, called as this one was.
+
+    Args:
+        name: Name of that command.
+        *words: Its arguments, quoted where a shell wants it.
+        why: What it does, in a few words.
+
+    Returns:
+        `"next: python -m saliency_keras.evaluate runs/fanin3  (accuracy of each class)"`.
+    """
+    package = "data_prep" if name in ("compact", "add_map", "verify", "beam", "fixations") else __package__
+    program = f"{_called_as.rpartition(' ')[0]} {name}" if _called_as else f"python -m {package}.{name}"
+    return f"next: {' '.join([program, *map(shlex.quote, map(str, words))])}" + (f"  ({why})" if why else "")
 
 
 def check_seed(seed):

@@ -1,11 +1,9 @@
 """Verbs of the Python face that no command has: a network, and the batches of a data set."""
 
-from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.reader import Reader
 from saliency_keras.data.shown import Shown
-from saliency_keras.experiments import experiment
-from saliency_keras.models.registry import build, build_saliency
+from saliency_keras.runs.networks import build_network
 
 
 def network(name, *, classes=1000, side=None, mean=None, weights="", **arguments):
@@ -26,13 +24,7 @@ def network(name, *, classes=1000, side=None, mean=None, weights="", **arguments
     Raises:
         UserError: If there is no such experiment or argument, or an argument has a value that it cannot have.
     """
-    chosen = experiment(name)
-    if unknown := sorted(arguments.keys() - chosen.arguments.keys()):
-        raise UserError(f"{chosen.name} has no argument {unknown[0]}; it has {', '.join(chosen.arguments)}.")
-    arguments = {**chosen.arguments, **arguments}
-    if chosen.learns_from_fixations:
-        return build_saliency(chosen.network, arguments, weights).model
-    return build(chosen.network, arguments, side or chosen.pictures.side, classes, mean).model
+    return build_network(name, classes, side, mean, weights, **arguments).model
 
 
 def read(folder, split="train", *, side=None, batch=32, maps="own", seed=0, subset=None):

@@ -14,7 +14,7 @@ from saliency_keras.experiments.experiment import WHOLE
 from saliency_keras.experiments.tables import PaperTable
 from saliency_keras.figures import style
 from saliency_keras.figures.document import markdown
-from saliency_keras.figures.table import percent
+from saliency_keras.metrics.digits import percent
 from saliency_keras.runs.run import Run
 from saliency_keras.tables.plan import Choices, carry_out, check_missing, plan
 from saliency_keras.tables.results import Results

@@ -1,53 +1,84 @@
-"""The curves of several runs in one picture, or what each gained over its baseline.
+"""The curves of several runs in one picture, what each gained over its baseline, or the diagram of a network.
 
     python -m saliency_keras.plot RUN RUN … [--gains] [--published] [--out comparison.png]
+    python -m saliency_keras.plot --network fanin3 [--out fanin3.png]
 
 Draws Top-1 and Top-5 on the validation pictures over the epochs, one line a run; for a single run also its training
 curves, loss and learning rate. A published figure is a dashed line where the run repeats the paper's (its number of
 classes, size, schedule and network), and for every run of a paper's strategy with `--published`. With `--gains`, draws
 instead by how many points each run is better at Top-1 than its baseline, which is to be among them, beside the
 published difference. Runs that differ by their seed only are one line: the mean, each seed, and the 95 % interval over
-seeds and pictures; with one seed of each run, the interval is over pictures only. Prints the picture's name.
+seeds and pictures; with one seed of each run, the interval is over pictures only. With `--network`, draws the layers of
+an experiment's network, or of a run's, with their sizes and where the saliency map enters. Prints the picture's name.
 """
 
 from pathlib import Path
 
-from saliency_keras import console
+from saliency_keras import console, run_folder
 
 
 def main(arguments=None):
     """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
     parser = console.parser(__spec__.name, __doc__)
-    parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="folders of finished runs")
+    parser.add_argument("runs", metavar="RUN", type=Path, nargs="*", help="folders of finished runs")
+    network = "draw the diagram of this network instead: an experiment's name, or a run folder"
+    parser.add_argument("--network", metavar="NAME", help=network)
     gains = "draw gains over the baselines among the runs, with intervals, instead of curves"
     parser.add_argument("--gains", action="store_true", help=gains)
     published = "draw what the papers print even if classes or schedule differ from the paper's"
     parser.add_argument("--published", action="store_true", help=published)
-    where = "a .png, .pdf or .svg (default: %(default)s)"
-    parser.add_argument("--out", metavar="FILE", type=Path, default=Path("comparison.png"), help=where)
+    where = "a .png, .pdf or .svg (default: comparison.png, of a network NAME.png)"
+    parser.add_argument("--out", metavar="FILE", type=Path, help=where)
     options = parser.parse_args(arguments)
+    if bool(options.runs) == bool(options.network):
+        parser.error("give the folders of runs, or --network and the name of one")
 
     from saliency_keras.figures import style
 
-    style.check_path(options.out)
-    style.save(plot(options.runs, gains=options.gains, published=options.published), options.out)
-    print(options.out)
+    out = options.out or Path(f"{Path(options.network).name}.png" if options.network else "comparison.png")
+    style.check_path(out)
+    style.save(plot(options.runs, gains=options.gains, published=options.published, network=options.network), out)
+    print(out)
+    print(_conclusion(options))
 
 
-def plot(runs, *, gains=False, published=False):
-    """Draws the curves of runs, or what each gained over its baseline.
+def _conclusion(options):
+    """What came out, and the next command worth typing."""
+    from saliency_keras.experiments import EXPERIMENTS
+    from saliency_keras.figures.report import conclusion
+    from saliency_keras.runs.run import Run
+
+    if options.network:
+        if options.network in EXPERIMENTS:
+            return console.next_step("train", options.network, why="on the built-in pictures")
+        return console.next_step("evaluate", options.network)
+    runs = [Run.load(folder) for folder in options.runs]
+    if not all((run.folder / run_folder.PREDICTIONS).is_file() for run in runs):
+        return "\n".join(map(str, runs))
+    following = console.next_step("report", *options.runs, why="the same with tables, maps and cases")
+    return f"{conclusion(runs)}\n{following}"
+
+
+def plot(runs=(), *, gains=False, published=False, network=None):
+    """Draws the curves of runs, what each gained over its baseline, or the diagram of a network.
 
     Args:
         runs: A `Run` or the folder of one, for all its curves; or a list of them, to compare Top-1 and Top-5.
         gains: Draw gains over the baselines among the runs, with intervals, instead of curves.
         published: Whether a paper's figure stands beside every run of its strategy, whatever the data set.
+        network: Name of an experiment, or the folder of a run, whose network to draw instead of curves.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
-        UserError: If one is no finished run, or the runs cannot be compared.
+        UserError: If one is no finished run, the runs cannot be compared, or there is no such network.
     """
+    if network is not None:
+        from saliency_keras.figures.diagram import network_diagram
+        from saliency_keras.runs.networks import network_named
+
+        return network_diagram(*network_named(str(network)))
     from saliency_keras.figures import curves
     from saliency_keras.figures.intervals import gain_panels, intervals_figure
     from saliency_keras.runs.run import Run

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from saliency_keras import console
 from saliency_keras.console import UserError, progress
-from saliency_keras.files import check_folder, whole_file
+from saliency_keras.files import absent, check_folder, claimed, whole_file
 from saliency_keras.saliency import PREDICTORS, predictor
 
 BATCH = 16
@@ -34,9 +34,9 @@ def main(arguments=None):
 
     predict = predictor(options.predictor)
     files, refused, left_out, turned = pictures_to_predict(options.images, options.out)
-    options.out.mkdir(parents=True, exist_ok=True)
     below = options.images if options.images.is_dir() else None
-    written, refusals = predict_files(predict, files, options.out, below, options.upright)
+    with claimed(options.out):
+        written, refusals = predict_files(predict, files, options.out, below, options.upright)
     refusals = [*refused, *refusals]
     total = len(files) + len(refused)
     if total == len(refusals) == 1:
@@ -49,6 +49,9 @@ def main(arguments=None):
         print(f"{turned} of {len(files)} pictures have an orientation tag and are read as stored; --upright turns them")
     skipped = f"; {len(refusals)} of {total} pictures skipped" if refusals else ""
     print(f"{written} maps of {predict.name} in {options.out}{skipped}{left_out}")
+    if below is not None:
+        words = options.images, f"{options.images.name}-compact", "--saliency", options.predictor
+        print(console.next_step("compact", *words, why="a data set with such maps, of train/CLASS and val/CLASS"))
 
 
 def pictures_to_predict(images, out):
@@ -68,7 +71,7 @@ def pictures_to_predict(images, out):
     from saliency_keras.data import pictures
 
     if not images.exists():
-        raise UserError(f"there is no picture or folder {images}.")
+        raise UserError(f"{absent(images, 'picture or folder')}.")
     check_folder(out)
     refused, left_out, turned = [], "", 0
     if images.is_dir():

@@ -19,7 +19,13 @@ def main(arguments=None):
     parser.add_argument("--out", metavar="FILE", type=Path, default=Path("report.html"), help=where)
     options = parser.parse_args(arguments)
 
-    print(report(options.runs, out=options.out))
+    from saliency_keras.figures.report import conclusion
+    from saliency_keras.runs.run import Run
+
+    runs = list(map(Run.of, options.runs))
+    print(report(runs, out=options.out))
+    print(conclusion(runs))
+    print(console.next_step("classify", options.runs[0], "PHOTO", why="what the network sees in a picture of yours"))
 
 
 def report(runs, *, out="report.html"):

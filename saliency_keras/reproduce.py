@@ -2,16 +2,17 @@
 
     python -m saliency_keras.reproduce TABLE --data DIR [--out DIR] [--epochs N] [--repeats R] [--only NAME,…]
            [--set KEY=VALUE] [--maps NAME,…] [--large DIR] [--shots 1,5,K] [--fixations DIR]
-           [--backbones NAME,…] [--precision bfloat16]
+           [--backbones NAME,…] [--source SOURCE] [--precision bfloat16]
     python -m saliency_keras.reproduce --list
 
 Trains what the table needs into OUT/runs, one run after another, and says which one is running and how many are left;
 stopped at any moment and started again with the same words, it goes on where it was. Prints the table and writes it to
 OUT/TABLE/table.md and table.csv, with intervals, and the paper's figures beside them. Tables made in one OUT share
 their runs. `controls` takes the interleaved map apart, and by `--maps readout` a further map of the set beside it.
-The hallucination tables begin on a large set: `--large`. `accuracy-vs-saliency` compares backbones:
-`--backbones ours,ResNet50,DenseNet121=FILE,runs/rgb` are the table's own, networks of `keras.applications` with
-ImageNet's weights, a file of weights or `=none`, and run folders.
+The hallucination tables begin on a large set: `--large`. `--set ROW:KEY=VALUE` changes one row.
+`accuracy-vs-saliency` compares backbones: `--backbones ours,ResNet50,DenseNet121=FILE,runs/rgb` are the table's own,
+networks of `keras.applications` with ImageNet's weights, a file of weights or `=none`, and run folders.
+The attention tables crop the original pictures: `--source SOURCE`, what the set of `--data` was compacted from.
 """
 
 import textwrap
@@ -20,6 +21,7 @@ from pathlib import Path
 from saliency_keras import console
 from saliency_keras.console import UserError
 from saliency_keras.experiments.tables import TABLES, table
+from saliency_keras.files import claimed
 
 
 def main(arguments=None):
@@ -40,19 +42,33 @@ def main(arguments=None):
     kind = kind_of(chosen, options)
     choices = Choices(
         options.data, options.out, options.large, options.epochs, options.repeats, options.only, tuple(options.set),
-        options.precision,
+        options.precision, _compact,
     )  # fmt: skip
     runs = kind.plan(chosen, choices)
     finished = sum(run.finished for run in runs)
     print(f"{options.table}: {len(runs)} runs, {finished} finished, {len(runs) - finished} left", flush=True)
-    missing = carry_out(runs, kind.keep_models)
+    with console.resumable("go on with the same command"):
+        missing = carry_out(runs, kind.keep_models)
     try:
-        print(kind.write(Results.load(chosen, runs, options.data), folder))
+        results = Results.load(chosen, runs, options.data)
+        with claimed(folder):
+            print(kind.write(results, folder))
     except UserError:
         check_missing(missing, options.table)  # this is why there is nothing to write
         raise
     print(f"written: {', '.join(str(path) for path in sorted(folder.iterdir()))}")
+    if told := results.conclusion():
+        print(told)
+        folders = [results.runs[row.name][0].folder for row in results.rows()]
+        print(console.next_step("report", *folders, "--out", folder / "report.html", why="the runs on one page"))
     check_missing(missing, options.table)
+
+
+def _compact(*arguments, **options):
+    """Makes a compact set, for a table that looks again at pictures."""
+    from data_prep.compact import compact
+
+    return compact(*arguments, **options)
 
 
 def _parse(arguments):
@@ -89,7 +105,7 @@ def _parser(kinds):
     add("--repeats", "--seeds", metavar="R", type=int, help=repeats)
     only = "only these experiments, and those that they are compared with"
     add("--only", metavar="NAMES", type=words_of, default=(), help=only)
-    setting = "change a setting of all experiments that have it, or of one: EXPERIMENT:KEY=VALUE; may be repeated"
+    setting = "change a setting of all rows that have it, or of one row or experiment: NAME:KEY=VALUE; may be repeated"
     add("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
     add("--large", metavar="DIR", type=Path, help="compact set that hallucination tables begin on")
     add("--precision", choices=["float32", "bfloat16"], default="float32", help="default: %(default)s")

@@ -15,7 +15,7 @@ PLACE of `--maps` is a folder, tar, zip or HDF5 file with one map for each pictu
 
 from pathlib import Path
 
-from saliency_keras import console, files
+from saliency_keras import console, files, run_folder
 
 
 def main(arguments=None):
@@ -28,16 +28,17 @@ def main(arguments=None):
     from saliency_keras.metrics.fixation_metrics import METRICS
 
     out = options.out or Path("scores") / options.fixations.resolve().name
-    files.check_folder(out)
-    scored = _score(options)
-    table = str(scored)
-    out.mkdir(parents=True, exist_ok=True)
-    with files.whole_file(out / "table.md", "w", encoding="utf-8") as file:
-        file.write(table)
-    write_csv(out / "scores.csv", ["predictor", "image", *METRICS], scored.scores.table_rows())
-    style.save(scored.figure(), out / "figure.png")
+    written = table_md, scores_csv, figure_png = out / "table.md", out / run_folder.SCORES, out / "figure.png"
+    with files.claimed(out):
+        scored = _score(options)
+        with files.whole_file(table_md, "w", encoding="utf-8") as file:
+            file.write(str(scored))
+        write_csv(scores_csv, ["predictor", "image", *METRICS], scored.scores.table_rows())
+        style.save(scored.figure(), figure_png)
     print(terminal(scored), flush=True)
-    print(f"written: {out / 'table.md'}, {out / 'scores.csv'}, {out / 'figure.png'}")
+    print(f"written: {', '.join(map(str, written))}")
+    print(scored.scores.conclusion())
+    print(console.next_step("train", "readout_bi", "--data", options.fixations, why="learns maps from these fixations"))
 
 
 def _score(options):

@@ -4,16 +4,17 @@ python -m saliency_keras.train fanin3 --data DIR        on a compact data set
 python -m saliency_keras.train fanin3                   on the built-in pictures
 python -m saliency_keras.train readout_bi --data DIR    a network that predicts saliency, on a fixation set
 python -m saliency_keras.train --list                   what there is to train
+python -m saliency_keras.train --list fanin3            everything that this training would do, and its layers
 """
 
 import json
 from pathlib import Path
 
-from saliency_keras import console
+from saliency_keras import console, run_folder
 from saliency_keras.console import UserError, check_seed
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import EXPERIMENTS, experiment
-from saliency_keras.experiments.tables import Row
+from saliency_keras.experiments.tables import Row, baseline_of
 from saliency_keras.training.start import WHOLE_PICTURES, check_kind, check_start, parents_of
 from saliency_keras.training.tensorboard import check_tensorboard
 
@@ -24,7 +25,7 @@ DATA = "compact data set, by default the built-in pictures `popout`; for a netwo
 def _parser():
     parser = console.parser(__spec__.name, __doc__)
     parser.add_argument("experiment", nargs="?", help="name of an experiment; --list shows them")
-    parser.add_argument("--list", action="store_true", help="print every experiment and what it reproduces")
+    parser.add_argument("--list", action="store_true", help="print every experiment; of EXPERIMENT, all that it does")
     parser.add_argument("--data", metavar="DIR", help=DATA)
     parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/EXPERIMENT)")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs; the schedule keeps its proportions")
@@ -37,9 +38,11 @@ def _parser():
     parser.add_argument("--exclude-classes", metavar="NAMES", help=excluded)
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="default: float32")
     parser.add_argument("--augment", choices=["host", "device"], default="host", help="where to crop (default: host)")
+    together = "training steps in one call of the device (default: 1 on a processor, up to 32 on a GPU)"
+    parser.add_argument("--steps-per-execution", type=int, metavar="K", help=together)
     parser.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs that share each batch (default: 1)")
     parser.add_argument("--tensorboard", action="store_true", help="also write event files for TensorBoard")
-    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out, if one was begun")
     change = "change a setting; may be repeated"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=change)
     return parser
@@ -47,25 +50,47 @@ def _parser():
 
 def main(arguments=None):
     """Parses the command line, trains, and prints the figures."""
+    from saliency_keras.runs.learned import warnings
+
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.list:
-        _print_experiments()
+        _print_specification(options) if options.experiment else _print_experiments()
         return
     if not options.experiment:
         parser.error("say which experiment to train; --list shows them")
-    run = _fit(options)
+    with console.resumable("go on with --resume"):
+        run = _fit(options)
     if run is None:  # another process than the first
         return
-    print(f"{run.name}: {run.figures()}")
+    print(f"{run}")
+    for warning in warnings(run):
+        print(f"caution: {warning}")
     print(f"{run.folder}: see curves.png and summary.json")
+    print(_next_step(run))
+
+
+def _next_step(run):
+    """The command that this run is for: the comparison with its baseline, or the training of that one."""
+    if run.config["experiment"]["task"] == "fixation_maps":
+        return console.next_step("score", run.config["data"]["folder"], "--predictors", f"{run.folder},center",
+                                 "--held-out", why="its maps against fixations")  # fmt: skip
+    baseline = baseline_of(run.name)
+    folder = default_out(baseline, "own", run.seed)
+    if not baseline:
+        return console.next_step("evaluate", run.folder, why="the accuracy of each class")
+    if run_folder.is_finished(folder):
+        return console.next_step("evaluate", run.folder, "--against", folder, why="is it better than its baseline?")
+    seed = ["--seed", run.seed] if run.seed else []
+    return console.next_step("train", baseline, "--data", run.config["data"]["folder"], *seed, why="its baseline")
 
 
 def _fit(options):
     """Trains an experiment into a run folder, as the command `train` does.
 
     All arguments but the first are the command's options, by keyword: `data`, `out`, `epochs`, `batch`, `seed`, `maps`,
-    `init`, `exclude_classes`, `precision`, `augment`, `devices`, `tensorboard`, `resume` and `set`.
+    `init`, `exclude_classes`, `precision`, `augment`, `devices`, `tensorboard`, `steps_per_execution`, `resume` and
+    `set`.
 
     Args:
         experiment: Name of an experiment, or an `Experiment`.
@@ -80,36 +105,18 @@ def _fit(options):
     Raises:
         UserError: For any mistake that the user can correct; nothing is written then, or the run can be resumed.
     """
-    chosen = experiment(options.experiment)
     check_seed(options.seed)
-    if options.maps != "own":
-        if chosen.learns_from_fixations:
-            raise UserError(WHOLE_PICTURES.format(chosen.name))
-        chosen = chosen.showing(options.maps)
-    parents = _parents(options.init)
-    out = Path(options.out) if options.out else default_out(chosen.name, options.maps, options.seed)
-    check_start(chosen, out, parents, options.resume)
-    data = options.data
-    if data == "popout" and not Path(data).exists():
-        data = None
-    if data is None and chosen.learns_from_fixations:
-        raise UserError(f"{chosen.name} learns from fixations: --data DIR, a folder with images/ and fixations.csv.")
-    paper = chosen
-    if data is None:
-        chosen = chosen.on_popout()
-    if options.epochs is not None:
-        if options.epochs < 1:
-            raise UserError(f"--epochs must be at least 1. Received: {options.epochs}")
-        chosen = chosen.lasting(options.epochs)
+    paper, parents = experiment(options.experiment), _parents(options.init)
+    out = Path(options.out) if options.out else default_out(paper.name, options.maps, options.seed)
+    data = None if _is_popout(options.data) else options.data
+    if data is None and paper.learns_from_fixations:
+        raise UserError(f"{paper.name} learns from fixations: --data DIR, a folder with images/ and fixations.csv.")
+    chosen = _chosen(paper if data else paper.on_popout(), options)
     if options.devices < 1:
         raise UserError(f"--devices must be at least 1. Received: {options.devices}")
-    if options.batch is not None:
-        chosen = chosen.replace(batch=options.batch)
-    chosen = chosen.with_settings(_settings(options.set))
-    if options.exclude_classes:
-        if chosen.learns_from_fixations:
-            raise UserError(f"{chosen.name} learns from fixations, which have no classes: leave --exclude-classes out.")
-        chosen = chosen.replace(exclude_classes=classes_named(options.exclude_classes))
+    if options.steps_per_execution is not None and options.steps_per_execution < 1:
+        raise UserError(f"--steps-per-execution must be at least 1. Received: {options.steps_per_execution}")
+    check_start(chosen, out, parents, options.resume)
     if options.tensorboard:
         check_tensorboard()
     if data is None:
@@ -126,7 +133,7 @@ def _fit(options):
     from saliency_keras.runs.run import Run
     from saliency_keras.training.train import train
 
-    chosen_options = ("seed", "precision", "resume", "augment", "tensorboard", "devices")
+    chosen_options = ("seed", "precision", "resume", "augment", "tensorboard", "devices", "steps_per_execution")
     summary = train(chosen, data, out, parents=parents, **{name: getattr(options, name) for name in chosen_options})
     return None if summary is None else Run.load(out)
 
@@ -154,6 +161,37 @@ def classes_named(text):
     if not found:
         raise UserError(f"--exclude-classes {text} names no class.")
     return found
+
+
+def _is_popout(data):
+    return data is None or (data == "popout" and not Path(data).exists())
+
+
+def _chosen(one, options):
+    """An experiment with the maps, epochs, batch and settings that are asked for."""
+    if options.maps != "own":
+        if one.learns_from_fixations:
+            raise UserError(WHOLE_PICTURES.format(one.name))
+        one = one.showing(options.maps)
+    if options.epochs is not None:
+        one = one.lasting(options.epochs)
+    if options.batch is not None:
+        one = one.replace(batch=options.batch)
+    return one.with_settings(_settings(options.set))
+
+
+def _print_specification(options):
+    """Prints all that a training would do; without --data as the paper has it."""
+    from saliency_keras.figures.document import terminal
+    from saliency_keras.training.specification import specification
+
+    one, manifest = experiment(options.experiment), None
+    if options.data and _is_popout(options.data):
+        one = one.on_popout()
+    elif options.data and not one.learns_from_fixations:
+        check_kind(one, options.data)
+        manifest = Manifest.load(options.data)
+    print(terminal(specification(_chosen(one, options), manifest), width=160))
 
 
 def _print_small(chosen, paper):

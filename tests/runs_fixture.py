@@ -80,6 +80,7 @@ def write_run(
         "parameters": {"total": 1_234_567, "trainable": 1_234_000, "convolution_kernels": 9, "kernels": 9},
         "seconds": 61.5,
         "images_per_second": 312.4,
+        "pictures": {"train": 4000, "validation": pictures, "tested": pictures},
     }
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
@@ -87,7 +88,10 @@ def write_run(
 
 
 def write_predictions(path, scores, labels, classes, ids=None, data=DIGEST):
-    """Writes a `predictions.h5` of these scores; the ranks come from sorting, ties to the smaller index."""
+    """Writes a `predictions.h5` of these scores; the ranks come from sorting, ties to the smaller index.
+
+    A `summary.json` beside it is given the Top-1 of these predictions.
+    """
     order = np.argsort(-scores, axis=1, kind="stable")
     with h5py.File(path, "w") as file:
         file["id"] = [f"val/{index:04d}".encode() for index in range(len(labels))] if ids is None else ids
@@ -98,12 +102,18 @@ def write_predictions(path, scores, labels, classes, ids=None, data=DIGEST):
         file.attrs["classes"] = list(classes)
         file.attrs["split"] = "val"
         file.attrs["data"] = data
+        top1 = float((file["rank"][:] < 1).mean())
+    summary = path.parent / "summary.json"
+    if summary.is_file():
+        said = json.loads(summary.read_text())
+        said["last"]["val_top1"] = top1
+        summary.write_text(json.dumps(said))
 
 
 def _history(epochs, top1, extra):
     rows = []
     for epoch in range(1, epochs + 1):
-        learned = 1 - 0.7 ** (epoch * 12 / epochs)
+        learned = (1 - 0.7 ** (epoch * 12 / epochs)) / (1 - 0.7**12)  # 1 in the last epoch, as predictions have it
         row = {
             "epoch": epoch,
             "learning_rate": 0.01 * 0.1 ** sum(epoch > drop * epochs / 90 for drop in (24, 45, 62)),

@@ -10,7 +10,9 @@ from saliency_keras.data.manifest import Manifest, SaliencyMap, Shard, Split, sh
 from saliency_keras.data.records import encode_record, encode_side_record, record_dtype, record_writer
 
 
-def write_small_set(folder, side=36, codec="raw", classes=3, train=(8, 7, 9), val=(5, 4), seed=0, separable=False):
+def write_small_set(
+    folder, side=36, codec="raw", classes=3, train=(8, 7, 9), val=(5, 4), seed=0, separable=False, labels_of=None
+):
     """Writes a set of random pictures, shard by shard.
 
     Args:
@@ -22,6 +24,7 @@ def write_small_set(folder, side=36, codec="raw", classes=3, train=(8, 7, 9), va
         val: Records of each val shard.
         seed: Seed of the pixels.
         separable: Whether a picture's brightness tells its class.
+        labels_of: `{"train": labels, "val": labels}` in the order on disk, in place of that rule.
 
     Returns:
         The loaded `Manifest`, and `{"train": arrays, "val": arrays}` with what was written: `image`, `saliency`,
@@ -31,7 +34,7 @@ def write_small_set(folder, side=36, codec="raw", classes=3, train=(8, 7, 9), va
     written, splits, side_shards = {}, {}, {}
     for split, counts in {"train": train, "val": val}.items():
         pictures = sum(counts)
-        labels = np.arange(pictures) % classes
+        labels = np.arange(pictures) % classes if labels_of is None else np.asarray(labels_of[split])
         images = rng.integers(0, 256, (pictures, side, side, 3), np.uint8)
         if separable:
             images = (images // 4 + (labels * (190 // classes))[:, None, None, None]).astype(np.uint8)

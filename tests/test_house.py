@@ -12,7 +12,7 @@ ARROWS = {
     "blas": set(),
     "console": set(),
     "files": {"console"},
-    "run_folder": set(),
+    "run_folder": {"console", "files"},
     "metrics": {"blas"},
     "models": GROUND,
     "saliency": GROUND | {"metrics", "models"},
@@ -33,6 +33,7 @@ COMMANDS = ("train", "evaluate", "plot", "report", "classify", "reproduce", "pre
 BELOW_COMMANDS = set(ARROWS) - {"data_prep", "data_prep.sources"}
 ARROWS |= dict.fromkeys((*COMMANDS, *FACE), BELOW_COMMANDS)
 ARROWS["train"] = BELOW_COMMANDS | {"data_prep"}  # the built-in set
+ARROWS["reproduce"] = BELOW_COMMANDS | {"data_prep"}  # sets of what networks attend to
 
 
 def room_of(path):

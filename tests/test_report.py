@@ -21,7 +21,11 @@ def runs(tmp_path):
 def test_two_runs_are_shown_and_compared_with_the_first(tmp_path, runs, capsys):
     out = tmp_path / "page.html"
     main([*map(str, runs), "--out", str(out)])
-    assert capsys.readouterr().out == f"{out}\n"
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == str(out)
+    assert printed[1].startswith("fanin3 is ")
+    assert "points above rgb (95 % interval" in printed[1]
+    assert printed[2].startswith("next: ")
     text = out.read_text(encoding="utf-8")
     assert "<title>rgb · fanin3</title>" in text
     assert "<h2>fanin3 against rgb</h2>" in text

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -20,12 +21,22 @@ from saliency_keras.experiments.published import MOST_IMPROVED
 from saliency_keras.experiments.tables import STRATEGIES, TABLES
 from saliency_keras.reproduce import main
 from saliency_keras.tables.few_shot import FewShot
-from saliency_keras.tables.plan import Choices, plan, words_of
+from saliency_keras.tables.kind import kind_of
+from saliency_keras.tables.plan import Choices, cost_of, plan, words_of
 from saliency_keras.tables.results import changed_settings
+from saliency_keras.training import listeners
 from tests.runs_fixture import write_run
 from tests.small_sets import write_small_set
 
 TINY = ["--epochs", "2", "--set", "dense_units=4", "--set", "width_multiplier=0.125", "--set", "batch=16"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_state_between_epochs():
+    """On a busy machine an epoch of these takes longer than the pause after which all is saved and drawn."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(listeners, "PAUSE", 1e9)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -131,20 +142,28 @@ def test_other_choices_for_the_same_folder_are_refused(data, reproduced):
         )
 
 
-def test_a_run_that_diverges_is_left_out_and_told_and_the_others_go_on(data, tmp_path):
-    words = ["thesis-4.1", "--data", str(data), "--out", str(tmp_path), "--only", "fanin2", *TINY]
+@pytest.fixture(scope="module")
+def diverged(data, reproduced, tmp_path_factory):
+    """A reproduction whose `rgb` diverges, over the `fanin2` of `reproduced`."""
+    out = tmp_path_factory.mktemp("diverged")
+    shutil.copytree(reproduced / "runs" / "fanin2", out / "runs" / "fanin2")
+    words = ["thesis-4.1", "--data", str(data), "--out", str(out), "--only", "fanin2", *TINY]
     with pytest.raises(UserError, match=r"lacks what could not be trained: rgb, .*the loss is not finite"):
         main([*words, "--set", "rgb:learning_rate=1e30"])
-    assert list(rows_of(tmp_path / "thesis-4.1" / "table.csv")) == ["fanin2"]
+    return out
 
 
-def test_a_table_of_classes_leaves_out_what_lacks_its_baseline(data, tmp_path):
-    words = ["thesis-4.2", "--data", str(data), "--out", str(tmp_path), "--only", "fanin2,rgbs", *TINY]
+def test_a_run_that_diverges_is_left_out_and_told_and_the_others_go_on(diverged):
+    assert list(rows_of(diverged / "thesis-4.1" / "table.csv")) == ["fanin2"]
+
+
+def test_a_table_of_classes_leaves_out_what_lacks_its_baseline(data, diverged):
+    words = ["thesis-4.2", "--data", str(data), "--out", str(diverged), "--only", "fanin2,rgbs", *TINY]
     with pytest.raises(UserError, match="lacks what could not be trained: rgb, "):
         main([*words, "--set", "rgb:learning_rate=1e30"])
-    with open(tmp_path / "thesis-4.2" / "table.csv", newline="") as file:
+    with open(diverged / "thesis-4.2" / "table.csv", newline="") as file:
         assert {row["strategy"] for row in csv.DictReader(file)} <= {"rgbs"}
-    told = (tmp_path / "thesis-4.2" / "table.md").read_text().split("over the baseline: ")[1]
+    told = (diverged / "thesis-4.2" / "table.md").read_text().split("over the baseline: ")[1]
     assert told.startswith("rgbs ")
     assert "fanin2" not in told
 
@@ -162,10 +181,20 @@ def test_sets_that_the_last_run_cannot_use_are_told_before_the_first(data, tmp_p
     assert not (tmp_path / "out" / "runs").exists()
 
 
-def test_a_reproduction_folder_that_was_moved_is_the_same(data, tmp_path):
-    """Runs know what they started from by content, so that no path to it need be as it was."""
+def test_tables_that_want_one_run_of_two_lengths_say_how_to_share_it(data, reproduced, tmp_path):
+    """`rgb` lasts 2 epochs in Table 4.1, and six in the table of pre-trained networks, whose own rows last 2."""
+    shutil.copytree(reproduced, tmp_path / "here")
     words = ["thesis-pretrained", "--data", str(data), "--only", "rgb_pretrained", *TINY]
+    with pytest.raises(UserError, match=r"another epochs .*give this table another --out, or take that run") as told:
+        main([*words, "--out", str(tmp_path / "here")])
+    ways = shlex.split(str(told.value).partition("into it: ")[2].removesuffix("."))
+    assert ways[::2] == ["--set"] * 2
+    assert set(ways[1::2]) == {"rgb:epochs=2", "rgb:drops=[1, 1, 1]"}
+    stamp = (tmp_path / "here" / "runs" / "rgb" / "model.keras").stat().st_mtime_ns
+    # Its runs know what they started from by content, so that no path to it need be as it was.
+    words += ways
     main([*words, "--out", str(tmp_path / "here")])
+    assert (tmp_path / "here" / "runs" / "rgb" / "model.keras").stat().st_mtime_ns == stamp
     (tmp_path / "here").rename(tmp_path / "there")
     before = (tmp_path / "there" / "runs" / "rgb_pretrained" / "summary.json").read_bytes()
     main([*words, "--out", str(tmp_path / "there")])
@@ -173,7 +202,14 @@ def test_a_reproduction_folder_that_was_moved_is_the_same(data, tmp_path):
 
 
 def test_classes_that_are_too_small_are_told_before_anything_is_trained(data, tmp_path, capsys):
-    words = ["hallucination-1", "--data", str(data), "--large", str(data), "--out", str(tmp_path), "--set", "side=128"]
+    pooled = ["hallucination-1", "--data", str(data), "--large", str(data), "--out", str(tmp_path), "--set", "side=128"]
+    # 8 and 12 pictures of class0, 8 and 11 of class1.
+    with pytest.raises(UserError, match=r"'class1' has 19 pictures; .* 10 for training are 20; choose a smaller k"):
+        main([*pooled, "--shots", "1,10"])
+    with pytest.raises(UserError, match=r"pretrain_alexnet would learn .* few_shot_splits=official --set train_on"):
+        main(pooled)
+    assert "10, 15, 20, 25, 30 pictures per class are left out: 'class1' has 9 to train on" in capsys.readouterr().out
+    words = [*pooled, "--set", "few_shot_splits=official"]
     with pytest.raises(UserError, match=r"8 pictures in train, and 10 of each"):
         main([*words, "--shots", "1,10"])
     with pytest.raises(UserError, match=r"step 1 would learn from pictures .* --set train_on=train"):
@@ -189,12 +225,12 @@ def test_classes_that_are_too_small_are_told_before_anything_is_trained(data, tm
     assert not list(tmp_path.glob("runs/*"))
 
 
-def test_a_run_that_was_begun_otherwise_is_told_before_the_first_is_trained(data, tmp_path):
+def test_a_run_that_was_begun_otherwise_is_told_before_the_first_is_trained(data, reproduced, tmp_path):
+    shutil.copytree(reproduced / "runs" / "fanin2", tmp_path / "runs" / "fanin2")
     words = ["--data", str(data), "--out", str(tmp_path), *TINY]
-    main(["thesis-4.1", "--only", "rgb_mean", *words])
-    with pytest.raises(UserError, match=r"rgb_mean was started with another learning_rate"):
-        main(["thesis-4.1", "--only", "rgb,rgb_mean", *words, "--set", "learning_rate=0.02"])
-    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["rgb_mean"]
+    with pytest.raises(UserError, match=r"fanin2 was started with another learning_rate"):
+        main(["thesis-4.1", "--only", "rgb,fanin2", *words, "--set", "learning_rate=0.02"])
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["fanin2"]
 
 
 def test_settings_of_the_table_are_not_told_as_other_than_the_paper_s():
@@ -243,6 +279,71 @@ def test_setting_may_be_for_one_experiment_alone():
     rates = {run.row.experiment: run.experiment.schedule.learning_rate for run in few_shot_plan("1", choices=choices)}
     assert rates["pretrain_alexnet"] == 0.25
     assert rates["approach_a_alexnet"] == 0.5
+
+
+def test_a_setting_may_be_for_one_row_alone_and_its_value_may_have_a_colon():
+    def planned(*settings):
+        return plan(TABLES["accuracy-vs-saliency"], Choices(Path("data"), Path("out"), settings=settings))
+
+    lengths = {run.row.name: run.experiment.schedule.epochs for run in planned("rgb-stage2:epochs=7")}
+    assert (lengths["rgb-stage1"], lengths["rgb-stage2"], lengths["rgb-stage3"]) == (1, 7, 2)
+    lengths = {run.row.name: run.experiment.schedule.epochs for run in planned("rgb:epochs=5", "rgb-stage2:epochs=7")}
+    assert [lengths[f"rgb-stage{number}"] for number in (1, 2, 3, 4)] == [5, 7, 5, 5]
+    assert lengths["rgb_half"] == 4
+    (first, *_) = planned('rgb-stage1:factors={"top": 10}')
+    assert first.experiment.schedule.factors == {"top": 10}
+    for setting in ("rgb-stage9:epochs=1", "rgb-stage1:few=1", "few=1"):
+        with pytest.raises(UserError, match="fits no experiment of this table"):
+            planned(setting)
+
+
+@pytest.mark.parametrize("name", ["hallucination-2", "hallucination-1-resnet"])
+def test_the_resnet_s_tables_begin_with_imagenet_s_weights_and_step_1_alone_prepares(name, data):
+    choices = Choices(Path("target"), Path("out"), data, settings=("baseline_rgb_resnet:epochs=1",))
+    table = TABLES[name]
+    kind = FewShot(("1",)) if table.kind == "few_shot" else kind_of(table)
+    runs = kind.plan(table, choices)
+    first, *methods = runs[:6]
+    assert (first.row.experiment, first.data, first.init) == ("hallucination_step1_resnet", data, None)
+    start = first.experiment.start
+    # Two classes, not ImageNet's: their layer is learned with the branch, over the frozen trunk.
+    assert (start.weights, start.frozen, start.fresh) == ("imagenet", ("trunk",), ("top",))
+    for run in methods:
+        taught = run.row.experiment.startswith("approach")
+        assert run.init == (first.folder if taught else None)
+        assert run.experiment.start.weights == ("" if taught else "imagenet")
+    lengths = {run.row.experiment: run.experiment.schedule.epochs for run in runs[:6]}
+    assert lengths.pop("baseline_rgb_resnet") == 1
+    assert set(lengths.values()) == {70}  # the compared baseline alone is shorter
+    thousand = kind.plan(table, dataclasses.replace(choices, large=Path("not here yet")))
+    assert thousand[0].experiment.start.frozen == ("trunk", "top")
+
+
+def test_a_file_of_alexnet_s_weights_takes_the_place_of_the_pre_training():
+    choices = Choices(Path("data"), Path("out"), Path("large"), repeats=1, settings=("weights=alexnet.npy",))
+    runs = few_shot_plan("1", choices=choices)
+    assert [run.row.experiment for run in runs[:2]] == ["hallucination_step1_alexnet", "baseline_rgb_alexnet"]
+    inits = {run.row.experiment: run.init for run in runs}
+    assert inits.pop("approach_a_alexnet") == inits.pop("approach_b_alexnet") == runs[0].folder
+    assert set(inits.values()) == {None}
+    one = few_shot_plan("1", choices=dataclasses.replace(choices, settings=("pretrain_alexnet:weights=alexnet.npy",)))
+    assert one[0].row.experiment == "pretrain_alexnet"  # it is trained further, and the others start from it
+    assert one[1].init == one[0].folder
+
+
+def test_what_is_left_is_told_as_pictures_and_multiply_adds(data):
+    """Table 4.1's `rgb`, 16 pictures for 90 epochs: 3 x 1440 x 164 million; step 1 has four fifths of val."""
+    choices = Choices(data, Path("out"), only=("rgb",))
+    # conv1 to conv5 of FACTS' table and dense layers for two classes, worked out by hand.
+    convolutions = 900 * 34848 + 100 * 614400 + 16 * (884736 + 1327104 + 884736)
+    dense = 256 * 4096 + 4096 * 4096 + 4096 * 2
+    work = 3 * 16 * 90 * (convolutions + dense) / 1e12
+    told = cost_of(plan(TABLES["thesis-4.1"], choices))
+    assert told == f"what is left trains on 1,440 pictures, all epochs together: {work:.2g} trillion multiply-adds"
+    large = Choices(data, Path("out"), data, epochs=1, repeats=1)
+    shots = few_shot_plan("1", "K", choices=large)
+    # 90 epochs of 16 for each of the methods' one, rounded; four fifths of 23; 5 methods of 2 pictures, and of 19 (K).
+    assert cost_of(shots).startswith(f"what is left trains on {16 + 18 + 5 * 2 + 5 * 19:,} pictures")
 
 
 def test_few_shot_plan_is_methods_times_shots_times_repeats_after_two_preparations():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from saliency_keras.figures.intervals import printed_gain
-from saliency_keras.figures.table import points
+from saliency_keras.metrics.digits import points
 
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "results/imagenette-160-90-epochs"

@@ -175,13 +175,14 @@ def test_members_of_a_saved_network_that_climb_out_stay_in(attack):
 def test_a_pickle_in_a_resume_state_is_refused(attack):
     import keras
 
-    from saliency_keras.training.state import load_state, save_state
+    from saliency_keras.training.state import load_state, save_state, state_of
 
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     model.optimizer.build(model.trainable_variables)
-    save_state(attack.folder / "state", model, [{"epoch": 1}])
-    (path,) = (attack.folder / "state").iterdir()
+    save_state(attack.folder / "state", state_of(model), [{"epoch": 1}])
+    (path,) = (attack.folder / "state").glob("*.npz")
+    (attack.folder / "state" / "index.json").unlink()  # of an earlier version: nothing says what the file should be
     with np.load(path) as file:
         arrays = {**file}
     np.savez(path, **{**arrays, next(iter(arrays)): np.array([attack], dtype=object)})

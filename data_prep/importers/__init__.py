@@ -4,7 +4,18 @@ An importer is a function of a path and a `Choices`; it returns a `Gathered`. A 
 entry here.
 """
 
-from data_prep.importers import binary_maps, cub_gha, mit1003, osie, pysaliency, salicon, scanpaths, table
+from data_prep.importers import (
+    binary_maps,
+    cub_gha,
+    figrim,
+    mit1003,
+    osie,
+    poet,
+    pysaliency,
+    salicon,
+    scanpaths,
+    table,
+)
 
 IMPORTERS = {
     "pysaliency": pysaliency.gather,
@@ -14,6 +25,8 @@ IMPORTERS = {
     "cub-gha": cub_gha.gather,
     "cat2000": binary_maps.gather_cat2000,
     "toronto": binary_maps.gather_toronto,
+    "figrim": figrim.gather,
     "coco-freeview": scanpaths.gather,
+    "poet": poet.gather,
     "table": table.gather,
 }

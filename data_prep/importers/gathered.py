@@ -14,7 +14,7 @@ from saliency_keras.console import UserError, progress
 from saliency_keras.data.fixation_set import MOST_BAD, read_fixation_set
 from saliency_keras.data.listing import name_key, shown, text_of
 from saliency_keras.data.pictures import pictures_in
-from saliency_keras.files import check_folder
+from saliency_keras.files import check_claims, check_folder, claimed
 
 SAME_ASPECT = 0.01  # sides may differ by that share where a picture was scaled and rounded
 
@@ -113,12 +113,13 @@ class Gathered:
         ordered: Whether rows come in the order in which people looked.
         absent: From names of pictures that are not there to the number of fixations on them.
         bad: Sentences about rows that are malformed.
+        beside: Number of fixations that were left out because they were on the screen beside the picture.
     """
 
     def __init__(self, pictures, source, pixels_per_degree=None):
         self.pictures, self.source, self.pixels_per_degree = pictures, source, pixels_per_degree
         self.rows = []
-        self.ordered, self.timed = True, False
+        self.ordered, self.timed, self.beside = True, False, 0
         self.absent, self.bad, self._lost, self._scales, self._viewings = {}, [], 0, set(), {}
 
     def add(self, image, subject, x, y, durations=None, measured=None):
@@ -158,6 +159,9 @@ class Gathered:
         notes = []
         if self._lost:
             notes.append(f"{self._lost:,} fixations have no position (blinks, lost samples) and are left out")
+        if self.beside:
+            total = len(self.rows) + self.beside
+            notes.append(f"{self.beside:,} of {total:,} fixations are beside their pictures and are left out")
         if self.bad:
             first = self.bad[0].rstrip(".")
             notes.append(f"{len(self.bad):,} rows are malformed and are left out; the first: {first}")
@@ -191,21 +195,22 @@ class Gathered:
         if not self.rows:
             missing = f": {shown(list(self.absent))} are not in {self.pictures.folder}" if self.absent else ""
             raise UserError(f"{self.source} has no fixations on pictures that are there{missing}.")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-        try:
-            self._write_parts(temporary, copy)
+        with claimed(out):
+            check_out(out)
+            temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
             try:
-                read_fixation_set(temporary)
-            except UserError as error:
-                raise UserError(str(error).replace(str(temporary), str(out))) from None
-            temporary.chmod(0o777 & ~_umask())
-            if out.exists():
+                self._write_parts(temporary, copy)
+                try:
+                    read_fixation_set(temporary)
+                except UserError as error:
+                    raise UserError(str(error).replace(str(temporary), str(out))) from None
+                temporary.chmod(0o777 & ~_umask())
+                check_claims(out)
                 out.rmdir()
-            temporary.rename(out)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+                temporary.rename(out)
+            except BaseException:
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise
         return read_fixation_set(out)
 
     def _write_parts(self, folder, copy):

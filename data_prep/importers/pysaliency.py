@@ -15,6 +15,7 @@ import numpy as np
 
 from data_prep.importers.gathered import Gathered, PictureFolder
 from saliency_keras.console import UserError
+from saliency_keras.data.bounded import check_hdf5
 from saliency_keras.data.listing import shown
 
 WHAT = "pysaliency's fixations.hdf5, or the folder of it"
@@ -28,8 +29,10 @@ def gather(source, choices):
     stimuli = _stimuli_file(path)
     try:
         with h5py.File(stimuli) as file:
+            check_hdf5(file, stimuli.stat().st_size)
             pictures, names, sizes = _stimuli(file, stimuli, choices)
         with h5py.File(path) as file:
+            check_hdf5(file, path.stat().st_size)
             gathered = Gathered(pictures, path)
             for n, subject, x, y, durations in _viewings(file, path):
                 if not 0 <= n < len(names):
@@ -37,8 +40,8 @@ def gather(source, choices):
                 gathered.add(names[n], subject, x, y, durations, measured=sizes[n])
     except KeyError as error:
         raise UserError(f"{path} with {stimuli} is not what pysaliency writes: {error.args[0]}.") from None
-    except OSError as error:
-        if error.errno is not None:
+    except (OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, UserError) or getattr(error, "errno", None) is not None:
             raise
         raise UserError(f"{path} or {stimuli} is no HDF5 file: {error}.") from None
     return gathered

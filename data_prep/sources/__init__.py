@@ -2,17 +2,20 @@
 
 import os
 
+from data_prep.sources.hub import ParquetSource, WebdatasetSource, hub_files, is_parquet, is_webdataset
 from saliency_keras.console import UserError
 
 
-def open_source(name, upright=False, hold_out=None):
+def open_source(name, upright=False, hold_out=None, label=None):
     """Finds the source of that name and lists what it has.
 
     Args:
         name: A folder with `train/CLASS/*` and `val/CLASS/*`, a list (`LIST.csv`), a zip or tar of class folders,
-            `"tfds:NAME"`, `"imagenet:DIR"`, `"popout"`, or a published set as downloaded (`"cub:DIR"` and others).
+            parquet files or webdataset tars of the Hugging Face hub, `"tfds:NAME"`, `"imagenet:DIR"`, `"popout"`, or a
+            published set as downloaded (`"cub:DIR"` and others).
         upright: Whether pictures are turned as their orientation tags say.
         hold_out: Share of each class to hold out as `val`, for a folder, list or archive that has no such split.
+        label: Column with the classes, for a list or parquet files that call it otherwise than `label` or have several.
 
     Returns:
         The source.
@@ -20,33 +23,48 @@ def open_source(name, upright=False, hold_out=None):
     Raises:
         UserError: If there is no such source or it is no data set of at least two classes.
     """
-    source = _open(str(name), hold_out)
+    source = _open(str(name), hold_out, label)
     if upright:
         source.upright = True
         source.description = {**source.description, "upright": True}
     return source
 
 
-def _open(name, hold_out):
+def _open(name, hold_out, label):
     kind, _, rest = name.partition(":")
     fixed = _open_fixed(name, kind, rest)
     if fixed is not None:
         if hold_out is not None:
             raise UserError(f"{name} says which pictures are for validation; --hold-out is for sources that do not.")
-        return fixed
-    if os.path.isfile(name):
-        from saliency_keras.data.archive import is_archive
+        source = fixed
+    elif os.path.isfile(name):
+        source = _open_file(name, hold_out, label)
+    elif os.path.isdir(name) and hub_files(name, "parquet"):
+        source = ParquetSource(name, hold_out, label)
+    elif os.path.isdir(name) and (tars := hub_files(name, "tar")) and is_webdataset(tars[0]):
+        source = WebdatasetSource(name, hold_out)
+    else:
+        from data_prep.sources.source import FolderSource
 
-        if is_archive(name):
-            from data_prep.sources.archived import ArchiveSource
+        source = FolderSource(name, hold_out)
+    if label is not None and source.description["kind"] not in ("list", "parquet"):
+        raise UserError(f"{name} has no columns; --label is for a list or parquet files.")
+    return source
 
-            return ArchiveSource(name, hold_out)
-        from data_prep.sources.listed import CsvSource
 
-        return CsvSource(name, hold_out)
-    from data_prep.sources.source import FolderSource
+def _open_file(name, hold_out, label):
+    from data_prep.sources.listed import CsvSource
+    from saliency_keras.data.archive import is_archive
 
-    return FolderSource(name, hold_out)
+    if is_parquet(name):
+        return ParquetSource(name, hold_out, label)
+    if is_webdataset(name):
+        return WebdatasetSource(name, hold_out)
+    if is_archive(name):
+        from data_prep.sources.archived import ArchiveSource
+
+        return ArchiveSource(name, hold_out)
+    return CsvSource(name, hold_out, label)
 
 
 def _open_fixed(name, kind, rest):

@@ -11,6 +11,7 @@ from data_prep.sources.source import Picture, changed_at
 from data_prep.sources.splits import NAMES, named_split
 from saliency_keras.console import UserError
 from saliency_keras.data.archive import members_of, without_top
+from saliency_keras.data.listing import shown
 
 
 class ArchiveSource(ListedSource):
@@ -26,12 +27,16 @@ class ArchiveSource(ListedSource):
         self._members = members
         self._cut = top
         self._read(classes=self._class_names(hold_out), hold_out=hold_out)
+        if self._beside:
+            left = f"{len(self._beside):,} files of {self.where} lie in no class folder and are left out"
+            self.notes += (f"{left} ({shown(self._beside)})",)
         self.description = {"kind": "archive", "name": self.path.stem, "class_folders": self._names}
         if hold_out is not None:
             self.description["held_out"] = hold_out
 
     def rows(self):
         """Yields `(split, class, member, None)` of each file of a class folder."""
+        self._beside = []
         splits = {name for names in NAMES.values() for name in names}
         for member in self._members:
             split, _, below = member.name.removeprefix("./").removeprefix(self._cut).partition("/")
@@ -40,6 +45,8 @@ class ArchiveSource(ListedSource):
             name, _, file = below.partition("/")
             if file:
                 yield split, name, member, None
+            elif split:
+                self._beside.append(member.name)
 
     def _class_names(self, hold_out):
         names = {}
@@ -58,6 +65,10 @@ class ArchiveSource(ListedSource):
     def folder_of(self, split):
         """What the archive calls a split."""
         return self._splits[split]
+
+    def path_of(self, picture):
+        """None: an archive is no folder."""
+        return None
 
     def content(self, picture):
         """The bytes of a picture in the archive."""

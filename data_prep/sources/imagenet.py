@@ -17,9 +17,9 @@ import re
 import tarfile
 from pathlib import Path
 
-from data_prep.sources import matlab
 from data_prep.sources.source import Picture, Source, changed_at, distinct_names, human_names
 from saliency_keras.console import UserError, progress
+from saliency_keras.data import matlab
 from saliency_keras.data.archive import tar_members
 from saliency_keras.data.listing import files_below, text_of
 
@@ -75,6 +75,14 @@ class ImagenetSource(Source):
         with open(self.folder / path, "rb") as file:
             file.seek(offset)
             return file.read(picture.bytes)
+
+    def path_of(self, picture):
+        """Its path below the folder; of one in a tar, what it would be if the tars were unpacked."""
+        path, offset = picture.place
+        name = os.path.basename(picture.id)
+        if offset is None:
+            return text_of(path)
+        return f"val/{name}" if VALIDATION.fullmatch(name) else f"train/{picture.id}"
 
     def changed(self, picture):
         """When the picture's file, or the tar that it lies in, was last changed."""

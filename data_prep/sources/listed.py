@@ -14,7 +14,7 @@ from pathlib import Path
 from data_prep.sources.source import FilesSource, Picture, distinct_names, human_names
 from data_prep.sources.splits import NAMES, check_share, held_out, named_split
 from saliency_keras.console import UserError
-from saliency_keras.data.listing import files_below, name_key, text_of
+from saliency_keras.data.listing import composed, files_below, name_key, text_of
 
 COLUMNS = {
     "path": ("path", "file", "filename", "file_name", "image", "image_path", "image_name", "image_id", "id"),
@@ -23,6 +23,7 @@ COLUMNS = {
 }
 BOXES = (("x", "y", "width", "height"), ("xmin", "ymin", "xmax", "ymax"))
 DELIMITERS = (",", ";", "\t")
+MOST_BAD = 0.1  # malformed lines; a list with more of them is no such list
 MOST_MISSING = 0.1  # a list of which more is not there is a list of other pictures
 
 
@@ -97,6 +98,7 @@ class ListedSource(FilesSource):
         """
         wanted = self._splits[split]
         found = [self._picture(of_class, path, box) for name, of_class, path, box in self.rows() if name == wanted]
+        found = self._named(found, wanted)
         if self._hold_out is not None:
             out = held_out(found, self._hold_out)
             found = [one for one in found if (one.id in out) == (split == "val")]
@@ -107,6 +109,10 @@ class ListedSource(FilesSource):
                 f"{self.folder / str(missing[0].place)}."
             )
         return [one if one.bytes >= 0 else one._replace(bytes=0) for one in found]
+
+    def _named(self, found, split):
+        """Gives the pictures of a split their ids, where paths do not make them unique."""
+        return found
 
     def folder_of(self, split):
         """Empty: a picture's id is its path below the list's folder."""
@@ -128,9 +134,9 @@ def _as_number(name):
 class CsvSource(ListedSource):
     """The pictures that a CSV file lists."""
 
-    def __init__(self, path, hold_out=None):
+    def __init__(self, path, hold_out=None, label=None):
         self.path, self.folder, self.where = Path(path), Path(path).absolute().parent, str(path)
-        self._at, self._delimiter, self._box_columns = _columns(self.path)
+        self._at, self._delimiter, self._box_columns = _columns(self.path, label)
         self._by_name = None
         self._read(hold_out=hold_out)
         self.description = {"kind": "list", "name": self.path.name, "class_folders": self._names}
@@ -140,6 +146,7 @@ class CsvSource(ListedSource):
     def rows(self):
         """Yields `(split, class, path, box)` of each line, the path as it is written."""
         at = self._at
+        self._bad, self._lines = [], 0
         try:
             with open(self.path, newline="", encoding="utf-8-sig") as file:
                 reader = csv.reader(file, delimiter=self._delimiter)
@@ -147,15 +154,21 @@ class CsvSource(ListedSource):
                 for row in reader:
                     if not row:
                         continue
+                    self._lines += 1
+                    place = f"{self.path}, line {reader.line_num}"
                     if len(row) != fields:
-                        raise UserError(
-                            f"{self.path}, line {reader.line_num} has {len(row)} fields, the first line has {fields}."
-                        )
-                    path, name = row[at["path"]].strip(), row[at["label"]].strip()
+                        self._bad.append(f"{place} has {len(row)} fields, the first line has {fields}")
+                        continue
+                    path, name = row[at["path"]].strip(), composed(row[at["label"]].strip())
                     if not path or not name:
-                        raise UserError(f"{self.path}, line {reader.line_num} has no {'label' if path else 'path'}.")
+                        self._bad.append(f"{place} has no {'label' if path else 'path'}")
+                        continue
                     split = row[at["split"]].strip().lower() if "split" in at else ""
-                    box = self._box(row, reader.line_num) if self._box_columns else None
+                    try:
+                        box = self._box(row) if self._box_columns else None
+                    except ValueError as error:
+                        self._bad.append(f"{place}: {error}")
+                        continue
                     yield split, name, path, box
         except UnicodeDecodeError as error:
             raise UserError(f"{self.path} is not UTF-8 text: {error.reason} at byte {error.start}.") from None
@@ -180,7 +193,23 @@ class CsvSource(ListedSource):
         key = os.path.normpath(name_key(path)).replace(os.sep, "/")
         return self._by_name.get(key) or self._by_name.get(os.path.basename(key))
 
-    def _box(self, row, line):
+    def _read(self, classes=None, hold_out=None):
+        try:
+            super()._read(classes, hold_out)
+        except UserError:
+            self._check_bad()  # what is missing may be in the malformed lines
+            raise
+        self._check_bad()
+        if self._bad:
+            many = f"{len(self._bad):,} of {self._lines:,} lines are malformed and are left out; the first: "
+            self.notes += (many + self._bad[0],)
+
+    def _check_bad(self):
+        if len(self._bad) > MOST_BAD * self._lines:
+            more = f" So are {len(self._bad):,} of {self._lines:,} lines." if len(self._bad) > 1 else ""
+            raise UserError(f"{self._bad[0]}.{more}")
+
+    def _box(self, row):
         kind, places = self._box_columns
         texts = [row[place].strip() for place in places]
         if not any(texts):
@@ -188,15 +217,20 @@ class CsvSource(ListedSource):
         try:
             box = tuple(map(float, texts))
         except ValueError:
-            raise UserError(f"{self.path}, line {line}: {', '.join(texts)} is no box.") from None
+            raise ValueError(f"{', '.join(texts)} is no box") from None
         return (box[0], box[1], box[0] + box[2], box[1] + box[3]) if kind == BOXES[0] else box
 
     def __getstate__(self):
         return {**self.__dict__, "_by_name": None}  # workers read by place
 
 
-def _columns(path):
-    """Places of the columns, the delimiter, and kind and places of the box's columns or `None`."""
+def _columns(path, label=None):
+    """Places of the columns, the delimiter, and kind and places of the box's columns or `None`.
+
+    Args:
+        path: The list.
+        label: What the column of the classes is called, or `None`: one of the usual names.
+    """
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             line = file.readline(10_000)
@@ -207,13 +241,13 @@ def _columns(path):
     for delimiter in DELIMITERS:
         header = [name.strip().lower() for name in next(csv.reader([line], delimiter=delimiter), [])]
         at = {}
-        for column, names in COLUMNS.items():
+        for column, names in ({**COLUMNS, "label": (label.strip().lower(),)} if label else COLUMNS).items():
             if found := [name for name in names if name in header]:
                 at[column] = header.index(found[0])
         if "path" in at and "label" in at:
             boxes = [(kind, [header.index(one) for one in kind]) for kind in BOXES if set(kind) <= set(header)]
             return at, delimiter, boxes[0] if boxes else None
     raise UserError(
-        f"{path} names no pictures: its first line is {line.strip()[:100]!r}; a list has the columns path and label, "
-        "and perhaps split (train, val) and x, y, width, height."
+        f"{path} names no pictures: its first line is {line.strip()[:100]!r}; a list has the columns path and "
+        f"{label or 'label'}, and perhaps split (train, val) and x, y, width, height."
     )

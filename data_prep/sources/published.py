@@ -20,10 +20,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from data_prep.sources import matlab
 from data_prep.sources.listed import ListedSource
 from data_prep.sources.source import changed_at
 from saliency_keras.console import UserError
+from saliency_keras.data import matlab
 
 NUMBER = r"\s*(-?[\d.]+)\s*"
 
@@ -79,6 +79,10 @@ class PublishedSource(ListedSource):
     def _picture(self, of_class, path, box):
         picture = super()._picture(of_class, path, box)
         return picture._replace(place=PlaceWithBoxes(path, self._boxes[path]))
+
+    def path_of(self, picture):
+        """The path of its place."""
+        return picture.place.path
 
     def content(self, picture):
         """The bytes of a picture's file; `UnreadablePicture` where there is none."""

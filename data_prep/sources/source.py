@@ -7,13 +7,16 @@ A source lists its pictures without decoding them and reads one when asked to. I
 - `pictures(split)`: a list of `Picture`, in any order;
 - `content(picture)`: the bytes of the picture's file, or `None` where pictures are drawn; `UnreadablePicture` if there
   are none;
+- `one_by_one`: whether one picture can be read without reading others; if not, `data_prep.spool` uses
+- `contents(pictures)`: yields the number of each of some pictures and its bytes, in the order that costs least;
 - `changed(picture)`: when they were last changed, in seconds as `os.stat` gives them, or `None`;
 - `read(picture, content)`: the pixels, uint8 `(height, width, 3)`, and a dict of the maps that the source itself has,
   of the same height and width or, where `made_of` says so, those of the square; all of the picture, whether it has a
   box or not;
   `UnreadablePicture` for a picture that is none, `UnusableMap` for a map that is none;
 - `own_maps`: names of those maps;
-- `made_of(name)`: `"picture"` where that map is one of the whole picture, `"square"` where it was made on the square;
+- `made_of(name)`: `"picture"` where that map is one of the whole picture, `"square"` where it was made on the square,
+  `"stored"` where it was made on the picture as it is stored;
 - `identity(picture)`: what makes it another picture, its box aside;
 - `boxes(picture)`: the boxes of its objects, `(xmin, ymin, xmax, ymax)` as shares of the picture's width and height.
 
@@ -29,11 +32,13 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from data_prep.sources.object_boxes import boxes_of
 from data_prep.sources.splits import NAMES, check_share, held_out, named_split
 from saliency_keras.console import UserError
-from saliency_keras.data.listing import files_below, name_key, text_of
+from saliency_keras.data.listing import files_below, name_key, shown, text_of
 from saliency_keras.data.manifest import SPLITS
 from saliency_keras.data.shown import SWAPS
+from saliency_keras.files import absent
 
 
 class Unusable(UserError):
@@ -76,16 +81,34 @@ class Source:
 
     Attributes:
         upright: Whether pictures are turned as their orientation tag says.
+        one_by_one: Whether one picture can be read without reading others.
         notes: What is to be told of the source, sentences without a full stop.
+        maps_notes: The same of its own maps, known once its pictures were asked for.
     """
 
     own_maps = ()
     notes = ()
+    maps_notes = ()
     upright = False
+    one_by_one = True
 
     def content(self, picture):
         """The bytes of a picture's file; `None` where pictures are drawn."""
         return None
+
+    def contents(self, pictures):
+        """Yields the number of each of some pictures among them, and the bytes of its file, none where there is none.
+
+        Args:
+            pictures: `Picture`s.
+        """
+        from saliency_keras.data.pictures import UnreadablePicture
+
+        for number, picture in enumerate(pictures):
+            try:
+                yield number, self.content(picture)
+            except UnreadablePicture:
+                yield number, b""
 
     def changed(self, picture):
         """When a picture's file was last changed, in seconds, or `None` where that means nothing."""
@@ -115,6 +138,10 @@ class Source:
         """What the folder with the pictures of a split is called; empty for the source's own folder."""
         return split
 
+    def path_of(self, picture):
+        """The picture's path below the source's folder; `None` where it is no file in a folder."""
+        return None
+
     def made_of(self, name):
         """What a map of the source's own was made of, one of `saliency_keras.data.manifest.MADE_OF`."""
         return "picture"
@@ -128,6 +155,10 @@ class FilesSource(Source):
     """A source whose pictures are files below a folder: `place` is the path below `folder`."""
 
     folder: Path
+
+    def path_of(self, picture):
+        """Its place."""
+        return text_of(picture.place)
 
     def content(self, picture):
         """The bytes of a picture's file; `UnreadablePicture` where there is none."""
@@ -145,8 +176,8 @@ class FolderSource(FilesSource):
 
     Every regular file of a class folder and its subfolders that is not hidden counts as a picture; one that cannot be
     decoded ends up in `skipped.csv`. A picture's id is `CLASS/file name`, with the subfolders in between. A file
-    `classes.csv` beside `train/` (columns `class,name`) gives the classes human names. `val/` may be called `valid/`,
-    `validation/` or `test/`.
+    `classes.csv` beside `train/` (columns `class,name`) gives the classes human names, a `boxes.csv` or
+    `bounding_boxes.csv` the boxes of objects (`object_boxes`). `val/` may be called `valid/`, `validation/` or `test/`.
 
     Args:
         folder: The folder.
@@ -158,15 +189,17 @@ class FolderSource(FilesSource):
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise UserError(
-                f"there is no folder {folder}; SOURCE is a folder with train/CLASS/* and val/CLASS/*, a LIST.csv, "
+                f"{absent(folder)}; SOURCE is a folder with train/CLASS/* and val/CLASS/*, a LIST.csv, "
                 "a zip or tar, tfds:NAME, imagenet:DIR, a published set such as cub:DIR, or popout."
             )
         self._hold_out = hold_out
         self._split_folders = self._find_splits()
         self._folders = self._class_folders()
         folders = list(self._folders["train"].values())
+        self.notes += tuple(self._beside_classes())
         names = human_names(self.folder / "classes.csv")
         self.classes = distinct_names([names.get(name_key(name), text_of(name)) for name in folders], folders)
+        self._object_boxes = boxes_of(self.folder)
         texts = [text_of(name) for name in folders]
         self.description = {"kind": "folder", "name": self.folder.resolve().name, "class_folders": texts}
         if hold_out is not None:
@@ -184,6 +217,18 @@ class FolderSource(FilesSource):
             out = held_out(found, self._hold_out)
             found = [one for one in found if (one.id in out) == (split == "val")]
         return found
+
+    def boxes(self, picture):
+        """The boxes that `boxes.csv` or `bounding_boxes.csv` of the folder has; none of a picture that was turned."""
+        boxes = self._object_boxes.get(name_key(picture.place).replace(os.sep, "/"), ())
+        if not boxes:
+            return ()
+        from saliency_keras.data.pictures import UPRIGHT, picture_header
+
+        (width, height), orientation = picture_header(self.folder / picture.place)
+        if self.upright and orientation in UPRIGHT:
+            return ()
+        return [(box[0] / width, box[1] / height, box[2] / width, box[3] / height) for box in boxes]
 
     def folder_of(self, split):
         """What the folder of a split is called; empty where class folders lie in the source's folder itself."""
@@ -208,6 +253,15 @@ class FolderSource(FilesSource):
         left = [name for name in sorted(there) if name in known and name not in named.values()]
         self.notes = tuple(f"{self.folder / name} is left out; {named['val']}/ is val" for name in left)
         return named
+
+    def _beside_classes(self):
+        """Sentences about files that lie beside the class folders, in none of them."""
+        for split in dict.fromkeys(self._split_folders.values()):
+            folder = self.folder / split
+            with os.scandir(folder) as entries:
+                names = sorted(one.name for one in entries if one.is_file() and not one.name.startswith("."))
+            if split and names:
+                yield f"{len(names):,} files of {folder} lie in no class folder and are left out ({shown(names)})"
 
     def _class_folders(self):
         """By split, the class folders in order, from what their names are compared by to their names on disk."""

@@ -8,9 +8,11 @@ import functools
 import os
 import tarfile
 import zipfile
+import zlib
 from typing import NamedTuple
 
 from saliency_keras.console import UserError
+from saliency_keras.data.bounded import check_zip_member
 
 
 class Member(NamedTuple):
@@ -39,8 +41,9 @@ class Member(NamedTuple):
         """
         if self.offset is None:
             try:
+                check_zip_member(_zip(self.archive).getinfo(self.name))
                 return _zip(self.archive).read(self.name)
-            except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+            except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
                 raise UserError(f"{self} cannot be read: {error}; unpack it first.") from None
         with open(self.archive, "rb") as file:
             file.seek(self.offset)

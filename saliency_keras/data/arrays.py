@@ -4,6 +4,7 @@ An array is a `.npy` file that is mapped into memory, so that a set may be large
 `state/` and goes with it. What a row holds is the caller's. The split is in `fixation_split.py`.
 """
 
+import contextlib
 import hashlib
 from pathlib import Path
 
@@ -28,18 +29,40 @@ def array_on_disk(path, rows, count, label):
     Raises:
         ValueError: If there are more or fewer rows.
     """
-    path = Path(path)
-    if not path.is_file():
-        with whole_file(path) as file, progress(rows, count, label) as bar:
+    return arrays_on_disk({"": path}, ((row,) for row in rows), count, label)[""]
+
+
+def arrays_on_disk(paths, rows, count, label):
+    """Arrays that are made once, together, row by row, and read from disk from then on.
+
+    Args:
+        paths: From each array's name to its `.npy` file; the folder exists. If all are there, they are taken as they
+            are.
+        rows: Iterable of `count` tuples with a row of each array, in the order of `paths`; asked for only if a file is
+            not there.
+        count: Number of rows, 1 or more.
+        label: What is made, for the progress bar.
+
+    Returns:
+        From each array's name to a read-only memory-mapped array `(count, *shape of its row)`.
+
+    Raises:
+        ValueError: If there are more or fewer rows.
+    """
+    paths = {name: Path(path) for name, path in paths.items()}
+    if not all(path.is_file() for path in paths.values()):
+        with contextlib.ExitStack() as opened:
+            files = [opened.enter_context(whole_file(path)) for path in paths.values()]
             made = 0
-            for row in map(np.ascontiguousarray, bar):
-                if not made:
-                    _write_header(file, (count, *row.shape), row.dtype)
-                file.write(row.data)
+            for values in opened.enter_context(progress(rows, count, label)):
+                for file, row in zip(files, map(np.ascontiguousarray, values), strict=True):
+                    if not made:
+                        _write_header(file, (count, *row.shape), row.dtype)
+                    file.write(row.data)
                 made += 1
             if made != count:
                 raise ValueError(f"{count} rows expected. Received: {made} rows")
-    return np.load(path, mmap_mode="r")
+    return {name: np.load(path, mmap_mode="r") for name, path in paths.items()}
 
 
 def digest(fixation_set):

@@ -40,6 +40,7 @@ NO_POSITION = ("", ".", "-", "nan", "na", "n/a", "none", "null", "missing")
 # Above this share of bad rows, or of rows about pictures that are not there, it is another table than it is taken for.
 MOST_BAD = 0.1
 # Above this share outside their pictures, coordinates are another screen's; above the smaller one it is suspected.
+LEAST_LOOKS, LEAST_LOOKED_AT = 40, 3  # fixations and pictures from which on their place as a whole says something
 MOST_OUTSIDE, MANY_OUTSIDE = 1 / 3, 0.05
 SMALLEST = 16  # pixels of a side below which shares cannot be distinguished from pixels
 
@@ -490,9 +491,7 @@ def _notes_on_pictures(pictures, rows, folder):
     named = set(pictures.named()) | {pictures.refused[place] for place in rows.unreadable}
     if not named:
         return []
-    refused = {
-        os.path.relpath(one.name, folder / "images"): one for one in pictures.refused if one in named
-    }
+    refused = {os.path.relpath(one.name, folder / "images"): one for one in pictures.refused if one in named}
     note = pictures_left_out(refused, len(pictures.names) + len(named))
     lost = sum(rows.unreadable.values())
     return [f"{note}, with {lost:,} fixations" if lost else note]
@@ -520,6 +519,11 @@ def _plausible(x, y, inside, owners, pictures, upright, folder):
             f"{tagged:,} of {len(orientations):,} pictures have an orientation tag (EXIF) and are read as stored; if "
             "people saw them turned upright, say --upright"
         )
+    if _all_at_top_left(x, y, owners, sizes):
+        raise UserError(
+            f"all {total:,} fixations of {folder} lie in the top left quarter of their pictures, {_reach(x, y)}: these "
+            "are coordinates of smaller pictures, or percentages; give positions in pixels of the pictures."
+        )
     if not outside:
         return notes
     exchanged = int((~inside_picture(y, x, *sizes.T)).sum())
@@ -543,6 +547,12 @@ def _plausible(x, y, inside, owners, pictures, upright, folder):
         f"out{suspected}"
     )
     return notes
+
+
+def _all_at_top_left(x, y, owners, sizes):
+    """Whether nobody looked right of, or below, the middle of any picture, which chance does not do."""
+    many = len(x) >= LEAST_LOOKS and len(np.unique(owners)) >= LEAST_LOOKED_AT
+    return many and bool((x < sizes[:, 0] / 2).all() and (y < sizes[:, 1] / 2).all())
 
 
 def _percent(part, whole):

@@ -174,6 +174,24 @@ def square(pixels, framing):
     return _resized(pixels, framing.square, centre_box(width, height, framing))
 
 
+def square_of_map(saliency, made_of, crop, framing):
+    """What of a map from elsewhere belongs to the picture's square.
+
+    Args:
+        saliency: float32 map `(height, width)` of the picture's size, or one of its square.
+        made_of: `"picture"`, or `"square"` or `"stored"`, whose maps are there already.
+        crop: `(left, top, right, bottom)`, the pixels that the picture was cropped to before it was framed.
+        framing: The `Framing`.
+
+    Returns:
+        float32 `(square, square)` of a map of the picture; another one as it is.
+    """
+    if made_of != "picture":
+        return saliency
+    left, top, right, bottom = crop
+    return square(saliency[top:bottom, left:right], framing)
+
+
 def shrink(pixels, side):
     """Scales a square picture or map to `side` pixels.
 

@@ -92,7 +92,12 @@ def text_of(name):
 
 def name_key(name):
     """What a name is compared by: names that differ in Unicode composition only have the same key."""
-    return unicodedata.normalize("NFC", text_of(name))
+    return composed(text_of(name))
+
+
+def composed(text):
+    """A text in Unicode composition NFC, so that é is the same text whether it was written as one character or two."""
+    return unicodedata.normalize("NFC", text)
 
 
 def stem_key(name):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from saliency_keras.console import UserError, progress
 from saliency_keras.data.geometry import Framing
-from saliency_keras.files import whole_file
+from saliency_keras.files import absent, read_json, whole_file
 
 FORMAT = "saliency_keras compact data set"
 VERSION = 2
@@ -20,6 +20,8 @@ VERSIONS = (1, 2)  # that are read
 MADE_OF = ("picture", "square", "stored", "run")
 CODECS = ("raw", "jpeg", "npy")
 SPLITS = ("train", "val")
+GREATEST_SIDE = 8192  # pixels of stored pictures; one of them takes 256 MiB
+POOLED = "train+val"  # both, one after the other, for what draws from all pictures
 
 
 def shard_suffix(codec):
@@ -69,8 +71,8 @@ class SaliencyMap:
         mean: Mean over the train split, 0 to 1.
         shards: Side shards by split.
         made_of: `"picture"` for a map of the whole picture that was framed with it, `"square"` for one predicted on
-            the square, `"stored"` for one predicted on the stored picture, `"run"` for one by the network of a run,
-            which `predictor` names.
+            the square, `"stored"` for one predicted on the stored picture (here or elsewhere), `"run"` for one by the
+            network of a run, which `predictor` names.
         kernels: What the bytes of a predicted map depend on besides library versions (`saliency_keras.blas.kernels`);
             `""` for a map of the source's own and for one that was made before kernels were recorded.
     """
@@ -156,11 +158,20 @@ class Manifest:
                 "larger --side."
             )
 
+    def split(self, name):
+        """The `Split` of that name; `"train+val"` for all pictures, those of train first."""
+        if name != POOLED:
+            return self.splits[name]
+        both = [self.splits[one] for one in SPLITS]
+        per_class = tuple(map(sum, zip(*(one.per_class for one in both), strict=True)))
+        return Split(tuple(shard for one in both for shard in one.shards), per_class)
+
     def shards_of(self, split, map_name=None):
-        """A split's `Shard`s, or its side shards for a further map, in order."""
+        """A split's `Shard`s, or its side shards for a further map, in order; of both splits for `"train+val"`."""
         if map_name is None or map_name == self.maps[0].name:
-            return self.splits[split].shards
-        return self.map_named(map_name).shards[split]
+            return self.split(split).shards
+        shards = self.map_named(map_name).shards
+        return tuple(shard for one in SPLITS for shard in shards[one]) if split == POOLED else shards[split]
 
     def shard_files(self, split, map_name=None):
         """Paths of a split's shards, or of its side shards for a further map, in order."""
@@ -257,18 +268,13 @@ class Manifest:
         folder = Path(folder)
         path = folder / "manifest.json"
         if not folder.is_dir():
-            raise UserError(
-                f"there is no folder {folder}; make a data set with `python -m data_prep.compact SOURCE {folder}`."
-            )
+            raise UserError(f"{absent(folder)}; make a data set with `python -m data_prep.compact SOURCE {folder}`.")
         if not path.is_file():
             raise UserError(
                 f"{folder} has no manifest.json, so it is no finished compact data set; run data_prep.compact (again)."
             )
-        try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path} is not valid JSON: {error}.") from None
-        if not isinstance(fields, dict) or fields.get("format") != FORMAT:
+        fields = read_json(path)
+        if fields.get("format") != FORMAT:
             raise UserError(f"{path} is not the manifest of a compact data set.")
         if fields.get("version") not in VERSIONS or isinstance(fields["version"], bool):
             raise UserError(
@@ -316,6 +322,18 @@ class Manifest:
         )
         if manifest.codec not in CODECS:
             raise ValueError(f"codec {manifest.codec!r}")
+        text = manifest.to_json()
+        if "\\u0000" in text:
+            raise ValueError("a name with a NUL")
+        text.encode()  # a ValueError where a name holds half a character
+        if not 1 <= manifest.side <= GREATEST_SIDE:
+            raise ValueError(f"pictures of {manifest.side} px")
+        if not all(0 <= value <= 1 for value in (*manifest.mean_rgb, *(one.mean for one in maps))):
+            raise ValueError("a mean")
+        if min((number for split in splits.values() for number in split.per_class), default=0) < 0:
+            raise ValueError("counts per class")
+        if len(set(manifest.classes)) < len(manifest.classes):
+            raise ValueError("two classes of one name")
         if not manifest.classes or not maps or len(manifest.mean_rgb) != 3:
             raise ValueError("classes, maps or mean_rgb")
         for name, split in splits.items():
@@ -367,6 +385,8 @@ def made_by_other_kernels(one, other):
     if one.get("digest") == other.get("digest") or not one.get("recipe") or one["recipe"] != other.get("recipe"):
         return False
     return bool(one["kernels"] and other["kernels"]) and one["kernels"] != other["kernels"]
+
+
 def _text(version, fields):
     fields = {"format": FORMAT, "version": version, **fields}
     del fields["folder"]
@@ -386,6 +406,8 @@ def _plain(name):
 def _shards(entries):
     shards = tuple(Shard(str(e["file"]), int(e["records"]), int(e["bytes"]), str(e["sha256"])) for e in entries)
     for shard in shards:
+        if shard.records > shard.bytes:
+            raise ValueError(f"{shard.records} records in the {shard.bytes} bytes of {shard.file!r}")
         # A manifest is data from elsewhere: it may name files of its own folder only.
         if not _plain(shard.file):
             raise ValueError(f"the shard name {shard.file!r}")

@@ -1,9 +1,9 @@
 """Saliency maps that somebody else made: one reader of maps with all checks, for every command that takes maps.
 
-A set of maps is a folder, a tar or a zip with one map for each picture, or an HDF5 file with one array for each
-(pysaliency's). A map belongs to the picture of its relative stem: `train/cat/7.jpg` has `train/cat/7.png`, or `.npy`,
-`.mat`, `.tif`, whatever has been written. A map is a grey picture or one array of numbers, brighter where people look;
-of a log density (`log`) the exponential is taken.
+A set of maps is a folder, a tar or a zip with one map for each picture, a folder of such tars and zips, or an HDF5 file
+with one array for each (pysaliency's). A map belongs to the picture of its relative stem: `train/cat/7.jpg` has
+`train/cat/7.png`, or `.npy`, `.mat`, `.tif`, whatever has been written. A map is a grey picture or one array of
+numbers, brighter where people look; of a log density (`log`) the exponential is taken.
 
 `score` resizes a map of another size as the MIT benchmark's code does it, bicubically (Pillow's kernel, anti-aliased
 when shrinking) without clipping what overshoots, which changes its minimum and maximum a little.
@@ -18,7 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from saliency_keras.console import UserError
+from saliency_keras.data import matlab
 from saliency_keras.data.archive import Member, is_archive, members_of, without_top
+from saliency_keras.data.bounded import check_hdf5, check_npy
 from saliency_keras.data.listing import files_below, shown, stem_key, text_of
 from saliency_keras.data.pictures import UnreadablePicture, content_of
 
@@ -27,6 +29,9 @@ GREY_TOLERANCE = 3
 NUMPY, MATLAB, HDF5 = b"\x93NUMPY", b"MATLAB", b"\x89HDF\r\n\x1a\n"
 # What a variable of a .mat file is called where the file has more than one array.
 MAP_NAMES = ("map", "saliencymap", "saliency_map", "salmap", "saliency", "master_map")
+ARCHIVES = (".tar", ".zip")  # entered where a folder of maps has nothing else
+# Folders of an archive that are no mere wrapping, even where they hold everything.
+SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 
 
 class MapFile(NamedTuple):
@@ -63,7 +68,7 @@ def map_files(place, split=None):
     """Lists a set of maps.
 
     Args:
-        place: Path of a folder, tar, zip or HDF5 file.
+        place: Path of a folder, tar, zip or HDF5 file. Where a folder has tars and zips alone, it has what they hold.
         split: The folder inside it to list, or `None` for all.
 
     Returns:
@@ -76,12 +81,16 @@ def map_files(place, split=None):
     prefix = f"{split}/" if split else ""
     if os.path.isdir(place):
         folder = os.path.join(place, split) if split else place
-        listed = (
-            (one.name, MapFile(os.path.join(folder, one.name)))
-            for one in (files_below(folder) if os.path.isdir(folder) else ())
-        )
-    elif os.path.isfile(place) and (found := _in_file(place)) is not None:
-        listed = ((name.removeprefix(prefix), one) for name, one in found if name.startswith(prefix))
+        loose = [one.name for one in files_below(folder)] if os.path.isdir(folder) else []
+        if any(not _may_be_archive(name) for name in loose):
+            listed = [(name, MapFile(os.path.join(folder, name))) for name in loose]
+        else:
+            packed = (os.path.join(place, one) for one in sorted(os.listdir(place)) if _may_be_archive(one))
+            listed = _below(_in_archives([one for one in packed if is_archive(one)]), prefix)
+    elif os.path.isfile(place) and is_archive(place):
+        listed = _below(_in_archives([place]), prefix)
+    elif os.path.isfile(place) and _is_hdf5(place):
+        listed = _below(_in_hdf5(place), prefix)
     else:
         raise UserError(
             f"{place} is {'a file, not a' if os.path.isfile(place) else 'not there: no'} folder of maps; maps may also "
@@ -93,17 +102,30 @@ def map_files(place, split=None):
     return maps
 
 
-def _in_file(path):
-    """Names and `MapFile`s of an archive or HDF5 file, or `None` if it is neither."""
-    if is_archive(path):
-        members = members_of(path)
-        top = without_top([one.name for one in members])
-        if top.rstrip("/") in ("train", "val"):
-            top = ""
-        return [(one.name.removeprefix("./").removeprefix(top), MapFile(one)) for one in members]
+def _may_be_archive(name):
+    return name.lower().endswith(ARCHIVES) and not name.startswith(".")
+
+
+def _below(listed, prefix):
+    return [(name.removeprefix(prefix), one) for name, one in listed if name.startswith(prefix)]
+
+
+def _in_archives(paths):
+    """Yields names and `MapFile`s of archives; one folder around all that they hold is left out of the names."""
+    members = [one for path in paths for one in members_of(path)]
+    top = without_top([one.name for one in members])
+    if top.rstrip("/").lower() in SPLITS:
+        top = ""
+    for one in members:
+        yield one.name.removeprefix("./").removeprefix(top), MapFile(one)
+
+
+def _is_hdf5(path):
     with open(path, "rb") as file:
-        if file.read(8) != HDF5:
-            return None
+        return file.read(8) == HDF5
+
+
+def _in_hdf5(path):
     import h5py
 
     names = []
@@ -116,8 +138,10 @@ def _hdf5(path):
     import h5py
 
     try:
-        return h5py.File(path, "r")
-    except OSError as error:
+        file = h5py.File(path, "r")
+        check_hdf5(file, os.path.getsize(path))
+        return file
+    except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"{path} cannot be read as HDF5: {str(error).splitlines()[0]}.") from None
 
 
@@ -234,7 +258,7 @@ def _stems(images):
     return {stem_key(image) for image in images}
 
 
-def check_aspect(shape, size, name):
+def check_aspect(shape, size, name, squares="a map of the picture's central square says nothing of the rest"):
     """Refuses a map of another aspect than its picture.
 
     A map made at another size has that size rounded to whole pixels, by a pixel at most on either side.
@@ -243,6 +267,7 @@ def check_aspect(shape, size, name):
         shape: `(height, width)` of the map.
         size: `(width, height)` of the picture.
         name: The map's, for the sentence.
+        squares: What the sentence says of a square map.
 
     Raises:
         UserError: If it does not fit.
@@ -253,7 +278,7 @@ def check_aspect(shape, size, name):
         if same_aspect(shape, (height, width)):
             hint = "; it fits a picture that is turned (--upright reads pictures as their orientation tags say)"
         elif rows == columns:
-            hint = "; a map of the picture's central square says nothing of the rest"
+            hint = f"; {squares}"
         raise UserError(f"{name} is {columns}x{rows} and its picture {width}x{height}, which is another aspect{hint}.")
 
 
@@ -319,22 +344,22 @@ def _array(content, name):
     """The array of a `.npy` or `.mat` file."""
     try:
         if content.startswith(NUMPY):
+            check_npy(content)
             return np.load(io.BytesIO(content), allow_pickle=False)
         if content.startswith(HDF5):
             import h5py
 
             with h5py.File(io.BytesIO(content), "r") as file:  # MATLAB 7.3, which stores columns first
+                check_hdf5(file, len(content))
                 arrays = {key: one[()].T for key, one in file.items() if isinstance(one, h5py.Dataset)}
         else:
-            import scipy.io
-
-            arrays = scipy.io.loadmat(io.BytesIO(content))
+            arrays = matlab.read_arrays(content)
     except (ValueError, OSError, EOFError, TypeError, KeyError, NotImplementedError) as error:
         raise NoMap(f"{name} cannot be read: {str(error).splitlines()[0] if str(error) else 'damaged'}.") from None
     arrays = {
         key: one
         for key, one in arrays.items()
-        if not key.startswith("__") and isinstance(one, np.ndarray) and one.dtype.kind in "fiub" and one.size > 1
+        if isinstance(one, np.ndarray) and one.dtype.kind in "fiub" and one.size > 1
     }
     named = [key for key in arrays if key.lower() in MAP_NAMES]
     if len(arrays) != 1 and len(named) != 1:

@@ -3,9 +3,9 @@
 Pictures were shuffled globally when the set was written. An epoch permutes the shards, reads them one after another
 and permutes the records within each window of the stream: a disk reads ahead, memory stays bounded, and a set no
 larger than the window is permuted entirely. Picture and map share one draw of crop and flip: a crop begins at any row
-and column (`"random"`), or is one of the four corners and the centre (`"five"`). Draws come from the
-Philox counter generator's raw words, keyed by (seed, epoch), so resuming at any epoch replays the stream and no later
-numpy can change it.
+and column (`"random"`), or is one of the four corners and the centre (`"five"`), both mirrored or not; or it is always
+the centre, never mirrored (`"center"`). Draws come from the Philox counter generator's raw words, keyed by (seed,
+epoch), so resuming at any epoch replays the stream and no later numpy can change it.
 """
 
 import dataclasses
@@ -13,7 +13,6 @@ import dataclasses
 import numpy as np
 
 WINDOW = 2048
-CROPS = ("random", "five")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,14 +41,14 @@ def epoch_plan(records, seed, epoch, margin, window=WINDOW, crops="random"):
         epoch: The epoch, the first being 1.
         margin: Stored side less cropped side, in pixels; crops start at 0 to `margin`.
         window: Number of records that are permuted together.
-        crops: `"random"`, every row and column of the margin alike, or `"five"`, the four corners and the centre
-            alike. Order and flips are the same for both.
+        crops: `"random"`, every row and column of the margin alike; `"five"`, the four corners and the centre alike;
+            or `"center"`, the centre without flips. The order is the same for all, flips for the first two.
 
     Returns:
         The `EpochPlan`.
 
     Raises:
-        ValueError: If `crops` is neither.
+        ValueError: If `crops` is none of these.
     """
     if crops not in CROPS:
         raise ValueError(f"crops is one of {', '.join(CROPS)}. Received: {crops}")
@@ -63,8 +62,9 @@ def epoch_plan(records, seed, epoch, margin, window=WINDOW, crops="random"):
     )
     window_start = np.arange(len(stream)) // window * window
     words = draw(len(stream))
-    top, left = (_five if crops == "five" else _random)(words, margin)
-    return EpochPlan(stream[window_start + within], top, left, flip=(words >> 63).astype(bool))
+    top, left = CROPS[crops](words, margin)
+    flip = (words >> 63).astype(bool) & (crops != "center")
+    return EpochPlan(stream[window_start + within], top, left, flip)
 
 
 def _random(words, margin):
@@ -78,3 +78,12 @@ def _five(words, margin):
     middle = margin // 2  # as in validation
     places = np.array([(0, 0), (0, margin), (margin, 0), (margin, margin), (middle, middle)], np.int64)
     return tuple(places[(words & 0xFFFFF).astype(np.int64) % len(places)].T)
+
+
+def _center(words, margin):
+    """First rows and columns of the centre, as in validation."""
+    middle = np.full(len(words), margin // 2)
+    return middle, middle
+
+
+CROPS = {"random": _random, "five": _five, "center": _center}

@@ -1,7 +1,8 @@
 """Reads a picture file: the one place of the project where pictures are decoded.
 
-Any format Pillow knows and any mode becomes RGB, 8 bits a channel. As in TFDS and the papers' tools, orientation tags
-are ignored unless the caller says `upright`, transparency is dropped and of an animation the first frame is taken.
+Any format Pillow knows, and HEIC where pillow-heif is installed, and any mode becomes RGB, 8 bits a channel. As in TFDS
+and the papers' tools, orientation tags are ignored unless the caller says `upright` (HEIC, whose turn is no tag but
+part of the format, is upright always), transparency is dropped and of an animation the first frame is taken.
 Header and pixels follow one rule. Resizing and cropping are not here.
 """
 
@@ -19,11 +20,16 @@ from saliency_keras.console import UserError
 from saliency_keras.data.listing import files_below, shown, stem_key, text_of
 
 # What pictures are usually called. It decides nothing: a file is a picture by its content.
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+PICTURE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"),
+    *(".avif", ".heic", ".heif"),
+)
 ORIENTATION_TAG = 274
 # How files of some formats begin, and what precedes the tag: EXIF in JPEG and AVIF, in PNG and in WebP, and XMP.
 JPEG, TIFF = b"\xff\xd8\xff", (b"II", b"MM")
 ORIENTATION_MARKS = (b"Exif", b"eXIf", b"EXIF", b"tiff:Orientation")
+# How HEIC begins, behind the four bytes of a size: phones write it, and Pillow reads it by another package.
+HEIC = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
 # By the value of the tag, the `PIL.Image.Transpose` that turns stored pixels upright (what people see in a viewer), and
 # the one that undoes it: left-right, half turn, top-bottom, transpose, quarter turn right, transverse, quarter left.
 UPRIGHT = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
@@ -32,8 +38,9 @@ ON_THEIR_SIDE = (5, 6, 7, 8)
 # Pillow refuses a PNG whose texts or colour profile are too large, and names its limit. They are of no interest here.
 TEXT_LIMITS = ("Decompressed data too large", "Too much memory used in text chunks")
 TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
-# What a file system says when the machine fails or refuses; anything else is what a damaged file makes Pillow do.
-MACHINE = (errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.ESTALE)
+# What a system says where a damaged file makes Pillow seek or read at an impossible place. Whatever else a system says
+# (disk, network, permissions, number of open files) is the machine's.
+OF_DAMAGE = (None, errno.EINVAL, errno.EOVERFLOW, errno.ESPIPE)
 # Bytes a pixel that decoding takes at the most: Pillow's own picture, a converted one, and two arrays.
 BYTES_A_PIXEL = 14
 
@@ -235,8 +242,11 @@ def opened(path):
     try:
         return open(path, "rb")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        circle = isinstance(error, IsADirectoryError) and os.path.islink(path)
-        raise UnreadablePicture(path, "a link in a circle" if circle else error.strerror.lower()) from None
+        reason = error.strerror.lower()
+        if os.path.islink(path):
+            circle = isinstance(error, IsADirectoryError)
+            reason = "a link in a circle" if circle else f"a link to {os.readlink(path)}, where nothing is"
+        raise UnreadablePicture(path, reason) from None
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise UnreadablePicture(path, "a link in a circle") from None
@@ -256,6 +266,11 @@ def _of_picture(file, name, read):
                 pixels = picture.width * picture.height
                 return read(picture)
     except UnidentifiedImageError:
+        file.seek(0)
+        if file.read(12)[4:].startswith(HEIC):
+            _register_heic(name)
+            file.seek(0)
+            return _of_picture(file, name, read)
         raise UnreadablePicture(name, "not a picture, or of a format unknown to Pillow") from None
     except Image.DecompressionBombError:
         raise UnreadablePicture(name, "so many pixels that it may be a decompression bomb") from None
@@ -276,7 +291,7 @@ def _of_picture(file, name, read):
         RuntimeError,
         zlib.error,
     ) as error:
-        if isinstance(error, OSError) and error.errno in MACHINE:
+        if isinstance(error, OSError) and error.errno not in OF_DAMAGE:
             raise
         if str(error).startswith(TEXT_LIMITS):
             file.seek(0)
@@ -285,6 +300,19 @@ def _of_picture(file, name, read):
                 return _of_picture(io.BytesIO(shorter), name, read)
         # Pillow's readers meet damaged files with any of these.
         raise UnreadablePicture(name, str(error).strip().rstrip(".") or type(error).__name__) from None
+
+
+def _register_heic(name):
+    """Lets Pillow open HEIC, whose pictures are upright when they are decoded: the turn is part of the format."""
+    from PIL import Image
+
+    try:
+        import pillow_heif
+    except ImportError:
+        raise UnreadablePicture(name, "a HEIC picture, which needs pillow-heif: `pip install .[heic]`") from None
+    if "HEIF" in Image.OPEN:  # it is there, and does not know the file either
+        raise UnreadablePicture(name, "a damaged HEIC picture")
+    pillow_heif.register_heif_opener()
 
 
 def _without_texts(png):

@@ -27,7 +27,7 @@ class Reader:
 
     Attributes:
         manifest: The compact set's `Manifest`.
-        split: `"train"` or `"val"`.
+        split: `"train"`, `"val"`, or `"train+val"` for both.
         side: Width and height of the crops, at most the stored side.
         batch: Pictures in a batch.
         shown: Which maps are shown, a `Shown`, or `None` to leave maps out.
@@ -38,7 +38,8 @@ class Reader:
         augment: `"host"` for batches of crops, or `"device"` for whole pictures and where to crop them:
             `{"words": int32 (B, S, S), "box": int32 (B, 3)}`, the box being first row, first column, and 1 for a flip.
         crops: `"random"` for training crops anywhere in the stored picture, or `"five"` for one of its four corners or
-            its centre, drawn for each picture and epoch. Both are flipped at random. Validation crops the centre.
+            its centre, drawn for each picture and epoch. Both are flipped at random. `"center"` shows each picture in
+            every epoch as validation does: its centre, not flipped.
         classes: Names of the classes that labels are indices into, those of the pictures that are read; `None` for all.
     """
 
@@ -139,14 +140,46 @@ class Reader:
         plan = epoch_plan(counts, self.seed, epoch, margin, self.window, self.crops)
         return dataclasses.replace(plan, index=self.places[plan.index])
 
-    def _training_batch(self, step):
+    def training_places(self, step):
+        """Places in the split of the pictures of a training step, steps counting from 0 over all epochs."""
+        return self._planned(step)[0]
+
+    def validation_places(self, step):
+        """Places in the split of the pictures of a step of `validation()`."""
+        return self.places[step * self.batch : (step + 1) * self.batch]
+
+    def _planned(self, step):
         plan = self.plan(step // self.steps + 1)
         first = step % self.steps * self.batch
         rows = slice(first, first + self.batch)
-        return self._batch(plan.index[rows], plan.top[rows], plan.left[rows], plan.flip[rows])
+        return plan.index[rows], plan.top[rows], plan.left[rows], plan.flip[rows]
+
+    def drawn(self, step):
+        """What is drawn for a training step, without reading pictures.
+
+        Args:
+            step: The step, counting from 0 over all epochs.
+
+        Returns:
+            Places in the split, int64 `(B,)`, and boxes, int32 `(B, 3)`, as `augment="device"` has them.
+        """
+        places, *box = self._planned(step)
+        return places, np.stack(box, axis=1).astype(np.int32)
+
+    def whole(self, places):
+        """The pictures at those places uncropped, with the maps that are shown: words, int32 `(pictures, S, S)`."""
+        words = np.empty((len(places), self.manifest.side, self.manifest.side), WORD)
+        for row, whole in enumerate(self.stored.words(places, bool(self.shown) and self.swap is None)):
+            words[row] = whole
+        if self.shown and self.swap:
+            words.view(np.uint8).reshape(*words.shape, 4)[..., 3] = self.swap.stored[self.swap.of_picture[places]]
+        return words.view("<i4")
+
+    def _training_batch(self, step):
+        return self._batch(*self._planned(step))
 
     def _validation_batch(self, step):
-        places = self.places[step * self.batch : (step + 1) * self.batch]
+        places = self.validation_places(step)
         middle = np.full(len(places), (self.manifest.side - self.side) // 2)
         return self._batch(places, middle, middle, np.zeros(len(places), bool))
 
@@ -156,12 +189,7 @@ class Reader:
         return inputs, self.labels(places)
 
     def _whole(self, places, top, left, flip):
-        words = np.empty((len(places), self.manifest.side, self.manifest.side), WORD)
-        for row, whole in enumerate(self.stored.words(places, bool(self.shown) and self.swap is None)):
-            words[row] = whole
-        if self.shown and self.swap:
-            words.view(np.uint8).reshape(*words.shape, 4)[..., 3] = self.swap.stored[self.swap.of_picture[places]]
-        return {"words": words.view("<i4"), "box": np.stack([top, left, flip], axis=1).astype(np.int32)}
+        return {"words": self.whole(places), "box": np.stack([top, left, flip], axis=1).astype(np.int32)}
 
     def _crops(self, places, top, left, flip):
         side, pictures = self.side, len(places)

@@ -98,7 +98,7 @@ def swapped_maps(manifest, split, shown, seed):
     Raises:
         UserError: If the set has no map of that name, or a class has a single picture and is to be deranged.
     """
-    places = np.arange(manifest.splits[split].records)
+    places = np.arange(manifest.split(split).records)
     name, swap = shown.map, shown.swap
     if swap in CONTROLS:
         return Maps(control_map(swap, manifest.side)[None], np.zeros_like(places))

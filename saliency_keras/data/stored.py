@@ -14,6 +14,7 @@ import tokenize
 import numpy as np
 
 from saliency_keras.console import UserError
+from saliency_keras.data.manifest import POOLED
 
 OPEN = 32  # files open at a time: a large set has more shards than a process may open
 MOST = 1 << 26  # bytes; no record is longer, so a length beyond is damage
@@ -34,12 +35,16 @@ class Records:
 
         Args:
             manifest: The compact set's `Manifest`.
-            split: `"train"` or `"val"`.
+            split: `"train"`, `"val"`, or `"train+val"` for all pictures, whose ids then begin with their split:
+                two pictures, one of each split, may have one id.
             map_name: Name of a further map, or `None` for the pictures with the interleaved map.
         """
         self.side, self.codec = manifest.side, manifest.codec
         self._shards = manifest.shards_of(split, map_name)
         self._paths = manifest.shard_files(split, map_name)
+        in_train = len(manifest.splits["train"].shards)
+        of_shard = ["train/"] * in_train + ["val/"] * (len(self._shards) - in_train)
+        self._prefixes = of_shard if split == POOLED else [""] * len(self._shards)
         self.first = np.cumsum([0, *(shard.records for shard in self._shards)])  # place of each shard's first record
         # numpy reads a header by compiling it, which Python 3.11 does not survive in two threads: not in a reader's.
         self._headers = [_npy_header(path) for path in self._paths] if self.codec == "npy" else None
@@ -92,11 +97,12 @@ class Records:
 
     def ids(self, places):
         """Ids, a list of str, for places in the split."""
+        prefixes = [self._prefixes[number] for number in self._numbers_and_rows(places)[0]]
         rows = ((shard, fields["id"][row]) for shard, fields, row in self._rows(places))
         ids = []
-        for shard, span in rows:
+        for prefix, (shard, span) in zip(prefixes, rows, strict=True):
             try:
-                ids.append(shard.read(*span).rstrip(b"\0").decode())
+                ids.append(prefix + shard.read(*span).rstrip(b"\0").decode())
             except UnicodeDecodeError as error:
                 raise _damaged(shard.path, error) from None
         return ids
@@ -132,6 +138,41 @@ class Records:
         except (ValueError, KeyError, IndexError, TypeError, OverflowError, struct.error) as error:
             raise error if isinstance(error, UserError) else _damaged(path, error) from None
         return found
+
+
+def check_pictures(manifest, split, stored):
+    """Refuses a split whose ids and labels are not what its manifest says, before anything is learned from them.
+
+    Args:
+        manifest: The compact set's `Manifest`.
+        split: `"train"` or `"val"`.
+        stored: The split's `Records`.
+
+    Raises:
+        UserError: If a label is no class, an id is there twice or is no text, or a class has another number of
+            pictures.
+    """
+    per_class, seen = np.zeros(len(manifest.classes), np.int64), {}
+    for path, first, end in zip(manifest.shard_files(split), stored.first, stored.first[1:], strict=False):
+        places = np.arange(first, end)
+        labels = stored.labels(places)
+        for identifier, label in zip(stored.ids(places), labels.tolist(), strict=True):
+            if identifier in seen:
+                raise UserError(f"the shard {path} is damaged: the id {identifier!r} is in {seen[identifier]} too.")
+            if not 0 <= label < len(manifest.classes):
+                raise UserError(
+                    f"the shard {path} is damaged: {identifier!r} has the label {label}, which is no class."
+                )
+            if not identifier or "\0" in identifier:
+                raise UserError(f"the shard {path} is damaged: {identifier!r} is no id.")
+            seen[identifier] = path.name
+        per_class += np.bincount(labels, minlength=len(manifest.classes))
+    for name, said, there in zip(manifest.classes, manifest.splits[split].per_class, per_class, strict=True):
+        if said != there:
+            raise UserError(
+                f"the manifest of {manifest.folder} says {said} {split} pictures of the class {name!r}, "
+                f"the shards have {there}; run data_prep.compact again."
+            )
 
 
 class _OpenFile:

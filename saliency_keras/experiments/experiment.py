@@ -10,10 +10,14 @@ import json
 import math
 
 from saliency_keras.console import UserError
+from saliency_keras.data.few_shot import SPLITS as FEW_SHOT_SPLITS
 from saliency_keras.data.shown import OWN, Shown
 
 WHOLE = "network"  # the part that is all of a network
 STEP = 10.0  # by which the learning rate is divided at a drop
+# The greatest numbers that are taken: what is beyond is a slip, and would be found out hours later or not at all.
+MOST_EPOCHS, MOST_PICTURES, GREATEST_SIDE, GREATEST = 99_999, 2**20, 8192, 2**16
+SHARES = ("dropout", "batch_norm_momentum")  # arguments of networks that are at least 0 and below 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,10 +27,17 @@ class Pictures:
     Attributes:
         side: Width and height that the network sees, in pixels.
         subtract_mean: Whether the means of the training pictures and maps are subtracted after scaling.
-        crops: Where training crops lie: `"random"`, or `"five"` (the four corners and the centre).
+        crops: Where training crops lie: `"random"`, or `"five"` (the four corners and the centre), both mirrored at
+            random; or `"center"`, as in validation, never mirrored.
+        keep_features: Whether what frozen layers make of each picture is computed once and kept on disk during the
+            training (`training.features`); it needs `crops="center"` and frozen parts that see the pictures.
         train_on: The split to train on. With `"val"`, a fifth of it is held out for validation.
         few_shot: Training pictures per class, a number or `"K"` for all, by the protocol of `data.few_shot`; `""` for
             the whole split.
+        few_shot_splits: What a few-shot draw takes its pictures from: `"pooled"` for both splits together,
+            `"official"` for training pictures of train and all others of val.
+        few_shot_list: A CSV file with the drawn pictures, in place of a draw by seed; `{seed}` in it stands for the
+            seed of the run.
         exclude_classes: Names of classes whose pictures are kept out of training and validation
             (`--exclude-classes`); the network has no output for them.
     """
@@ -34,18 +45,34 @@ class Pictures:
     side: int = 128
     subtract_mean: bool = False
     crops: str = "random"
+    keep_features: bool = False
     train_on: str = "train"
     few_shot: str = ""
+    few_shot_splits: str = "pooled"
+    few_shot_list: str = ""
+
+    def list_of(self, seed):
+        """Path of the list of drawn pictures for a run of that seed, or `""`."""
+        return self.few_shot_list.replace("{seed}", str(seed))
+
     exclude_classes: tuple[str, ...] = ()
 
     def check(self):
         """Refuses, in one sentence, values that cannot be trained with."""
-        if self.side < 1:
-            raise UserError(f"side must be at least 1. Received: side={self.side}")
+        if not 1 <= self.side <= GREATEST_SIDE:
+            raise UserError(f"side must be from 1 to {GREATEST_SIDE}. Received: side={self.side}")
         _check_choice("train_on", self.train_on, ("train", "val"))
-        _check_choice("crops", self.crops, ("random", "five"))
+        _check_choice("crops", self.crops, ("random", "five", "center"))
+        if self.keep_features and self.crops != "center":
+            raise UserError(
+                "keep_features keeps one set of features for each picture, and pictures are cropped and mirrored at "
+                "random here: --set crops=center shows each as in validation."
+            )
         if self.few_shot not in ("", "K") and not (self.few_shot.isdecimal() and int(self.few_shot)):
             raise UserError(f"few_shot is a number of pictures per class, K or empty. Received: {self.few_shot}")
+        _check_choice("few_shot_splits", self.few_shot_splits, FEW_SHOT_SPLITS)
+        if self.few_shot_list and not self.few_shot:
+            raise UserError("few_shot_list is for few_shot: say how many pictures of each class, few_shot=5 or K.")
         if self.few_shot and self.train_on != "train":
             raise UserError("the few-shot protocol trains on pictures of train; leave train_on as it is.")
         if self.few_shot and self.exclude_classes:
@@ -59,10 +86,12 @@ class Start:
     Attributes:
         parents: From a part of the network to the experiment whose run it takes its weights from (`--init PART=RUN`);
             `{"network": "rgb"}` for all parts from one run (`--init RUN`).
-        weights: Weights of `keras.applications` for what no run gives: `"imagenet"` or the path of a file; `""` (or
-            `"none"`) for random ones.
+        weights: Weights for what no run gives: `"imagenet"` for those of `keras.applications`, or the path of a file,
+            also of AlexNet's in Caffe's or torchvision's layout; `""` (or `"none"`) for random ones.
         fresh: Parts that get new weights although a parent has them.
         frozen: Parts that keep the weights that they begin with.
+        frozen_statistics: Whether batch normalisation keeps the means and variances that it begins with and uses them
+            in training too, as for batches of few pictures; its scales and offsets are still trained.
         new_weights: What widened kernels and batch-normalisation vectors get for their new channel: `"uniform01"`
             (thesis, §3.4), `"glorot"` or `"zeros"`.
     """
@@ -71,6 +100,7 @@ class Start:
     weights: str = ""
     fresh: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()
+    frozen_statistics: bool = False
     new_weights: str = "uniform01"
 
     def check(self):
@@ -119,6 +149,7 @@ class Schedule:
 
     def lasting(self, epochs):
         """A copy of `epochs` epochs; drops, steps and the end of `decay` keep their share of it, from epoch 1 on."""
+        _check_count("epochs", epochs, MOST_EPOCHS)
 
         def moved(epoch):
             return max(1, round(epoch * epochs / self.epochs))
@@ -139,9 +170,8 @@ class Schedule:
 
     def check(self):
         """Refuses, in one sentence, values that cannot be trained with."""
-        for name in ("epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1. Received: {name}={getattr(self, name)}")
+        _check_count("epochs", self.epochs, MOST_EPOCHS)
+        _check_count("batch", self.batch, MOST_PICTURES)
         if not 0 < self.learning_rate < math.inf:
             raise UserError(f"learning_rate must be positive. Received: learning_rate={self.learning_rate}")
         if not 0 <= self.momentum < 1:
@@ -297,19 +327,21 @@ class Experiment:
         Raises:
             UserError: If a setting has no `=`, the key is unknown or the value has another type.
         """
-        experiment, known = self, self.settings
+        values, known = {}, self.settings
         for setting in settings:
             key, equals, text = setting.partition("=")
             if not equals or key not in known:
                 raise UserError(f"--set {setting!r} fits no setting of {self.name}; it has {', '.join(known)}.")
             text = "" if (key, text) == ("weights", "none") else text
-            experiment = experiment.replace(**{key: _typed(key, text, known[key])})
-        return experiment
+            values[key] = _typed(key, text, known[key])
+        return self.replace(**values) if values else self
 
     def check(self):
         """Refuses, in one sentence, values that cannot be trained with."""
         for record in self.records.values():
             record.check()
+        for name, value in {**self.arguments, **self.loss_weights}.items():
+            _check_argument(name, value)
         for output, weight in self.loss_weights.items():
             if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
                 raise UserError(f"the weight of a loss is 0 or more. Received: loss_weights {output}={weight}")
@@ -338,19 +370,45 @@ def _check_choice(name, value, choices):
         raise UserError(f"{name} is one of {', '.join(choices)}. Received: {name}={value}")
 
 
+def _check_count(name, value, most):
+    if not 1 <= value <= most:
+        bounds = "at least 1" if value < 1 else f"{most:,} at most"
+        raise UserError(f"{name} must be {bounds}. Received: {name}={_short(value)}")
+
+
+def _check_argument(name, value):
+    """Refuses a number, or one of several, that no network can be built with."""
+    for one in value if isinstance(value, tuple | list) else ():
+        _check_argument(name, one)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    if name in SHARES and not 0 <= value < 1:
+        raise UserError(f"{name} must be at least 0 and below 1. Received: {name}={_short(value)}")
+    if not abs(value) <= GREATEST:  # nor is it a number that is none
+        raise UserError(f"{name} must be {GREATEST:,} at most. Received: {name}={_short(value)}")
+
+
+def _short(value):
+    """A number as it was typed, or how many digits it has."""
+    if isinstance(value, int) and abs(value) >= 10**20:
+        return f"a number of {len(str(abs(value)))} digits"
+    return value
+
+
 def _typed(key, text, example):
     if isinstance(example, str):
         return text
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = text if example is None else None
     if isinstance(example, float) and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = float(min(value, 10**300))
     if isinstance(example, tuple):
         value = _tuple(key, text, value)
     if example is not None and type(value) is not type(example):
-        raise UserError(f"{key} takes a value like {json.dumps(EXAMPLES.get(key, example))}. Received: {text}")
+        received = text if len(text) <= 80 else f"{text[:80]}…"
+        raise UserError(f"{key} takes a value like {json.dumps(EXAMPLES.get(key, example))}. Received: {received}")
     return value
 
 

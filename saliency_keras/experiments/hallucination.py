@@ -4,15 +4,18 @@ The five methods of Table I on AlexNet (227 px, padded conv2, no batch normalisa
 `keras.applications`: 70 epochs, rate 1e-4, L2 of 5e-3 (§IV-A). Optimiser, batch, augmentation, dropout and mean
 subtraction are not stated: SGD with momentum 0.9 as in the thesis, batches of 32, random crops and flips, AlexNet's own
 dropout and mean. Step 1 trains the saliency branch alone, on a *val* split: pictures that the frozen network has
-memorised leave the branch nothing to learn. Keras has no weights of AlexNet, so there all begins with pre-training:
+memorised leave the branch nothing to learn. Keras has no weights of AlexNet: name a file (`--set weights=FILE`), or
+begin with pre-training:
 
     train() { python -m saliency_keras.train "$@"; }
     train pretrain_alexnet --data LARGE
     train hallucination_step1_alexnet --data LARGE --init runs/pretrain_alexnet
     train approach_a_alexnet --data DIR --init runs/hallucination_step1_alexnet --set few_shot=5
 
-A ResNet begins with `--set weights=imagenet` (the default), a weights file, or `--init RUN`; unless the large set has
-ImageNet's thousand classes in the order of their wnids, its step 1 starts from a run of `baseline_rgb_resnet` on it.
+A ResNet begins with `--set weights=imagenet` (the default), a weights file, or `--init RUN`. Unless the large set has
+ImageNet's thousand classes in the order of their wnids, its step 1 needs a new last layer: `--set fresh=top --set
+frozen=trunk`, which the tables of `reproduce` set by themselves. Batch normalisation can keep its statistics while few
+pictures are learned from: `--set frozen_statistics=true`.
 On pictures that the frozen network is overconfident about, which a small LARGE makes likely, l (s + 1) drives s to zero
 and kills the branch: `docs/hallucination.md` has the measurements, and the settings that keep it alive (`skip=false`).
 The tables it prints are in `published`. The L2 is Keras', whose gradient is 0.01 w; the paper does not say whether it

@@ -153,3 +153,55 @@ TABLE_III = {
         "GroundTruth (Humans)": (0.882, 0.0, 1.0, 0.86, 2.802),
     },
 }
+
+# Thesis, the figures that draw a network, by experiment.
+DIAGRAMS = {
+    "rgbs": "Fig. 3.1a",
+    "rgbs_pretrained": "Fig. 3.1a",
+    "rgbxs_pretrained": "Fig. 3.1a",
+    "rgb_1s2s": "Fig. 3.1b",
+    "rgb_1s2s_pretrained": "Fig. 3.1b",
+    "rgb_1xs2xs_pretrained": "Fig. 3.1b",
+    "rgbs_1s2s_pretrained": "Fig. 3.1c",
+    "rgbxs_1xs2xs_pretrained": "Fig. 3.1c",
+    "fanin1": "Fig. 3.2",
+    "fanin2": "Fig. 3.3",
+    "fanin3": "Fig. 3.4",
+}
+
+# Shen and Liu, Tables 2 to 4, Top-1 in percent. The first four systems of each set use structured annotation.
+_SYSTEMS = {
+    "CUB-200-2011": {
+        "PA-CNN": 82.8, "MG-CNN": 83.0, "Mask-CNN": 87.3, "HSNet": 87.5, "B-CNN": 84.1, "ST-CNN": 84.1, "PDFR": 84.5,
+        "RA-CNN": 85.3, "MA-CNN": 86.5, "G2DeNet": 87.1, "ResNet50, one scale": 84.0, "ResNet50, three scales": 85.1,
+        "ours, three scales": 87.9,
+    },
+    "Stanford Cars": {
+        "R-CNN": 88.4, "MDTP": 91.3, "PA-CNN": 92.8, "HSNet": 93.9, "B-CNN": 91.3, "RA-CNN": 92.5, "G2DeNet": 92.5,
+        "MA-CNN": 92.8, "ResNet50, one scale": 91.2, "ResNet50, three scales": 92.0, "ours, three scales": 94.1,
+    },
+    "FGVC-Aircraft": {
+        "MG-CNN": 86.6, "MDTP": 88.4, "FV-CNN": 81.5, "B-CNN": 84.1, "RA-CNN": 88.2, "G2DeNet": 89.0, "MA-CNN": 89.9,
+        "ResNet50, one scale": 87.9, "ResNet50, three scales": 89.1, "ours, three scales": 92.1,
+    },
+}  # fmt: skip
+ATTENTION_2 = {f"{of_set}: {name}": {"top1": top1} for of_set, all_ in _SYSTEMS.items() for name, top1 in all_.items()}
+# Table 5: trained with the local loss alone, and with the object loss alone.
+_ONE_LOSS = {"CUB-200-2011": (83.9, 85.6), "Stanford Cars": (88.0, 92.2), "FGVC-Aircraft": (86.0, 89.3)}
+ATTENTION_5 = {
+    f"{of_set}: {name} loss alone": {"top1": top1}
+    for of_set, both in _ONE_LOSS.items()
+    for name, top1 in zip(("local", "object"), both, strict=True)
+}
+# Table 6: local level, object level and their mean, at scales 1 to 3 and over all.
+_LEVELS = {
+    "CUB-200-2011": ((84.8, 85.3, 85.5), (85.2, 85.4, 85.4), (85.4, 85.9, 86.1), (86.8, 87.7, 87.9)),
+    "Stanford Cars": ((92.7, 92.8, 92.9), (92.9, 93.4, 93.6), (92.1, 92.4, 92.7), (93.4, 93.9, 94.1)),
+    "FGVC-Aircraft": ((90.0, 90.5, 90.7), (88.6, 89.9, 90.1), (87.4, 88.6, 88.6), (90.5, 91.5, 92.1)),
+}
+ATTENTION_6 = {
+    f"{of_set}: {scale}": dict(zip(("local", "object", "top1"), values, strict=True))
+    for of_set, rows in _LEVELS.items()
+    for scale, values in zip(("scale 1", "scale 2", "scale 3", "three scales"), rows, strict=True)
+}
+ATTENTION_IOU = 0.54  # section 5.5: mean IoU of the attended box at scale 1 with the true one, CUB-200-2011

@@ -10,6 +10,8 @@ out (`data.fixation_split`). No paper of ours prints all that a training needs; 
                  of OSIE). Its rate of 1e-6 is for a sum over 38x50 positions, ours for their mean. VGG-16's weights.
     readout_*    the notes: batches of one, rate 1e-5. Adam, the loss (cross-entropy) and the epochs are our choice
                  (FACTS §5.2). The whole network is trained.
+    readout_pointwise   ours, after DeepGaze II (Kümmerer et al. 2016): the head of the predictor `readout`
+                 (docs/readout.md), over three levels of a frozen ResNet-50.
 
 On a processor, a frozen backbone, whose features are computed once, and a larger rate are the practical choice:
 
@@ -48,6 +50,18 @@ def _readout(name, kind):
     return _network(name, "accuracy-notes", row, 384, 512, "cross_entropy", BACKBONE, weights="imagenet", **schedule)
 
 
+LEVELS = "conv3_block4_out,conv4_block6_out,conv5_block3_out"  # strides 8, 16, 32
+
+
+def _pointwise():
+    schedule = {"epochs": 6, "batch": 8, "optimizer": "adamw", "learning_rate": 0.002, "drops": (), "cosine": True,
+                "decay": 0.001, "clip_norm": 1.0}  # fmt: skip
+    arguments = {"backbone": "ResNet50", "levels": LEVELS}
+    row = "the head of the predictor readout"
+    made = _network("readout_pointwise", "ours", row, 384, 512, "likelihood", arguments, weights="imagenet", **schedule)
+    return made.replace(frozen=("backbone",))
+
+
 def _narrow(name, share):
     popout = {**POPOUT, "width_multiplier": share}  # narrow as it is
     row, arguments = f"the thesis's baseline, {name} as wide", {**LAYERS, "width_multiplier": share}
@@ -64,6 +78,7 @@ EXPERIMENTS = (
     _readout("readout_dc", "transposed convolution"),
     _readout("readout_spc", "sub-pixel convolution"),
     _readout("readout_bi", "bilinear interpolation"),
+    _pointwise(),
     _narrow("half", 0.5),
     _narrow("quarter", 0.25),
 )  # fmt: skip

@@ -9,6 +9,7 @@ import dataclasses
 
 from saliency_keras.console import UserError
 from saliency_keras.experiments.hallucination import METHODS
+from saliency_keras.experiments.published import ATTENTION_2, ATTENTION_5, ATTENTION_6
 from saliency_keras.experiments.salclassnet import JOINT
 
 CONTROL_MAPS = ("uniform", "center", "shuffled", "shuffled_in_class", "own")
@@ -31,6 +32,9 @@ class Row:
         large: Whether it is trained on the large set instead of the target set.
         preparation: Whether it only prepares others: trained once, no row of its own.
         called: What it is called, where that does not follow from the other fields.
+        zoom: Who looks at its pictures first, as `compact --zoom` takes it, with names of rows in place of runs: it is
+            trained on a set of what they attend to.
+        other_seed: What is added to the seed of each repeat.
     """
 
     experiment: str
@@ -44,6 +48,8 @@ class Row:
     large: bool = False
     preparation: bool = False
     called: str = ""
+    zoom: str = ""
+    other_seed: int = 0
 
     @property
     def name(self):
@@ -56,6 +62,11 @@ class Row:
     def begins_with(self):
         """Names of the rows whose runs it starts from."""
         return (*filter(None, [self.init]), *(name for _, name in self.parents))
+
+    @property
+    def lookers(self):
+        """Who looks at its pictures first, one after another: names of rows, and others who can look."""
+        return tuple(word.removeprefix("center=") for word in self.zoom.split("+")) if self.zoom else ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +85,8 @@ class PaperTable:
         readouts: Of a correlation, the rows of the read-outs that are trained over each row's frozen network.
         whole: Of a correlation, the row of a read-out that is trained with its whole network, from two beginnings.
         further_maps: Of an attribution, names of maps that are controlled besides the interleaved one.
+        together: From a name to the names of rows that are judged as one classifier, and the name of the row, or of
+            the rows together, that they are compared with.
     """
 
     title: str
@@ -86,6 +99,7 @@ class PaperTable:
     readouts: tuple[Row, ...] = ()
     whole: Row | None = None
     further_maps: tuple[str, ...] = ()
+    together: dict = dataclasses.field(default_factory=dict)
 
     def row(self, name):
         """The row of that name."""
@@ -142,11 +156,14 @@ def _controls():
 
 
 def _hallucination(base, *, step1_only=False):
-    """Preparation on the large set, and the five methods on the target."""
-    first = {"alexnet": "pretrain_alexnet", "resnet": "baseline_rgb_resnet"}[base]
-    called = f"{first}-large" if first.startswith("baseline") else ""
-    begin, step1 = Row(first, large=True, preparation=True, called=called), f"hallucination_step1_{base}"
-    rows = (begin, Row(step1, init=begin.name, large=True, preparation=True))
+    """Preparation on the large set, and the five methods on the target.
+
+    A ResNet begins with ImageNet's weights (§III-D). Keras has none of AlexNet, which is trained on the large set
+    before, unless a file gives them (`tables.few_shot.begun_with_weights`).
+    """
+    begin, step1 = {"alexnet": "pretrain_alexnet", "resnet": ""}[base], f"hallucination_step1_{base}"
+    rows = (Row(begin, large=True, preparation=True),) if begin else ()
+    rows += (Row(step1, init=begin, large=True, preparation=True),)
     if step1_only:
         return rows
     taught = ("approach_a", "approach_b")
@@ -154,7 +171,7 @@ def _hallucination(base, *, step1_only=False):
         Row(
             f"{method}_{base}",
             baseline="" if method == "baseline_rgb" else f"baseline_rgb_{base}",
-            init=step1 if method in taught else begin.name,
+            init=step1 if method in taught else begin,
         )
         for method in METHODS
     )
@@ -173,8 +190,8 @@ BACKBONES = (
 READOUT = ("frozen=backbone", "normalised=true", "loss=divergence", "learning_rate=0.001", "batch=8", "epochs=10")
 
 ALIKE = (
-    "All methods begin from the ResNet that was fine-tuned on the large set, where the paper begins from ImageNet's "
-    "weights themselves: so none has an advantage when the large set is a smaller one."
+    "All methods begin with ImageNet's weights (§III-D), which are those of Keras or of a file (`--set weights=FILE`). "
+    "The saliency branch of Approach A and B has learned on the large set."
 )
 FAN_INS = ("fanin1", "fanin2", "fanin3")
 
@@ -279,6 +296,75 @@ SALCLASSNET = (
     "classifiers, which the paper trains from scratch on ImageNet without the classes of the set. The detector "
     "prepares: it is trained once, for all seeds."
 )
+
+
+def _scales(experiment, name, crops="", baseline=""):
+    """An experiment at three scales, each on what the networks of the scales before attend to.
+
+    `crops` is the first part of the names of the rows whose networks crop, by default its own.
+    """
+    crops = crops or name
+    looks = ("", f"{crops}1", f"{crops}1+{crops}2")
+    of_scale = [
+        Row(experiment, called=f"{name}{scale}", zoom=zoom, baseline=f"{baseline}{scale}" if baseline else "")
+        for scale, zoom in enumerate(looks, 1)
+    ]
+    return tuple(of_scale), {f"{name}1 to {name}3": (tuple(row.name for row in of_scale), f"{name}1")}
+
+
+def _attention_tables():
+    """Shen and Liu: Tables 2 to 4 in one, 5, 6, Fig. 8, and controls that nobody ran."""
+    ours, ours_together = _scales("classifier_attention", "scale")
+    plain, plain_together = _scales("max_pooled", "max_pooled", "scale")
+    ours = tuple(dataclasses.replace(row, baseline=f"max_pooled{row.name[-1]}") for row in ours)
+    ours_together = {name: (rows, "max_pooled1 to max_pooled3") for name, (rows, _) in ours_together.items()}
+    local, local_together = _scales("classifier_attention_local", "local")
+    of_object, object_together = _scales("classifier_attention_object", "object")
+    both, both_together = _scales("classifier_attention", "scale")
+    several = tuple(
+        Row("classifier_attention", settings=(f"classifiers={number}",), called=f"classifiers{number}",
+            baseline="classifiers1" if number > 1 else "")
+        for number in (1, 2, 4, 8, 16)
+    )  # fmt: skip
+    crops = {"scale2": "scale1", "center": "center=scale1", "gbvs": "gbvs", "gaze": "gaze", "true boxes": "boxes"}
+    again = Row("classifier_attention", called="scale1 again", baseline="scale1", other_seed=1000)
+    second = tuple(
+        Row("classifier_attention", called=name, zoom=zoom, baseline="scale1") for name, zoom in crops.items()
+    )
+    pairs = {f"scale1 + {row.name}": (("scale1", row.name), "scale1") for row in (again, *second)}
+    alike = "All pictures are the squares of a compact set; the paper tests whole pictures of any shape."
+    return {
+        "attention-2": PaperTable(
+            "Classifier activations, Tables 2 to 4: three scales, and the ResNet-50 on the same crops", "attention",
+            (plain[0], *ours, *plain[1:]), together={**plain_together, **ours_together}, beside=ATTENTION_2, note=alike,
+        ),
+        "attention-5": PaperTable(
+            "Classifier activations, Table 5: trained with one of the two losses", "attention",
+            (*both, *local, *of_object),
+            together={**both_together, **{name: (rows, "scale1 to scale3") for name, (rows, _) in
+                                          {**local_together, **object_together}.items()}},
+            beside=ATTENTION_5,
+            note="With the object loss alone the mask comes from local classifiers that were never trained; "
+            "`--set classifier_attention_object:mask=none` uses all of the features. " + alike,
+        ),
+        "attention-6": PaperTable(
+            "Classifier activations, Table 6: accuracy by scale and level", "attention",
+            both, together=both_together, beside=ATTENTION_6, note=alike,
+        ),
+        "attention-8": PaperTable(
+            "Classifier activations, Fig. 8: the number of local classifiers", "attention", several,
+            note="The paper prints a curve without numbers: it rises, then levels. " + alike,
+        ),
+        "attention-controls": PaperTable(
+            "What the second look is worth, and how much of it is this attention", "attention",
+            (Row("classifier_attention", called="scale1"), again, *second), together=pairs,
+            note="`scale1 again` is a second network at scale 1 with another seed: what averaging two networks brings "
+            "without a second look. `center` crops a box of the attended size at the centre, `gaze` what people "
+            "looked at, `true boxes` the object itself.",
+        ),
+    }  # fmt: skip
+
+
 TABLES = {
     "thesis-4.1": PaperTable(
         "Thesis, Table 4.1: concatenation and Fan-in from scratch, 128 px",
@@ -386,6 +472,7 @@ TABLES = {
         "stages, and networks trained on the same pictures, are not independent; the intervals take them for it and "
         "are too narrow.",
     ),
+    **_attention_tables(),
     "salclassnet-4": PaperTable(
         "SalClassNet, Table 4: its maps and its detector's against where people looked",
         "top_down",

@@ -9,7 +9,7 @@ import numpy as np
 from saliency_keras.console import UserError
 from saliency_keras.figures.document import Case, Gallery, Heading, photograph
 from saliency_keras.figures.overlay import heat, overlay
-from saliency_keras.metrics.top_k import softmax
+from saliency_keras.metrics.classification import softmax
 
 CASES = 6
 

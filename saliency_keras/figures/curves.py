@@ -13,6 +13,7 @@ from saliency_keras.figures import style
 from saliency_keras.runs.labels import labels_of, of_strategy, published_of, title_of
 
 LOSSES = ("cross_entropy", "loss")  # drawn after the metrics; the loss has the weight penalty in it
+GUESSES = {"top1": 1, "top5": 5}  # classes that count as one answer
 NOT_METRICS = ("epoch", "learning_rate", "seconds")
 LETTERS_IN_WIDTH = 130
 # Over the axes, in a line: wherever the curves go, it covers none of them.
@@ -80,6 +81,7 @@ def run_figure(config, history, published=False):
             quantity = _quantity(metric)
             _line(ax, history, metric, label="training", color="#0072b2", linestyle=(0, (4, 1.5)), marker="s")
             _line(ax, history, f"val_{metric}", label="validation", color="#000000", marker="o")
+            _chance_line(ax, metric, {config.get("data", {}).get("classes")})
             if published.get(metric) is not None:
                 value = published[metric] * quantity.factor
                 label = f"{style.one_line(source)}: {value:{quantity.digits}} (its pictures)"
@@ -107,6 +109,7 @@ def comparison_figure(runs, labels=None, published=False):
         raise UserError("there is nothing to compare: no run has a metric of validation in its history.csv.")
     printed = [(run.name, run.of_strategy if published else run.published) for run in runs]
     named = [*labels, *([style.PUBLISHED_LABEL] if any(figures for _, figures in printed) else [])]
+    named.append("chance (1,000 classes)")
     columns = max(1, min(len(named), LETTERS_IN_WIDTH // (max(map(len, named)) + 11)))
     with style.look():
         epochs = max(run.history["epoch"][-1] for run in runs)
@@ -115,6 +118,7 @@ def comparison_figure(runs, labels=None, published=False):
             for run, label, line in zip(runs, labels, style.line_styles(), strict=False):
                 _line(ax, run.history, f"val_{metric}", label=label, **line)
             ax.set_ylabel(f"validation {ax.get_ylabel()}")
+            _chance_line(ax, metric, {run.config.get("data", {}).get("classes") for run in runs})
             _published_lines(ax, printed, metric)
         lines = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
         figure.legend(lines.values(), lines.keys(), loc="outside lower left", ncols=columns, handlelength=4)
@@ -165,6 +169,13 @@ def _learning_rate(ax, history):
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter("{x:g}")
         ax.set_ylabel("learning rate (log scale)")
+
+
+def _chance_line(ax, metric, classes):
+    """A dotted line at what guessing one class of so many gets right, where all runs have as many."""
+    classes = min(classes, key=str) if len(classes) == 1 else None
+    if metric in GUESSES and classes and classes > GUESSES[metric]:
+        ax.axhline(100 * GUESSES[metric] / classes, label=f"chance ({classes:,} classes)", **style.CHANCE)
 
 
 def _published_lines(ax, printed, metric):

@@ -12,6 +12,7 @@ import textwrap
 
 from saliency_keras.figures import style
 from saliency_keras.figures.table import aligns_right, column_groups, markdown_table, plain_cell
+from saliency_keras.metrics.digits import is_missing
 
 WIDTH = 100  # letters in a line of a terminal
 
@@ -22,6 +23,16 @@ class Heading:
 
     text: str
     level: int = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Caution:
+    """A sentence that must not be overlooked, such as that a network learned nothing."""
+
+    text: str
+
+    def __str__(self):
+        return f"Caution: {self.text}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,17 +121,20 @@ def terminal(blocks, width=WIDTH):
         width: Letters in a line.
 
     Returns:
-        The text: as Markdown, but with paragraphs in lines and wide tables in parts, one below the other.
+        The text: as Markdown, but with paragraphs in lines, and wide tables in parts, one below the other. A column
+        that is empty in all rows is left out.
     """
     return "\n".join(_in_terminal(block, width) for block in blocks)
 
 
 def _in_terminal(block, width):
     if isinstance(block, Table):
-        groups = column_groups(block.header, block.rows, width, block.keys)
+        empty = {i for i in range(block.keys, len(block.header)) if all(is_missing(row[i]) for row in block.rows)}
+        told = [i for i in range(len(block.header)) if i not in empty]
+        header, rows = [block.header[i] for i in told], [[row[i] for i in told] for row in block.rows]
+        groups = column_groups(header, rows, width, block.keys)
         parts = (
-            markdown_table([block.header[i] for i in group], [[row[i] for i in group] for row in block.rows])
-            for group in groups
+            markdown_table([header[i] for i in group], [[row[i] for i in group] for row in rows]) for group in groups
         )
         return "\n".join(parts)
     if isinstance(block, Heading):
@@ -147,6 +161,8 @@ def _markdown(block):
         return f"{'#' * block.level} {style.one_line(block.text)}\n"
     if isinstance(block, Table):
         return markdown_table(block.header, block.rows)
+    if isinstance(block, Caution):
+        return f"**Caution:** {block.text}\n"
     return f"{block}\n"
 
 
@@ -162,6 +178,8 @@ def _html(block):
     if isinstance(block, Folded):
         inner = "\n".join(map(_html, block.blocks))
         return f"<details><summary>{_escaped(block.title)}</summary>\n{inner}\n</details>"
+    if isinstance(block, Caution):
+        return f'<p class="caution"><strong>Caution:</strong> {_escaped(block.text)}</p>'
     return f"<p>{_escaped(block)}</p>"
 
 
@@ -223,6 +241,7 @@ h1 { font-size: 1.6rem; line-height: 1.25; margin: .8rem 0; }
 h2 { font-size: 1.3rem; margin: 2.6rem 0 .8rem; padding-top: .6rem; border-top: 2px solid #1a1a1a; }
 h3 { font-size: 1.05rem; margin: 1.6rem 0 .5rem; }
 p { max-width: 46rem; margin: .6rem 0; }
+.caution { border-left: 4px solid #b34700; background: #fff3e2; padding: .5rem .8rem; }
 .scroll, .wide { overflow-x: auto; margin: .8rem 0; }
 .wide img { display: block; width: 100%; min-width: 40rem; height: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }

@@ -10,8 +10,8 @@ import dataclasses
 import numpy as np
 
 from saliency_keras.data.manifest import made_by_other_kernels
-from saliency_keras.figures.document import Heading, Table
-from saliency_keras.figures.table import percent, points
+from saliency_keras.figures.document import Caution, Heading, Table
+from saliency_keras.metrics.digits import accuracy_in_words, difference_in_words, percent, points
 from saliency_keras.metrics.statistics import (
     benjamini_hochberg,
     bootstrap_interval,
@@ -21,6 +21,7 @@ from saliency_keras.metrics.statistics import (
     wilson_interval,
 )
 from saliency_keras.runs.labels import labels_of, title_of
+from saliency_keras.runs.learned import is_at_chance, warnings
 
 CLASSES_SHOWN = 40
 CLASSES_IN_EXTREMES = 5
@@ -51,8 +52,8 @@ def evaluation(run, against=None):
     Raises:
         UserError: If a run has no predictions or the two were not tested on the same pictures.
     """
-    blocks = [Heading(title_of(run.config), level=1), *accuracies(run)]
     labels = labels_of([run] if against is None else [run, against])
+    blocks = [Heading(title_of(run.config), level=1), verdict(run, against), *accuracies(run)]
     if against is not None:
         blocks += [Heading(f"Against {labels[1]}"), *comparison(run, against, *labels)]
     header, rows = class_table(run, against)
@@ -70,6 +71,42 @@ def evaluation(run, against=None):
     return [*blocks, Heading("Per class"), written_class_table(header, rows, *labels[1:]), *note]
 
 
+def verdict(run, against=None):
+    """What came out, in a sentence.
+
+    Args:
+        run: `runs.run.Run`.
+        against: Another `Run` tested on the same pictures, or `None`.
+
+    Returns:
+        `"fanin3: Top-1 92.2 % (95 % interval 89.5 to 94.3) on 500 pictures of 10 classes."`, or how much the run is
+        above or below the other; whether the two can be told apart is what the paired interval says.
+
+    Raises:
+        UserError: If the two were not tested on the same pictures.
+    """
+    ours = run.predictions
+    pictures, right = ours.ids.size, ours.correct()
+    if against is None:
+        interval = wilson_interval(int(right.sum()), pictures)
+        told = f"{labels_of([run])[0]}: Top-1 {accuracy_in_words(right.mean(), *interval, pictures)}"
+        return f"{told} on {pictures:,} pictures of {len(ours.classes):,} classes."
+    label, label_against = labels_of([run, against])
+    before = against.predictions.in_order_of(ours).correct()
+    interval = bootstrap_interval(right.astype(int) - before)
+    place = difference_in_words(right.mean() - before.mean(), *interval, pictures, label_against)
+    apart = "" if interval[0] > 0 or interval[1] < 0 else f"{label} and {label_against} cannot be told apart: "
+    nothing = _learned_nothing({label: run, label_against: against})
+    empty = f"; that says nothing about the strategies, for {nothing}" if nothing else ""
+    return f"{apart}{label} is {place} at Top-1 over {pictures:,} pictures{empty}."
+
+
+def _learned_nothing(runs):
+    """Which of some runs, by label, learned nothing: `"rgb learned nothing"`, or `""`."""
+    names = [label.replace(", at chance", "") for label, run in runs.items() if is_at_chance(run)]
+    return f"{' and '.join(names)} learned nothing" if names else ""
+
+
 def accuracies(run):
     """Top-1 and Top-5 of a run with their intervals, beside the published ones where there are any: blocks."""
     predictions, rows = run.predictions, []
@@ -83,7 +120,11 @@ def accuracies(run):
     tested = f"{pictures:,} pictures of {predictions.split}, {len(predictions.classes):,} classes"
     epochs = f"last epoch of {len(run.history['epoch'])}"
     header = ["accuracy", "%", "95 % interval (Wilson)", "right", *(["paper's %"] if run.published else [])]
-    blocks = [f"{tested}, data set {predictions.data[:12]}, {epochs}.", Table(header, rows)]
+    blocks = [
+        *map(Caution, warnings(run)),
+        f"{tested}, data set {predictions.data[:12]}, {epochs}.",
+        Table(header, rows),
+    ]
     if run.published:
         source = " ".join(str(run.config["experiment"].get(key, "")) for key in ("paper", "row")).strip()
         blocks += [f"Published: {source}, on that paper's own pictures."]
@@ -116,12 +157,15 @@ def comparison(run, against, label, label_against):
         difference = points(right.mean() - before.mean(), pictures)
         rows.append([title, *both, difference, _interval(interval, points, pictures), _p_value(p)])
     header = ["accuracy", f"{label} %", f"{label_against} %", "difference, points", "95 % interval", "McNemar p"]
+    nothing = _learned_nothing({label: run, label_against: against})
+    caution = f"{nothing}, so no difference here, however sure, is one of strategies."
     right, before = ours.correct(), theirs.correct()
     table = [
         [f"{label} right", int((right & before).sum()), int((right & ~before).sum())],
         [f"{label} wrong", int((~right & before).sum()), int((~right & ~before).sum())],
     ]
     return [
+        *([Caution(caution)] if nothing else []),
         Table(header, rows),
         f"Interval: paired bootstrap over the {pictures:,} pictures (percentile, 10,000 resamples, seed 0). McNemar's "
         "test is exact and two-sided. Both speak of these two trained networks; training again with another seed "

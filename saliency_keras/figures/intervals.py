@@ -16,7 +16,7 @@ import numpy as np
 from saliency_keras.console import UserError
 from saliency_keras.experiments.tables import baseline_of
 from saliency_keras.figures import style
-from saliency_keras.figures.table import percent
+from saliency_keras.metrics.digits import percent
 from saliency_keras.metrics.statistics import (
     bootstrap_interval,
     seeds_interval,
@@ -104,7 +104,7 @@ def accuracy(tested, k=1):
 
 
 def mean_class(tested, before=None):
-    """Mean class accuracy of a row, or its difference from another: each class counts alike (`metrics.top_k`).
+    """Mean class accuracy of a row, or its difference from another: each class counts alike (`metrics.classification`).
 
     Args:
         tested: The `runs.run.Predictions` of its runs, one a repeat.

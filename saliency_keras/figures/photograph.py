@@ -36,11 +36,12 @@ def photograph_figure(classified, name, map_source, layer):
             ax.imshow(image, interpolation="nearest")
             ax.set_title(title, fontsize=9)
             ax.set_axis_off()
-        _draw_bars(bars, classes, 100 * classified.probabilities)
+        draw_bars(bars, classes, 100 * classified.probabilities)
     return figure
 
 
-def _draw_bars(ax, classes, percent):
+def draw_bars(ax, classes, percent):
+    """Draws probabilities in percent as bars, the best class on top in black."""
     places = np.arange(len(classes))
     ax.barh(places, percent, color=["#000000", *["#999999"] * (len(places) - 1)], height=0.6)
     for place, value in zip(places, percent, strict=True):

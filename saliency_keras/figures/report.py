@@ -9,9 +9,18 @@ import json
 from saliency_keras.figures.cases import case_blocks
 from saliency_keras.figures.curves import comparison_figure, run_figure
 from saliency_keras.figures.document import Folded, Heading, Table, figure_picture
-from saliency_keras.figures.evaluation import accuracies, class_table, comparison, figures_of, written_class_table
-from saliency_keras.figures.table import percent
+from saliency_keras.figures.evaluation import (
+    accuracies,
+    class_table,
+    comparison,
+    figures_of,
+    verdict,
+    written_class_table,
+)
+from saliency_keras.metrics.digits import percent
 from saliency_keras.runs.labels import labels_of, title_of
+
+VERDICTS = 3  # runs that are each compared with the first in a sentence; of more, the best one is
 
 
 def report(runs):
@@ -37,6 +46,24 @@ def report(runs):
     for run, label in zip(runs, labels, strict=True):
         blocks += [Heading(label), title_of(run.config), *_one_run(run)]
     return blocks
+
+
+def conclusion(runs):
+    """What came out, in a sentence or two: the runs' verdicts, each further one's against the first.
+
+    Args:
+        runs: `runs.run.Run`s of classifiers, one or more.
+
+    Returns:
+        The sentences.
+    """
+    first, *others = runs
+    if not others:
+        return verdict(first)
+    if len(others) > VERDICTS:
+        best = max(others, key=lambda run: run.predictions.correct().mean())
+        return f"The best of {len(runs)} runs: {verdict(best, first)}"
+    return " ".join(verdict(run, first) for run in others)
 
 
 def _overview(runs, labels):

@@ -18,6 +18,8 @@ DASHES = ("solid", (0, (6, 2)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 # What a paper published: always this line, never a run's.
 PUBLISHED = {"color": "#666666", "linestyle": (0, (5, 4)), "linewidth": 0.9, "zorder": 1}
+# What guessing would get right: always this line.
+CHANCE = {"color": "#888888", "linestyle": (0, (1, 2)), "linewidth": 1.2, "zorder": 1}
 PUBLISHED_LABEL = "published (the paper's pictures)"
 SUFFIXES = (".png", ".pdf", ".svg")
 

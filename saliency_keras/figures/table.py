@@ -1,11 +1,13 @@
-"""Tables as people read them (aligned Markdown) and as programs do (CSV), with digits that the pictures bear out."""
+"""Tables as people read them (aligned Markdown) and as programs do (CSV); `metrics.digits` writes accuracies."""
 
 import csv
-import math
 import re
 
 from saliency_keras.figures.style import one_line
 from saliency_keras.files import whole_file
+from saliency_keras.metrics.digits import is_missing
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a text begins with that a spreadsheet takes for a formula
 
 
 def markdown_table(header, rows):
@@ -62,58 +64,35 @@ def column_groups(header, rows, width, keys=1):
 
 
 def write_csv(path, header, rows):
-    """Writes a CSV file, whole or not at all: UTF-8, a line of names first; `None` and NaN become empty cells."""
+    """Writes a CSV file, whole or not at all: UTF-8, a line of names first; `None` and NaN become empty cells.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front, as OWASP advises ("CSV Injection").
+    """
     with whole_file(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
-        writer.writerows([["" if _is_missing(value) else value for value in row] for row in rows])
+        writer.writerows([["" if is_missing(value) else _no_formula(value) for value in row] for row in rows])
 
 
-def percent(fraction, pictures):
-    """A fraction of so many pictures as percent, without digits that one picture more or less would not change.
-
-    Args:
-        fraction: A number, or a difference of two; `None` or NaN where there are no pictures.
-        pictures: How many pictures it was counted on.
-
-    Returns:
-        For example `"48.99"` (50,000 pictures), `"76.4"` (500) or `"46"` (50).
-    """
-    return "–" if _is_missing(fraction) else f"{100 * fraction:.{_decimals(pictures)}f}"
-
-
-def points(difference, pictures):
-    """A difference of two fractions in percentage points with its sign, `"+12.39"`; digits as `percent`."""
-    if _is_missing(difference):
-        return "–"
-    decimals = _decimals(pictures)
-    return f"{round(100 * difference, decimals) + 0.0:+.{decimals}f}"  # adding 0 makes a negative zero positive
+def _no_formula(value):
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) and not _is_number(value) else value
 
 
 def plus_minus(mean, error):
     """A mean and its standard error, `"0.813 ± 0.003"`; without an error the mean alone."""
-    if _is_missing(mean):
+    if is_missing(mean):
         return "–"
-    return f"{mean:.3f}" if _is_missing(error) else f"{mean:.3f} ± {error:.3f}"
+    return f"{mean:.3f}" if is_missing(error) else f"{mean:.3f} ± {error:.3f}"
 
 
 def plain_cell(value):
     """A cell's text: one line, a dash for `None` and NaN."""
-    return "–" if _is_missing(value) else one_line(value)
+    return "–" if is_missing(value) else one_line(value)
 
 
 def aligns_right(cells):
     """Whether a column of texts is one of numbers (with sign, separators, percent or dash)."""
     return bool(cells) and all(map(_is_number, cells))
-
-
-def _decimals(pictures):
-    """Decimals of a percentage such that one picture changes the last one, two at most."""
-    return min(2, max(0, math.ceil(math.log10(max(1, pictures) / 100))))
-
-
-def _is_missing(value):
-    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _escaped(value):

@@ -3,13 +3,12 @@
 Fixation metrics (AUC-Judd, AUC-Borji, sAUC, NSS, IG) take `FixationPoints`, distribution metrics (CC, SIM, KL) a
 `Density`; the wrong type is refused. Every function knows two conventions:
 
-- `"standard"` (the default), statistically sound and deterministic: an AUC is the Mann-Whitney probability that a
-  fixation's value exceeds a non-fixation's, ties counting one half; every fixation counts, repeated ones repeatedly;
-  all non-fixations are used once. It is what pysaliency 0.2.22 computes: AUC-Judd with `nonfixations="unfixated"`,
+- `"standard"` (the default), statistically sound and deterministic. An AUC is the Mann-Whitney probability that a
+  fixation's value exceeds a non-fixation's; ties count one half. Every fixation counts, repeated ones repeatedly. All
+  non-fixations are used once. It is what pysaliency 0.2.22 computes: AUC-Judd with `nonfixations="unfixated"`,
   AUC-Borji `"uniform"`, sAUC `"shuffled"`.
-- `"mit"`: what the MIT saliency benchmark's code (github cvzoya/saliency, code_forMetrics) computes, in double
-  precision whatever the map's type, quirks and all; published tables were made with it. A pixel fixated twice counts
-  once.
+- `"mit"`: what the MIT saliency benchmark's code (github cvzoya/saliency, code_forMetrics) computes, with its quirks,
+  always in double precision. Published tables were made with it. A pixel fixated twice counts once.
 
 What has no obvious score, by convention (s: the map, q: the density):
 
@@ -49,8 +48,8 @@ def auc_judd(saliency_map, points, *, convention="standard", nonfixations="unfix
     """Area under the ROC curve, fixations against the unfixated pixels (Judd et al. 2009).
 
     The mit convention puts a threshold at each fixated pixel's value, sorts tied ones as if they were distinct and
-    joins the points by straight lines: ties are not one half but pull the score down, and without ties it is higher
-    than the exact area by about 1 / (2 fixations).
+    joins the points by straight lines. Ties do not count one half there, and lower the score. Without ties the score
+    is higher than the exact area by about 1 / (2 fixations).
 
     Args:
         saliency_map: `(height, width)` array or `SaliencyMap`.

@@ -1,9 +1,9 @@
 """What fixation metrics compare: fixation points, densities made of them, and saliency maps.
 
-A fixation metric wants points, a distribution metric wants a density; they are two types, so that the wrong one is
-refused. The conventions are those of the MIT saliency benchmark's code: a fixation at `x, y` (0-based, pixel centres
-at integers, origin top left) belongs to the pixel `(floor(x + 0.5), floor(y + 0.5))`, and a density is a Gaussian blur
-of the fixation counts, divided by its sum. The metrics themselves are in `saliency_keras.metrics.fixation_metrics`.
+A fixation metric takes points, a distribution metric takes a density. These are two types, so that the wrong one is
+refused. The conventions are those of the MIT saliency benchmark's code. A fixation at `x, y` (0-based, pixel centres at
+integers, origin top left) belongs to the pixel `(floor(x + 0.5), floor(y + 0.5))`. A density is a Gaussian blur of the
+fixation counts, divided by its sum. The metrics themselves are in `saliency_keras.metrics.fixation_metrics`.
 """
 
 import dataclasses
@@ -106,6 +106,12 @@ class FixationPoints:
     def counts(self):
         """int64 `(height, width)`: how many fixations each pixel has."""
         return np.bincount(self.pixels, minlength=self.height * self.width).reshape(self.shape)
+
+    def counts_in_cells(self, height, width):
+        """int64 `(height, width)`: how many fixations fall into each cell of a grid of that size over the picture."""
+        rows = np.clip(((self.y + 0.5) * height / self.height).astype(int), 0, height - 1)
+        columns = np.clip(((self.x + 0.5) * width / self.width).astype(int), 0, width - 1)
+        return np.bincount(rows * width + columns, minlength=height * width).reshape(height, width)
 
 
 class PixelValues:

@@ -1,12 +1,12 @@
 """Is one run better than another, and by how much: paired statistics over pictures and intervals over seeds.
 
-Two networks tested on the same pictures are compared picture by picture: McNemar's test (1947; exact, or mid-p as
-advised by Fagerland, Lydersen & Laake 2013) on the pictures only one of them has right, and a bootstrap interval
-(Efron 1979, percentile) of the difference over pictures. Both are about these two trained networks; Student's t
+Two networks tested on the same pictures are compared picture by picture. McNemar's test (1947; exact, or mid-p as
+advised by Fagerland, Lydersen & Laake 2013) looks at the pictures that only one of them has right. A bootstrap interval
+(Efron 1979, percentile) bounds the difference over pictures. Both are about these two trained networks. Student's t
 interval over seeds says what another seed would give, and the two-level interval what other seeds and other pictures
-would give together. Per-class changes are the thesis's Table 4.2. Correlations
-are for the notes on accuracy and saliency. SciPy is imported where it is needed, for that takes a second; Wilson's
-interval and the bootstrap are written out, because one is two lines and the other far faster than SciPy's. Matching
+would give together. Per-class changes are the thesis's Table 4.2. Correlations are for the notes on accuracy and
+saliency. SciPy is imported where it is needed, because that takes a second. Wilson's interval and the bootstrap are
+written out: one is two lines, the other far faster than SciPy's. Matching
 the pictures of two runs is `runs.run`'.
 """
 
@@ -28,7 +28,7 @@ def mcnemar_p(only_first, only_second, mid_p=False):
         mid_p: Count the observed outcome itself half, which makes the test less conservative.
 
     Returns:
-        A float, 0 to 1; 1 where no picture tells them apart.
+        A float, 0 to 1; 1 if no picture distinguishes them.
 
     Raises:
         ValueError: If a count is negative.
@@ -119,10 +119,10 @@ def seeds_interval(values, level=0.95):
 def seeds_spread(rows):
     """How much another seed changes a figure, estimated from several rows at once.
 
-    With `d_rs` the figure of row r at its seed s, and S_r the row's seeds, the variance is the sum of
-    (d_rs - mean of row r)^2 over all rows and seeds, divided by its degrees of freedom, the sum of (S_r - 1). It takes
-    seeds to vary equally in all rows. Rows that share a baseline share its variation too, so that fewer degrees are
-    independent than are counted.
+    Let d_rs be the figure of row r at its seed s, and S_r the number of the row's seeds. The variance is the sum of
+    (d_rs - mean of row r)^2 over all rows and seeds, divided by the degrees of freedom, the sum of (S_r - 1). This
+    assumes that seeds vary equally in all rows. Rows that share a baseline share its variation too, so that fewer
+    degrees are independent than are counted.
 
     Args:
         rows: A list of figures a row, one figure a seed, such as differences at Top-1. A row of one seed adds nothing.
@@ -149,9 +149,9 @@ def two_level_interval(values, level=0.95, resamples=10_000, seed=0, spread=None
     with S seeds, N pictures, and T drawn from Student's t with the spread's degrees of freedom; the interval is the
     percentile interval of the draws. The upper level is drawn from t, because drawing two or three seeds with
     replacement would make the interval far too narrow. The spread between the seeds' means contains e, which varies
-    between pictures too. So that e counts once, the lower level is shrunk: c^2 = max(0, 1 - E / (S V)), where V is the
-    variance over pictures of the means over seeds, and E is the variance of e, the mean square of
-    values[s, p] - mean of s - mean of p + mean with (S - 1)(N - 1) degrees of freedom. The draws' variance is then the
+    between pictures too. The lower level is shrunk so that e counts once: c^2 = max(0, 1 - E / (S V)). Here V is the
+    variance over pictures of the means over seeds. E is the variance of e: the mean square of
+    values[s, p] - mean of s - mean of p + mean, with (S - 1)(N - 1) degrees of freedom. The draws' variance is then the
     unbiased one of a mean in a crossed design, spread^2 / S + V / N - E / (S N).
 
     What few seeds can bound: with two seeds and their own spread, T has one degree of freedom, and the interval

@@ -15,8 +15,10 @@ from keras import layers
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.models import dual_path
+from saliency_keras.models.published_weights import published_dpn92
 from saliency_keras.models.receptive_fields import receptive_centres
 from saliency_keras.models.saliency_networks import CAFFE_MEAN_RGB, to_bgr
+from saliency_keras.models.weight_files import read_arrays
 from saliency_keras.models.weights import give_weights, imagenet_weights, load_network
 
 IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
@@ -114,6 +116,17 @@ def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen
         if x.shape[1:3] != size:
             maps[number] = layers.Resizing(*size, interpolation="bilinear", name=f"features{number + 1}_resized")(x)
     return maps[0] if len(maps) == 1 else layers.Concatenate(name="concatenated")(maps)
+
+
+def _give_published(classifier, weights):
+    """Fills DPN-92 with a file of its PyTorch implementations' arrays."""
+    arrays = read_arrays(weights)
+    try:
+        found = published_dpn92(arrays, classifier)
+    except UserError as error:
+        raise UserError(f"{weights}: {error}") from None
+    for layer, values in found.items():
+        give_weights(classifier.get_layer(layer), values)
 
 
 def _centres(extractor, size):
@@ -221,7 +234,10 @@ def check_weights(name, weights):
         UserError: If Keras has none, or a file would leave open how pixels are to be shown.
     """
     if weights == "imagenet" and name == "DPN92":
-        raise UserError("there are no ImageNet weights of DPN92 in Keras; name a .weights.h5 file or no weights.")
+        raise UserError(
+            "there are no ImageNet weights of DPN92 in Keras; name a file (.safetensors, .npz, .npy or .h5 in the "
+            "layout of PyTorch, or a .weights.h5 of ours) or no weights."
+        )
     if weights != "imagenet" and name in UNSCALED:
         raise UserError(
             f"a file of weights does not tell how {name} was shown its pixels (Keras scales them once more for its own "
@@ -255,7 +271,10 @@ def classifier_features(name, weights, size=(None, None)):
         # The file is that of the whole classifier, so it is read into one, and copied layer by layer: in their order,
         # for layers that Keras leaves without a name are numbered, and another number in every network.
         classifier = build(weights=None)
-        classifier.load_weights(str(weights))
+        if name == "DPN92" and not str(weights).endswith(".weights.h5"):
+            _give_published(classifier, weights)
+        else:
+            classifier.load_weights(str(weights))
         features = build(include_top=False, weights=None, input_shape=shape)
         pairs = ([layer for layer in model.layers if layer.weights] for model in (features, classifier))
         for layer, other in zip(*pairs, strict=False):  # the classifier's own dense layers are left over
@@ -265,48 +284,25 @@ def classifier_features(name, weights, size=(None, None)):
     return features
 
 
-def plain_classifier(name, weights=None, include_top=True, size=(None, None)):
-    """A network of `BACKBONES` as Keras builds it, from preprocessed pixels.
-
-    Args:
-        name: Its name.
-        weights: `"imagenet"`, the path of a `.weights.h5` file of 1000 classes (both with `include_top`), or `None`.
-        include_top: Whether it ends in its classifier of 1000 classes, or in its last features.
-        size: Height and width of the pictures where it has no classifier.
-
-    Returns:
-        The Keras model.
-
-    Raises:
-        ValueError: If there is no such network, or it cannot be built at that size.
-        UserError: If the weights cannot be had.
-    """
+def application(name):
+    """The function that builds a network of `BACKBONES`; a `ValueError` if there is none of that name."""
     if name not in BACKBONES:
         raise ValueError(f"backbone is one of {', '.join(BACKBONES)}. Received: {name}")
-    build = dual_path.DPN92 if name == "DPN92" else getattr(keras.applications, name)
-    if not include_top:
-        return _features_alone(name, tuple(size))
-    if weights is None:
-        return build(weights=None)
-    check_weights(name, weights)
-    if weights == "imagenet":
-        with imagenet_weights(name, "; name a file of them: --set weights=FILE"):
-            return build(weights="imagenet")
-    if not Path(weights).is_file():
-        raise UserError(f"there is no weights file {weights}.")
-    classifier = build(weights=None)
-    try:
-        classifier.load_weights(str(weights))
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"the weights {weights} cannot be loaded into {name}: {str(error).splitlines()[0]}") from None
-    return classifier
+    return dual_path.DPN92 if name == "DPN92" else getattr(keras.applications, name)
 
 
 @functools.lru_cache(4)
-def _features_alone(name, size):
-    """A network without its classifier, whose layers others are built after: trunk and detector may be the same one."""
-    build = dual_path.DPN92 if name == "DPN92" else getattr(keras.applications, name)
-    return build(include_top=False, weights=None, input_shape=(*size, 3))
+def features_alone(name, size):
+    """A network of `BACKBONES` without its classifier, with random weights: a pattern to build another one after.
+
+    Args:
+        name: Its name.
+        size: Height and width of the pictures in pixels.
+
+    Returns:
+        The Keras model. It is built once and shared, so its weights must stay as they are.
+    """
+    return application(name)(include_top=False, weights=None, input_shape=(*size, 3))
 
 
 def built_again(base, x, suffix="", change=None, after=None):

@@ -3,7 +3,7 @@
 Chen et al. 2017, *Dual Path Networks* (NIPS), Table 1; Keras has none. A block's output is split in two: a residual
 part that is added to what went before and a dense part that is appended to it, so that channels grow by `growth` each
 block. Normalisation and ReLU come before each convolution. Layer names and counts follow the authors' published
-network; their weights are not in Keras' format, so this graph starts from random weights or a file of ours.
+network; `published_weights` reads the weights of its PyTorch implementations.
 
     stage                               224 px     residual + dense channels
     conv1   7x7 / 2, 64                112x112     64
@@ -29,7 +29,7 @@ PIXEL_MEAN_RGB = (124.0, 117.0, 104.0)
 PIXEL_SCALE = 0.0167
 
 
-def DPN92(include_top=True, weights=None, input_shape=None, classes=1000, name="dpn92"):
+def DPN92(include_top=True, weights=None, input_shape=None, classes=1000, name="dpn92", input_tensor=None):
     """Builds DPN-92 with the signature of a network of `keras.applications`.
 
     Args:
@@ -38,12 +38,13 @@ def DPN92(include_top=True, weights=None, input_shape=None, classes=1000, name="
         input_shape: `(height, width, 3)`; `None` for any size.
         classes: Number of classes.
         name: Name of the model.
+        input_tensor: Tensor `(height, width, 3)` of another graph to build upon, or `None` for an input of its own.
 
     Returns:
         A `keras.Model` from pixels that went through `preprocessed`, `(batch, height, width, 3)`, to logits `(batch,
         classes)` or to features `(batch, height / 32, width / 32, 2688)`.
     """
-    pixels = keras.Input(input_shape or (None, None, 3), name="image")
+    pixels = keras.Input(input_shape or (None, None, 3), name="image") if input_tensor is None else input_tensor
     x = layers.ZeroPadding2D(3, name="conv1_pad")(pixels)
     x = layers.Conv2D(64, 7, 2, use_bias=False, name="conv1_conv")(x)  # (H/2, W/2, 64)
     x = _normalised_relu(x, "conv1")
@@ -60,7 +61,7 @@ def DPN92(include_top=True, weights=None, input_shape=None, classes=1000, name="
     if include_top:
         x = layers.GlobalAveragePooling2D(name="avg_pool")(x)  # (2688,)
         x = layers.Dense(classes, name="predictions")(x)
-    model = keras.Model(pixels, x, name=name)
+    model = keras.Model(keras.utils.get_source_inputs(pixels), x, name=name)
     if weights is not None:
         model.load_weights(weights)
     return model

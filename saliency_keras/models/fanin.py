@@ -2,9 +2,9 @@
 
 Arazo Sánchez 2017, §3.6, Figs. 3.2 to 3.4. Both branches have AlexNet's layers with weights of their own, the map's
 with one input channel. They meet after pool2 (Fan-in1), after pool1 (Fan-in2), or after pool1 with conv2, bn2 and
-pool2 gone (Fan-in3). `noconv2` is Fan-in3 without its saliency branch, the control that the thesis left as future work
-(§4.4.3); a `doubled` network has a second branch for the picture in place of the map's, the control for the branch's
-layers and parameters.
+pool2 gone (Fan-in3). There are two controls. `noconv2` is Fan-in3 without its saliency branch, which the thesis left as
+future work (§4.4.3). A `doubled` network has a second branch for the picture in place of the map's: it has the layers
+and parameters of the branch, but no map.
 
 Sizes at the right are those at 128 px. The thesis says that Fan-in3 has fewer parameters than AlexNet; without pool2
 its fc1 sees 9216 values instead of 256, so it has 2.4 times as many (run the networks and read `summary.json`).

@@ -1,7 +1,7 @@
 """Grad-CAM: which places of a picture a classifier's choice rests on.
 
-Selvaraju et al. 2017, §3: the feature maps A of a convolutional layer are added up, each weighted by the mean gradient
-of the class's logit over its positions (Eq. 1), and what is negative is dropped (Eq. 2). The layer is the last
+Selvaraju et al. 2017, §3: the feature maps A of a convolutional layer are added up. The weight of each is the mean
+gradient of the class's logit over its positions (Eq. 1). Negative sums are set to zero (Eq. 2). The layer is the last
 convolutional one by default, "the best compromise between high-level semantics and detailed spatial
 information". Its positions are laid over the picture where their receptive fields have their centres
 (`receptive_fields`). Drawing is `figures`'.

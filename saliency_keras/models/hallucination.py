@@ -24,7 +24,7 @@ import keras
 from keras import layers
 
 from saliency_keras.models.alexnet import pool
-from saliency_keras.models.backbones import BACKBONES, built_again, plain_classifier
+from saliency_keras.models.backbones import BACKBONES, built_again
 from saliency_keras.models.network import BRANCH, MAP_LAYER, MAP_MEETS_FEATURES
 
 INPUTS = ("", "rgb", "map")  # what the saliency branch sees; "" for no branch, the baseline
@@ -167,20 +167,20 @@ def modulated_resnet(
     return layers.Dense(classes, name="predictions", dtype="float32", kernel_regularizer=decay)(features)
 
 
-def pretrained_resnet(arguments, weights):
+def pretrained_resnet(backbone, weights):
     """A ResNet of `keras.applications` with its classifier, to take weights from by the names of its layers.
 
     Args:
-        arguments: Those of `modulated_resnet`, with its `backbone`.
+        backbone: One of `RESNETS`.
         weights: `"imagenet"`, or the path of a weights file of 1000 classes.
 
     Returns:
         The Keras model, 1000 classes.
 
     Raises:
-        UserError: If the weights cannot be had, or the file does not fit.
+        ValueError: If the file does not fit.
     """
-    return plain_classifier(arguments["backbone"], weights)
+    return _resnet(backbone)(weights=weights)
 
 
 def _modulation(image, saliency, layer, branch_input, skip, activation, bias):

@@ -4,9 +4,11 @@
     euclidean      mean of (output - (2 t - 1))^2, t in 0..1                       SalNet, JuntingNet (Pan et al. 2016)
     squared        mean of (output - t)^2                                          SalClassNet's detector (§3.3)
     cross_entropy  mean over pixels of the cross-entropy of sigmoid(output), t     SALICON, read-outs (our choice)
-    divergence     KL(q || softmax over the positions), nats                       the predictor `readout`
+    divergence     KL(q || softmax over the positions), nats                       read-outs (our choice)
+    likelihood     minus the mean log-likelihood of the fixations, nats            the predictor `readout`
 
-`t` is the blurred fixation map divided by its maximum, `q` the same divided by its sum. A loss takes the fixation
+`likelihood` is for maps that count the fixations at each position (`COUNTED`), all others are for blurred ones. `t` is
+the blurred fixation map divided by its maximum, `q` the same divided by its sum. A loss takes the fixation
 map at any size and in any scale, reduces it to the output's size (bilinear, anti-aliased) and returns one
 number a picture. `saliency_of` is the way from a network's output to a map that is not negative: which one belongs to
 the loss, because the loss decides what the output means. A `.keras` file needs nothing from here: networks are saved
@@ -64,6 +66,24 @@ def divergence(fixation_maps, outputs):
     return ops.sum(density * (ops.log(ops.maximum(density, TINY)) - logarithm), axis=(1, 2, 3))
 
 
+def likelihood(fixation_counts, outputs):
+    """Negative log-likelihood of a fixation under the softmax over all positions, mean over the fixations, nats.
+
+    It is the divergence from the counts plus their entropy, which no network changes (DeepGaze II, Kümmerer et al.
+    2016).
+
+    Args:
+        fixation_counts: How many fixations each position has, `(pictures, height, width, 1)`.
+        outputs: The network's linear outputs `(pictures, h, w, 1)`.
+
+    Returns:
+        float32 tensor `(pictures,)`; 0 for a picture without fixations.
+    """
+    counts, outputs = _fitted(fixation_counts, outputs)
+    shares = counts / ops.maximum(ops.sum(counts, axis=(1, 2, 3), keepdims=True), TINY)
+    return -ops.sum(shares * log_probabilities(outputs), axis=(1, 2, 3))
+
+
 def log_probabilities(outputs):
     """Logarithm of the softmax over all positions: `(pictures, h, w, 1)`, whose exponentials sum to 1 a picture."""
     outputs = ops.convert_to_tensor(outputs)
@@ -95,7 +115,14 @@ def saliency_of(loss, outputs):
     return ops.exp(log_probabilities(outputs))
 
 
-LOSSES = {"euclidean": euclidean, "squared": squared, "cross_entropy": cross_entropy, "divergence": divergence}
+LOSSES = {
+    "euclidean": euclidean,
+    "squared": squared,
+    "cross_entropy": cross_entropy,
+    "divergence": divergence,
+    "likelihood": likelihood,
+}
+COUNTED = ("likelihood",)  # their maps count the fixations at each position; those of the others are blurred
 TINY = 1e-30
 
 

@@ -104,6 +104,25 @@ class Network:
             raise UserError(f"with frozen={','.join(parts)} nothing of {self.model.name} is left to train.")
         return [layer.name for layer in frozen]
 
+    def freeze_statistics(self):
+        """Has batch normalisation keep and use its moving statistics in training too; scale and offset still train.
+
+        Returns:
+            Names of the layers with batch normalisation.
+
+        Raises:
+            UserError: If the network has none.
+        """
+        found = [one for one in self.model.layers if isinstance(one, layers.BatchNormalization)]
+        if not found:
+            raise UserError(f"{self.model.name} has no batch normalisation: leave frozen_statistics out.")
+        for layer in found:
+            trained = [one for one in (layer.gamma, layer.beta) if one is not None and one.trainable]
+            layer.trainable = False  # Keras then uses the moving statistics
+            for variable in trained:
+                variable.trainable = True
+        return [layer.name for layer in found]
+
     def factors(self, factors):
         """The factors of learning rates, variable by variable.
 
@@ -120,7 +139,8 @@ class Network:
             variable.path: factor
             for part, factor in factors.items()
             for layer in self.layers_of([part])
-            for variable in layer.trainable_variables
+            for variable in layer.variables
+            if variable.trainable
         }
 
     def taken(self, inputs):
@@ -134,6 +154,12 @@ class Network:
     def probabilities(self, outputs):
         """Probabilities of the classes, `(batch, classes)`, from what the model gives: the softmax of its logits."""
         return ops.softmax(ops.cast(self.named(outputs)["logits"], "float32"))
+
+    @functools.cached_property
+    def classifier(self):
+        """The model from its inputs to the logits alone, where it has other outputs beside them."""
+        outputs = self.model.output
+        return keras.Model(self.model.input, outputs["logits"]) if isinstance(outputs, dict) else self.model
 
     @functools.cached_property
     def map(self):

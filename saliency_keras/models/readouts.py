@@ -1,9 +1,9 @@
 """Read-out networks: saliency maps from the features of a network that was trained to classify.
 
-The notes on classification accuracy and saliency (Oyama & Yamanaka 2018; FACTS §5.1) put a small Read-out Net that
-enlarges eight times on the last features of a pre-trained classifier, in three kinds. `features_of` takes features of
-any level by the layer's name, at one or several scales of the picture, from any network of `keras.applications`, from
-DPN-92 or from a classifier of ours, and brings them to the first one's size.
+The notes on classification accuracy and saliency (Oyama & Yamanaka 2018; FACTS §5.1) put a small Read-out Net on the
+last features of a pre-trained classifier. It enlarges them eight times; there are three kinds. The classifier is a
+network of `keras.applications`, DPN-92 or a classifier of ours. `features_of` takes its features, of one or several
+layers and scales of the picture, and resizes them to the size of the first.
 
     kind   from features (h, w, c)                                                       to
     dc     transposed convolution 4x4 / 2 with 128, 64, 32 channels, ReLU after each     8h, 8w, 32
@@ -24,9 +24,7 @@ import math
 import keras
 from keras import layers, ops
 
-from saliency_keras.models.backbones import features_of
-
-FEATURES = "features"  # layer where a read-out network's backbone ends
+from saliency_keras.models.backbones import feature_extractor, features_of
 
 
 def readout_dc(backbone="ResNet50", height=384, width=512, **options):
@@ -38,13 +36,12 @@ def readout_dc(backbone="ResNet50", height=384, width=512, **options):
         height: Height of the picture in pixels.
         width: Width of the picture in pixels.
         **options: `levels`, `scales`, `weights` and `frozen` of `features_of`; and `normalised`, whether each channel
-            of the features is normalised over the batch first, which the notes do not: it makes one learning rate fit
-            all backbones.
+            of the features is normalised over the batch first. The notes do not normalise; with it, one learning rate
+            fits all backbones.
 
     Returns:
-        A `keras.Model` from pixels `(batch, height, width, 3)`, 0 to 255, to logits of a map eight times the size of
-        the features, `(batch, 8 * h, 8 * w, 1)`; with a backbone of stride 32 that is a quarter of the picture's
-        size.
+        A `keras.Model` from pixels `(batch, height, width, 3)`, 0 to 255, to logits `(batch, 8 * h, 8 * w, 1)`. The map
+        has eight times the size of the features; with a backbone of stride 32 that is a quarter of the picture's size.
 
     Raises:
         ValueError: As `features_of`.
@@ -66,6 +63,39 @@ def readout_spc(backbone="ResNet50", height=384, width=512, **options):
 def readout_bi(backbone="ResNet50", height=384, width=512, **options):
     """Read-out by bilinear interpolation (notes, "BI"); arguments and result as in `readout_dc`."""
     return _network(bilinear_readout, "readout_bi", backbone, height, width, **options)
+
+
+def readout_pointwise(backbone="ResNet50", height=384, width=512, levels=(), weights=None, frozen=False):
+    """The network of the predictor `readout`: `pointwise_readout` over several levels of a backbone.
+
+    Args:
+        backbone: As in `readout_dc`.
+        height: Height of the picture in pixels.
+        width: Width of the picture in pixels.
+        levels: Names of layers of the backbone, each with half the size of the one before.
+        weights: As in `features_of`.
+        frozen: As in `features_of`.
+
+    Returns:
+        A `keras.Model` from pixels `(batch, height, width, 3)`, 0 to 255, to logits `(batch, h, w, 1)` at the size of
+        the first level. Sizes may be `None` where the backbone's levels fit each other at any size.
+
+    Raises:
+        ValueError: If the backbone or a layer is unknown, or a level has not half the size of the one before.
+        UserError: If the weights cannot be had.
+    """
+    pixels = keras.Input((height, width, 3), name="image")  # (H, W, 3)
+    extractor = feature_extractor(backbone, levels, weights, (height, width))
+    extractor.trainable = not frozen
+    features = extractor(pixels)
+    features = features if isinstance(features, list) else [features]
+    sizes = [one.shape[1:3] for one in features]
+    for (h, w), (fine_h, fine_w) in zip(sizes[1:], sizes, strict=False):
+        if height and width and (2 * h, 2 * w) != (fine_h, fine_w):
+            raise ValueError(
+                f"each level must have half the size of the one before. Received: {fine_h}x{fine_w}, then {h}x{w}"
+            )
+    return keras.Model(pixels, pointwise_readout(features), name="readout_pointwise")
 
 
 def deconvolution_readout(x):
@@ -95,19 +125,6 @@ def bilinear_readout(x):
     for number in 1, 2, 3:
         x = layers.UpSampling2D(2, interpolation="bilinear", name=f"bilinear{number}")(x)
     return x
-
-
-def in_two(network):
-    """A read-out network in two parts, which share its weights.
-
-    Args:
-        network: What `readout_dc`, `readout_spc` or `readout_bi` made.
-
-    Returns:
-        Two `keras.Model`s: from pixels to features, and from features to logits.
-    """
-    features = network.get_layer(FEATURES).output
-    return keras.Model(network.input, features), keras.Model(features, network.output)
 
 
 def keep_statistics(network):
@@ -185,7 +202,7 @@ def centre_prior(x):
 
 def _network(head, name, backbone, height, width, normalised=False, **options):
     pixels = keras.Input((height, width, 3), name="image")  # (H, W, 3)
-    x = layers.Identity(name=FEATURES)(features_of(pixels, backbone, **options))  # (h, w, c)
+    x = features_of(pixels, backbone, **options)  # (h, w, c)
     if normalised:
         x = layers.BatchNormalization(center=False, scale=False, momentum=0.9, name="features_normalised")(x)
     return keras.Model(pixels, head(x), name=name)  # (8h, 8w, 1)

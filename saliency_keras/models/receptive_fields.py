@@ -1,7 +1,7 @@
 """Where the positions of a layer lie in the picture: the centres of their receptive fields.
 
-In a network with unpadded layers they do not spread over the whole picture (AlexNet at 128 px: four positions, 16
-pixels apart, from pixel 33 to 81), and a map that is simply stretched would point beside the object.
+In a network with unpadded layers they do not cover the whole picture: AlexNet at 128 px has four positions, 16 pixels
+apart, from pixel 33 to 81. A map that is stretched over the picture would point beside the object.
 """
 
 import numpy as np
@@ -39,7 +39,7 @@ def laid_out(small, centres, size, to_the_border=False):
 
     Args:
         small: float array `(pictures, height, width)`.
-        centres: Rows and columns of the picture that its positions stand for, ascending.
+        centres: Rows and columns of the picture at which its positions lie, ascending.
         size: Height and width of the picture.
         to_the_border: Whether the outermost values go on to the picture's border; else they fade to nothing within one
             step.

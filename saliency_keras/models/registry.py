@@ -10,11 +10,12 @@ from keras import layers
 
 from saliency_keras.console import UserError
 from saliency_keras.models.alexnet import Layers, alexnet
+from saliency_keras.models.attention import classifier_attention, parts_by_stride, pretrained_backbone
 from saliency_keras.models.backbones import classifier_features
 from saliency_keras.models.fanin import fanin1, fanin2, fanin3, noconv2
 from saliency_keras.models.hallucination import modulated_alexnet, modulated_resnet, pretrained_resnet
 from saliency_keras.models.network import Network, network_of, parts_by_name
-from saliency_keras.models.readouts import readout_bi, readout_dc, readout_spc
+from saliency_keras.models.readouts import readout_bi, readout_dc, readout_pointwise, readout_spc
 from saliency_keras.models.salclassnet import (
     pretrained_detector,
     pretrained_trunk,
@@ -23,7 +24,7 @@ from saliency_keras.models.salclassnet import (
     salclassnet_osie,
 )
 from saliency_keras.models.saliency_networks import copy_vgg16, juntingnet, salicon, salnet
-from saliency_keras.models.weights import carry_weights
+from saliency_keras.models.weights import carry_weights, imagenet_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,14 +35,15 @@ class Blueprint:
         build: Function `(image, saliency, classes, layers, **arguments)` to the logits, or to a dictionary of outputs.
         shows_map: Function of the arguments: whether the network has an input for the map.
         parts: Function of the built model: its parts.
-        pretrained: Function `(arguments, weights)` to a Keras model with weights of `keras.applications`, whose layers
-            are called as the network's; `None` where there are no such weights.
+        pretrained: Function `(backbone, weights)` to a `Network` that has weights of `keras.applications` for it.
     """
 
     build: Callable
     shows_map: Callable[[dict], bool] = lambda arguments: True
     parts: Callable[[keras.Model], dict] = parts_by_name
-    pretrained: Callable[[dict, str], keras.Model] | None = None
+    pretrained: Callable[[str, str], Network] = lambda backbone, weights: network_of(
+        pretrained_resnet(backbone, weights)
+    )
 
 
 def _joined(arguments):
@@ -71,7 +73,8 @@ NETWORKS = {
     "fanin3": Blueprint(fanin3, _two_branches),
     "noconv2": Blueprint(noconv2, _never),
     "modulated_alexnet": Blueprint(modulated_alexnet, _branch_sees_map),
-    "modulated_resnet": Blueprint(modulated_resnet, _branch_sees_map, pretrained=pretrained_resnet),
+    "modulated_resnet": Blueprint(modulated_resnet, _branch_sees_map),
+    "classifier_attention": Blueprint(classifier_attention, _never, parts_by_stride, pretrained_backbone),
     "salclassnet": Blueprint(salclassnet, _fourth_channel_is_map, pretrained=pretrained_trunk),
     "salclassnet_detector": Blueprint(salclassnet_detector, _never, pretrained=pretrained_detector),
 }
@@ -83,6 +86,7 @@ SALIENCY_NETWORKS = {
     "readout_dc": readout_dc,
     "readout_spc": readout_spc,
     "readout_bi": readout_bi,
+    "readout_pointwise": readout_pointwise,
     "salclassnet_osie": salclassnet_osie,
 }
 
@@ -166,8 +170,20 @@ def build_saliency(network, arguments, weights="", frozen=False):
         copy_vgg16(classifier_features("VGG16", weights), model)
     found = Network(model, parts_by_name(model), output="map")
     if network == "salclassnet_osie" and weights:
-        carry_weights(network_of(pretrained_detector(arguments, weights)), found)
+        carry_weights(_detector_weights(arguments["detector"], weights), found)
     return found
+
+
+def _detector_weights(detector, weights):
+    """The `Network` with weights of `keras.applications` for a detector."""
+    if weights == "imagenet":
+        with imagenet_weights(detector, "; name a file of them: --set weights=FILE"):
+            return pretrained_detector(detector, weights)
+    try:
+        return pretrained_detector(detector, weights)
+    except (ValueError, OSError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"the weights {weights} cannot be loaded into {detector}: {reason}") from None
 
 
 def _given(arguments):

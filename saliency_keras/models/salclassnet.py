@@ -19,8 +19,8 @@ own, which can learn at another rate. With a map of zeros the network is the one
 import keras
 from keras import layers
 
-from saliency_keras.models.backbones import BACKBONES, built_again, plain_classifier
-from saliency_keras.models.network import BRANCH, MAP_LAYER, NEW_CHANNEL
+from saliency_keras.models.backbones import BACKBONES, application, built_again, check_weights, features_alone
+from saliency_keras.models.network import BRANCH, MAP_LAYER, NEW_CHANNEL, network_of
 from saliency_keras.models.weights import give_weights
 
 FOURTH = ("", "map", "detector")
@@ -158,7 +158,7 @@ def detected(pixels, detector, level="", pool_padding="same", activation="linear
     _check("saliency_activation", activation, ACTIVATIONS)
     _check("pool_padding", pool_padding, ("same", "valid"))
     height, width_of_picture = pixels.shape[1:3]
-    base = plain_classifier(detector, include_top=False, size=(height, width_of_picture))
+    base = features_alone(detector, (height, width_of_picture))
     if level:
         known = [one.name for one in base.layers]
         if level not in known:
@@ -178,30 +178,37 @@ def detected(pixels, detector, level="", pool_padding="same", activation="linear
     return layers.Resizing(height, width_of_picture, interpolation="bilinear", name=MAP_LAYER)(x)
 
 
-def pretrained_trunk(arguments, weights):
+def pretrained_trunk(backbone, weights):
     """A classifier of 1000 classes whose layers are called as the trunk's of `salclassnet`.
 
     Args:
-        arguments: Those of `salclassnet`.
-        weights: `"imagenet"` or the path of a weights file.
+        backbone: Its name.
+        weights: `"imagenet"`, the path of a weights file, or `None` for random ones.
 
     Returns:
-        A Keras model.
+        A `Network`.
+
+    Raises:
+        ValueError: If the file does not fit.
+        UserError: If there are no such weights.
     """
-    return _renamed(plain_classifier(arguments["backbone"], weights), "")
+    return _renamed(backbone, weights, "")
 
 
-def pretrained_detector(arguments, weights):
-    """A classifier of 1000 classes whose layers are called as the detector's; arguments as of `pretrained_trunk`."""
-    return _renamed(plain_classifier(arguments["detector"], weights), BRANCH)
+def pretrained_detector(detector, weights):
+    """A classifier of 1000 classes whose layers are called as the detector's; otherwise as `pretrained_trunk`."""
+    return _renamed(detector, weights, BRANCH)
 
 
-def _renamed(whole, suffix):
+def _renamed(name, weights, suffix):
+    if weights is not None:
+        check_weights(name, weights)
+    whole = application(name)(weights=weights)
     pixels = keras.Input(whole.input_shape[1:], name="preprocessed_pixels")
     x, pairs = built_again(whole, pixels, suffix)
     for old, new in pairs:
         give_weights(new, old.get_weights())
-    return keras.Model(pixels, x, name=whole.name)
+    return network_of(keras.Model(pixels, x, name=whole.name))
 
 
 class _Pixels:
@@ -232,7 +239,7 @@ def _normalised(x, fourth, bn_over):
 
 def _trunk(x, fourth, backbone, width, initializer):
     """The features of a backbone, its first convolution seeing a fourth channel too if there is one."""
-    base = plain_classifier(backbone, include_top=False, size=tuple(x.shape[1:3]))
+    base = features_alone(backbone, tuple(x.shape[1:3]))
     first = next(one for one in base.layers if one.weights and not isinstance(one, layers.Normalization))
     if fourth is not None and not isinstance(first, layers.Conv2D):
         raise ValueError(f"{backbone} does not begin with a convolution, so it cannot see a fourth channel")

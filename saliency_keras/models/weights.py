@@ -11,8 +11,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
-from saliency_keras.files import only_process
+from saliency_keras.files import absent, only_process
 
 
 def load_network(path):
@@ -25,14 +26,20 @@ def load_network(path):
         The Keras model.
 
     Raises:
-        UserError: If it is not there, damaged, or asks for code that safe mode does not run.
+        UserError: If it is not there, damaged, another file than the run's training wrote, or asks for code that safe
+            mode does not run.
     """
-    if not Path(path).is_file():
-        raise UserError(f"there is no network {path}.")
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{absent(path, 'network')}.")
+    run_folder.checked(path.parent, path.name)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        raise UserError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # Keras, zip and HDF5 raise whatever they stumble over
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(f"{path} cannot be loaded: {reason}") from None
 
 
 @contextlib.contextmanager

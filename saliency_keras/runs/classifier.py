@@ -12,8 +12,9 @@ import numpy as np
 
 from saliency_keras.console import UserError
 from saliency_keras.data import geometry
+from saliency_keras.data.second_look import framing_of
 from saliency_keras.data.shown import CONTROLS, SHUFFLES, Shown, control_map
-from saliency_keras.metrics.top_k import first_classes, softmax
+from saliency_keras.metrics.classification import first_classes, softmax
 from saliency_keras.models.grad_cam import GradCam
 from saliency_keras.models.network import MAP_LAYER
 from saliency_keras.runs.run import Run, network_in
@@ -32,6 +33,7 @@ class Classified:
         picture: uint8 `(side, side, 3)`, the picture as the network sees it.
         saliency: `(side, side)`, the map that it is shown or makes itself, or `None`.
         grad_cam: float32 `(side, side)`, Grad-CAM of the best class.
+        every: float array, the probabilities of all classes in their order.
     """
 
     classes: tuple[str, ...]
@@ -39,6 +41,7 @@ class Classified:
     picture: np.ndarray
     saliency: np.ndarray | None
     grad_cam: np.ndarray
+    every: np.ndarray = None
 
 
 class Classifier:
@@ -60,7 +63,7 @@ class Classifier:
     def __init__(self, folder, maker=None, layer=None):
         run = Run.load(folder)
         self.classes = run.predictions.classes
-        self._framing, self.side = _framing_of(run.config["data"]), run.settings["side"]
+        self._framing, self.side = framing_of(run.config["data"]), run.settings["side"]
         self._folder, self._network = Path(folder), network_in(folder)
         self._predict, self._on_stored, self._control, self._unmade = None, False, None, ""
         if self._network.shows_map:
@@ -72,7 +75,7 @@ class Classifier:
         else:
             self.map_source = "none, the network sees no map"
         try:
-            self._grad_cam = GradCam(self._network.model, layer)
+            self._grad_cam = GradCam(self._network.classifier, layer)
         except ValueError as error:
             raise UserError(f"{error}.") from None
         self.layer = self._grad_cam.layer
@@ -116,7 +119,8 @@ class Classifier:
         if self._network.map:
             saliency = np.maximum(self._network.map_as_used(inputs, (self.side, self.side))[0], 0)
         names = tuple(self.classes[index] for index in first)
-        return Classified(names, softmax(scores)[0, first], picture, saliency, grad_cam)
+        every = softmax(scores)[0]
+        return Classified(names, every[first], picture, saliency, grad_cam, every)
 
     def prepared(self, pixels):
         """The picture and the map that the network is shown.
@@ -166,11 +170,6 @@ class Classifier:
             self.map_source += f", version {self._predict.version} (trained with {made_of['name']}, version {version})"
         if swap in SHUFFLES:
             self.map_source += ", the picture's own (trained with those of other pictures)"
-
-
-def _framing_of(data):
-    """The framing of a run's data set, from its `config.json`; runs of earlier versions knew the stored side alone."""
-    return geometry.Framing(**data["framing"]) if "framing" in data else geometry.Framing(stored=data["side"])
 
 
 def _predictor_of(run, name):

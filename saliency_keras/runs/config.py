@@ -15,9 +15,8 @@ from saliency_keras.console import UserError, command_line
 from saliency_keras.data.arrays import digest
 from saliency_keras.data.manifest import Manifest, made_by_other_kernels
 from saliency_keras.experiments.experiment import flat_settings
-from saliency_keras.files import sha256_of
+from saliency_keras.files import read_json, sha256_of
 from saliency_keras.models.registry import shows_map
-from saliency_keras.runs.folder import read_json
 
 # A resumed run and the run it continues agree in these, and in every field of the experiment.
 MUST_AGREE = ("maps", "seed", "precision", "init", "started_from", "backend", "devices")
@@ -48,24 +47,32 @@ def config_of(experiment, source, seed, precision, parents, augment, devices):
         "augment": augment,
         "devices": devices,
         "init": {part: str(folder) for part, folder in parents.items()} or None,
-        "started_from": started_from(experiment, parents),
+        "started_from": started_from(experiment, parents, seed),
         "backend": keras.backend.backend(),
         "versions": {
             "saliency_keras": saliency_keras.__version__,
             "python": platform.python_version(),
             **{name: getattr(sys.modules.get(name), "__version__", None) for name in libraries},
         },
-        "device": {"machine": platform.machine(), "cores": os.cpu_count(), "accelerators": _accelerators()},
+        "device": {
+            "machine": platform.machine(),
+            "cores": os.cpu_count(),
+            "accelerators": _accelerators(),
+            "threads": threads(),
+        },
         "command": command_line(),
     }
 
 
-def started_from(experiment, parents):
-    """The files that a network's weights come from, by sha256: `{"init": {part: …}, "backbone": …, "weights": …}`.
+def started_from(experiment, parents, seed=0):
+    """The files that a run starts from besides its data, by sha256.
 
-    A path alone would be the same when another run, or another file, lies there.
+    They are `{"init": {part: …}, "backbone": …, "weights": …, "few_shot_list": …}`. A path alone would be the same when
+    another run, or another file, lies there.
     """
     files = {"weights": Path(experiment.start.weights)}
+    if experiment.pictures:
+        files["few_shot_list"] = Path(experiment.pictures.list_of(seed))
     if folder := experiment.arguments.get("backbone"):
         files["backbone"] = Path(folder) / run_folder.MODEL
     found = {name: sha256_of(path) for name, path in files.items() if path.is_file()}
@@ -97,6 +104,33 @@ def _uses_maps(experiment):
     return experiment.shown.as_ == "target" or shows_map(experiment.network, experiment.arguments)
 
 
+def threads():
+    """How many threads share an operation on the processor: sums are rounded in another order with another number."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.get_num_threads()
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        chosen = tf.config.threading.get_intra_op_parallelism_threads()
+        return chosen or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0) or cores
+    return cores
+
+
+def _check_threads(earlier, config, out):
+    """Refuses to go on with another number of threads than an unfinished run on processors was begun with."""
+    there, here = (one.get("device", {}).get("threads") for one in (earlier, config))
+    on_processors = not config["device"]["accelerators"]
+    if there and there != here and on_processors and not run_folder.is_finished(out):
+        raise UserError(
+            f"the run in {out} was started with {there} threads, here are {here}, which round otherwise; go on with "
+            f"TF_NUM_INTRAOP_THREADS={there} (TensorFlow), on {there} cores (`taskset -c 0-{there - 1}` on Linux), or "
+            "start the run again in another --out."
+        )
+
+
 def _accelerators():
     if keras.backend.backend() == "torch":  # Keras lists no devices there
         import torch
@@ -116,7 +150,7 @@ def check_same(config, out, but=()):
     Raises:
         UserError: If the run in `out` would end with another result; the sentence names the differences.
     """
-    earlier = read_json(out / run_folder.CONFIG)
+    earlier = read_json(run_folder.checked(out, run_folder.CONFIG))
     try:
         there, here = flat_settings(earlier["experiment"]), flat_settings(config["experiment"])
         # Where both say which file it was by its digest, which `started_from` compares, a path may be another one.
@@ -125,10 +159,11 @@ def check_same(config, out, but=()):
             earlier["maps"] = None  # the map that is named does not matter to a network that sees none
         agree = [name for name in MUST_AGREE if name not in moved and name not in but]
         differing = [name for name in agree if earlier[name] != config[name]]
+        # A setting that the earlier run's version did not have was off.
         differing += [
             f"{name} ({there.get(name)}, now {here.get(name)})"
             for name in {**here, **there}
-            if name not in moved and there.get(name) != here.get(name) and (name in there or here[name] != [])
+            if name not in moved and there.get(name) != here.get(name) and (name in there or here[name])
         ]
         data_there, data_here = earlier["data"], config["data"]
         if made_by_other_kernels(data_there, data_here):
@@ -143,3 +178,4 @@ def check_same(config, out, but=()):
         raise UserError(
             f"the run in {out} was started with another {', '.join(differing)}; it was started by `{command}`."
         )
+    _check_threads(earlier, config, out)

@@ -1,36 +1,11 @@
-"""What is read from a run folder as text: its history, and its files of named fields."""
+"""What is read from a run folder as text: its history."""
 
 import csv
-import json
 from pathlib import Path
 
 import numpy as np
 
 from saliency_keras.console import UserError
-
-
-def read_json(path):
-    """Reads a JSON file of named fields.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The dictionary.
-
-    Raises:
-        UserError: If it is missing, or holds something else.
-    """
-    path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}).") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not valid JSON: {error}.") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is damaged: it holds no named fields.")
-    return content
 
 
 def read_history(path):

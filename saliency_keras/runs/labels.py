@@ -8,6 +8,7 @@ from saliency_keras.console import UserError
 from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.experiments.experiment import flat_settings
 from saliency_keras.experiments.published import CLASSES
+from saliency_keras.runs.learned import is_at_chance
 
 PICTURES = ("side", "subtract_mean")
 # Arguments that make another strategy than the one whose figures are published.
@@ -76,8 +77,9 @@ def labels_of(runs):
     """A short label for each run that differs from all others: `fanin3`, `fanin3, shuffled maps, seed 1`.
 
     It starts with the experiment and, where they are not the pictures' own, the maps; a network that predicts saliency
-    no better than the centre of the picture does is called untrained. The seed follows where seeds differ. Runs that
-    are still alike get what differs in their experiment and their config, at last their folder.
+    no better than the centre of the picture does is called untrained, a classifier that learned nothing is called at
+    chance (`runs.learned`). The seed follows where seeds differ. Runs that are still alike get what differs in their
+    experiment and their config, at last their folder.
 
     Args:
         runs: `Run`s.
@@ -93,13 +95,19 @@ def labels_of(runs):
         if folders.count(folder) > 1:
             raise UserError(f"the run {folder} is given twice.")
     labels = [run.name if run.maps in ("own", None) else f"{run.name}, {run.maps} maps" for run in runs]
-    untrained = [run.summary.get("beats_center") is False for run in runs]
-    labels = [f"{label}, untrained" if so else label for label, so in zip(labels, untrained, strict=True)]
+    labels = [label + _learned_nothing(run) for label, run in zip(labels, runs, strict=True)]
     if len({run.seed for run in runs}) > 1:
         labels = [f"{label}, seed {run.seed}" for label, run in zip(labels, runs, strict=True)]
     for detail in _details(runs):
         labels = _told_apart(labels, detail)
     return _told_apart(_told_apart(labels, [folder.name for folder in folders]), [str(folder) for folder in folders])
+
+
+def _learned_nothing(run):
+    """What the label of a run that learned nothing says of that."""
+    if run.summary.get("beats_center") is False:
+        return ", untrained"
+    return ", at chance" if is_at_chance(run) else ""
 
 
 def _details(runs):

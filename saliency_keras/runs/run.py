@@ -8,7 +8,6 @@ asked for. Nothing here needs Keras, and nothing that is read is ever executed. 
 import dataclasses
 import functools
 import html
-import json
 from pathlib import Path
 
 import numpy as np
@@ -18,66 +17,15 @@ from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest, made_by_other_kernels
 from saliency_keras.data.shown import Shown
 from saliency_keras.experiments.experiment import flat_settings
-from saliency_keras.runs.folder import read_history, read_json
+from saliency_keras.files import absent, read_json
+from saliency_keras.metrics.digits import accuracy_in_words, percent
+from saliency_keras.metrics.statistics import wilson_interval
+from saliency_keras.runs.folder import read_history
 from saliency_keras.runs.labels import of_strategy, published_of, title_of
+from saliency_keras.runs.predictions import check_against_scores, read_predictions, read_scores
 
 # How the command line of a training begins; that of a table goes on without a further word.
 TRAINS = ("python -m saliency_keras.train ", "python -m saliency_keras train ", "saliency-keras train ")
-
-
-@dataclasses.dataclass(frozen=True)
-class Predictions:
-    """What the last epoch's model said of each picture of a split.
-
-    Attributes:
-        ids: str array `(pictures,)`, unique.
-        labels: int32 array `(pictures,)`, indices into `classes`.
-        ranks: int32 array `(pictures,)`: the rank of the true class, 0 where the model is right.
-        first: int32 array `(pictures, min(5, classes))`: the first classes, best first.
-        classes: Class names.
-        split: Name of the split, `"val"`.
-        data: Digest of the data set's manifest.
-    """
-
-    ids: np.ndarray
-    labels: np.ndarray
-    ranks: np.ndarray
-    first: np.ndarray
-    classes: tuple[str, ...]
-    split: str
-    data: str
-
-    def correct(self, k=1):
-        """Whether the true class is among the first `k`: bool array `(pictures,)`."""
-        return self.ranks < k
-
-    def in_order_of(self, other):
-        """The same predictions in the order of another run's pictures, so that the two can be compared in pairs.
-
-        Args:
-            other: `Predictions` of the other run. Its data set may be another compaction (another predictor, say)
-                of the same pictures: they are matched by id.
-
-        Returns:
-            `Predictions` with `ids`, `labels` and `classes` equal to the other's.
-
-        Raises:
-            UserError: If the pictures, their classes or the class names are not the same.
-        """
-        sets = f"data sets {self.data[:12]} and {other.data[:12]}"
-        if self.classes != other.classes:
-            raise UserError(f"the two runs cannot be compared: their classes differ ({sets}).")
-        order, order_of_other = np.argsort(self.ids), np.argsort(other.ids)
-        if not np.array_equal(self.ids[order], other.ids[order_of_other]):
-            shared = np.intersect1d(self.ids, other.ids).size
-            counts = f"{shared} pictures in common of {self.ids.size} and {other.ids.size}"
-            raise UserError(f"the two runs cannot be compared: they were tested on other pictures ({counts}; {sets}).")
-        place = np.empty_like(order)
-        place[order_of_other] = order
-        if not np.array_equal(self.labels[place], other.labels):
-            raise UserError(f"the two runs cannot be compared: the same pictures have other labels ({sets}).")
-        rows = {name: getattr(self, name)[place] for name in ("ids", "labels", "ranks", "first")}
-        return dataclasses.replace(self, **rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,28 +92,24 @@ class Run:
 
     @functools.cached_property
     def predictions(self):
-        """The `Predictions` of `predictions.h5`; a `UserError` if the file is missing or damaged."""
-        return _read_predictions(self.folder / run_folder.PREDICTIONS)
+        """The `Predictions` of `predictions.h5`; a `UserError` if the file is missing, damaged or another run's."""
+        predictions = read_predictions(run_folder.checked(self.folder, run_folder.PREDICTIONS))
+        if "files" not in self.summary:
+            check_against_scores(self, predictions)
+        return predictions
 
-    def scores(self):
+    def scores(self, level=""):
         """The logits of `predictions.h5`: float16 array `(pictures, classes)` in the predictions' order.
 
         They are read again at each call, because they may be large.
 
+        Args:
+            level: Name of a further output of the network that is a prediction, or `""` for the prediction that counts.
+
         Raises:
             UserError: If they are missing or do not fit.
         """
-        import h5py
-
-        path, shape = self.folder / run_folder.PREDICTIONS, (self.predictions.ids.size, len(self.predictions.classes))
-        try:
-            with h5py.File(path, "r") as file:
-                scores = _dataset(file, "scores")[:]
-            if scores.shape != shape or scores.dtype.kind != "f":
-                raise ValueError(f"the scores have shape {scores.shape}, not {shape}")
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path} is damaged: {error}.") from None
-        return scores
+        return read_scores(run_folder.checked(self.folder, run_folder.PREDICTIONS), self.predictions, level)
 
     @property
     def settings(self):
@@ -205,11 +149,13 @@ class Run:
         if "val_top1" not in last:
             pictures = self.summary["pictures"]["validation"]
             return f"map's loss {self.summary['map_loss']:.4f} on {pictures} validation pictures, {count:,} parameters"
+        pictures = self.summary["pictures"]["validation"]
+        interval = wilson_interval(round(last["val_top1"] * pictures), pictures)
+        top5, best_top1 = percent(last["val_top5"], pictures), percent(best["val_top1"], pictures)
         return (
-            f"Top-1 {in_percent(last['val_top1'])}, Top-5 {in_percent(last['val_top5'])} after "
-            f"{self.summary['epochs']} epochs (best epoch {best['epoch']}: {in_percent(best['val_top1'])}), "
-            f"{count:,} parameters, "
-            f"{self.summary['images_per_second']:.0f} images/s"
+            f"Top-1 {accuracy_in_words(last['val_top1'], *interval, pictures)}, Top-5 {top5} % after "
+            f"{self.summary['epochs']} epochs (best epoch {best['epoch']}: {best_top1} %), "
+            f"{count:,} parameters, {self.summary['images_per_second']:.0f} images/s"
         )
 
     def __str__(self):
@@ -239,10 +185,10 @@ class Run:
         """
         folder = Path(folder)
         if not folder.is_dir():
-            raise UserError(f"there is no run folder {folder}.")
+            raise UserError(f"{absent(folder, 'run folder')}.")
         if not run_folder.is_begun(folder):
             raise UserError(f"{folder} is no run folder: it has no config.json.")
-        config = read_json(folder / run_folder.CONFIG)
+        config = read_json(run_folder.checked(folder, run_folder.CONFIG))
         experiment = config.get("experiment")
         if not isinstance(experiment, dict) or not isinstance(experiment.get("name"), str):
             raise UserError(f"{folder / 'config.json'} is not that of a run: it names no experiment.")
@@ -250,63 +196,9 @@ class Run:
             command = str(config.get("command", "its command")).removesuffix(" --resume")
             command += " --resume" * command.startswith(TRAINS)
             raise UserError(f"the run {folder} is not finished (no summary.json); go on by `{command}`.")
-        return cls(folder, config, read_history(folder / run_folder.HISTORY), read_json(folder / run_folder.SUMMARY))
-
-
-
-
-def _read_predictions(path):
-    import h5py
-
-    if not path.is_file():
-        raise UserError(f"{path.parent} has no {path.name}: it is not the finished run of a classifier.")
-    try:
-        with h5py.File(path, "r") as file:
-            predictions = Predictions(
-                ids=np.array(_dataset(file, "id").asstr()[:], dtype=str),
-                labels=_dataset(file, "label")[:],
-                ranks=_dataset(file, "rank")[:],
-                first=_dataset(file, "top5")[:],
-                classes=tuple(_text(name) for name in file.attrs["classes"]),
-                split=_text(file.attrs["split"]),
-                data=_text(file.attrs["data"]),
-            )
-        _check_predictions(predictions)
-    except (OSError, KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is damaged: {error}.") from None
-    return predictions
-
-
-def _dataset(file, name):
-    import h5py
-
-    # A run may come from elsewhere: its file shall not make us read another one.
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or file[name].external or file[name].is_virtual:
-        raise ValueError(f"{name} is not stored in the file itself")
-    return file[name]
-
-
-def _text(value):
-    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
-
-
-def _check_predictions(predictions):
-    pictures, classes = predictions.ids.size, len(predictions.classes)
-    if predictions.ids.shape != (pictures,) or np.unique(predictions.ids).size != pictures or not pictures:
-        raise ValueError("no pictures, or the ids are not unique")
-    for name in ("labels", "ranks"):
-        values = getattr(predictions, name)
-        if values.shape != (pictures,) or values.dtype.kind not in "iu":
-            raise ValueError(f"{name} are not one whole number a picture")
-        if values.min() < 0 or values.max() >= classes:
-            raise ValueError(f"{name} do not fit the {classes} classes")
-    if predictions.first.shape != (pictures, min(5, classes)):
-        raise ValueError(f"the first classes have shape {predictions.first.shape}")
-
-
-def in_percent(fraction):
-    """A fraction as percent, in the one spelling of accuracies: `"67.97 %"`."""
-    return f"{100 * fraction:.2f} %"
+        summary = run_folder.read_summary(folder)
+        history = read_history(run_folder.checked(folder, run_folder.HISTORY))
+        return cls(folder, config, history, summary)
 
 
 def network_in(folder):
@@ -331,8 +223,6 @@ def network_in(folder):
 
 def _parts_in(folder):
     """The parts that a run's `config.json` names, or `None`."""
-    try:
-        parts = json.loads((Path(folder) / run_folder.CONFIG).read_text(encoding="utf-8")).get("parts")
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return None
+    config = run_folder.checked(folder, run_folder.CONFIG)
+    parts = read_json(config).get("parts") if config.is_file() else None
     return parts if isinstance(parts, dict) else None

@@ -2,7 +2,9 @@
 
 A predictor is an object with `name`, `version` and `parameters` (what a manifest records of it) and one method:
 called with a uint8 batch `(pictures, height, width, 3)` it returns float32 maps `(pictures, height, width)`, not
-negative, in any scale. A further predictor is one small file here and one line in `PREDICTORS`.
+negative, in any scale. One with `on_device` is a network: compaction's worker processes leave it to their parent, so
+that one process has the device and the memory of its weights. A further predictor is one small file here and one line
+in `PREDICTORS`.
 """
 
 from saliency_keras.console import UserError

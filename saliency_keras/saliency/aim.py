@@ -1,13 +1,13 @@
 """Attention based on information maximization (Bruce & Tsotsos, NIPS 2005; Journal of Vision 9(3):5, 2009).
 
 A place is salient as far as it is surprising in its own picture: the sum over independent features of -log p(response).
-The features are independent components of photographs' patches, so that the joint likelihood is the product of
-the single ones; each single one is estimated from the responses at all places of the picture, by a histogram that is
-smoothed by a Gaussian. `learn_aim_basis.py` learned the components, 11 x 11 pixels in colour, from 2,000
+The features are independent components of photographs' patches, so that the joint likelihood is the product of the
+single ones. Each of these is estimated from the responses at all places of the picture: their histogram, smoothed by a
+Gaussian. `learn_aim_basis.py` learned the components, 11 x 11 pixels in colour, from 2,000
 training photographs of Imagenette (160 pixels); they lie in `aim_basis.npz`.
 
 The likelihood is of the whole picture, not of a surround (the 2009 paper has both). At the border the picture is
-reflected. The map is blurred at last, which stands for the acuity of the eye; no centre prior is added.
+reflected. In the end the map is blurred, as a model of the eye's acuity. No centre prior is added.
 """
 
 import dataclasses

@@ -1,9 +1,9 @@
 """Linear filters on small planes, as products with banded matrices: resizing, Gaussian blur, Gabor filters.
 
-What the classical predictors share. A separable filter on a plane of some tens of pixels a side is two small matrix
-products, which BLAS does faster than any sliding window in numpy; the matrices depend on sizes alone and are kept.
-All functions treat one picture at a time with shapes that depend on its size alone, so that its result does not
-depend on its neighbours in a batch to the last bit.
+The classical predictors share them. A separable filter on a plane of some tens of pixels a side is two small matrix
+products. BLAS computes these faster than numpy a sliding window. The matrices depend on sizes alone and are kept. All
+functions process one picture at a time, with shapes that depend on its size alone, so that the result is the same to
+the last bit in every batch.
 """
 
 import functools

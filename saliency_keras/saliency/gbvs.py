@@ -8,10 +8,10 @@ each small map stand two Markov chains whose states are the map's places:
 
 The paper iterates them to their equilibrium. Both are reversible, so the equilibrium can be written down. The weights
 of the first are symmetric, and a walk on an undirected graph rests at a place in proportion to the sum of its weights:
-A(i) = sum_j |M(i) - M(j)| G(i - j). In the second A(i) A(j) G'(i - j) is symmetric and balances the flow between i and
-j, so that the place i has A(i) sum_j A(j) G'(i - j): the activation times its own blur.
+A(i) = sum_j |M(i) - M(j)| G(i - j). In the second, A(i) A(j) G'(i - j) is symmetric, and the flow from i to j equals
+that from j to i. So the place i has A(i) sum_j A(j) G'(i - j): the activation times its own blur.
 
-No centre prior is added. A place at the border has fewer neighbours, which favours the middle: the method's own doing.
+No centre prior is added. A place at the border has fewer neighbours, so that the method itself favours the middle.
 """
 
 import dataclasses

@@ -1,16 +1,17 @@
 """Saliency by centre and surround (Itti, Koch & Niebur, IEEE PAMI 20(11), 1998).
 
 Seven features (intensity, red-green, blue-yellow, four orientations) at the centre scales c = 2, 3, 4 are compared with
-the surround scales c + 3 and c + 4; the 42 maps pass N(.), which favours maps with one strong peak, and are summed
-within colour, intensity and orientation, which pass N(.) again and are averaged.
+the surround scales c + 3 and c + 4. The 42 maps pass N(.), which favours maps with one strong peak. They are summed
+within colour, intensity and orientation. These three sums pass N(.) again and are averaged.
 
 Scale 2 is a quarter of the paper's 640 x 480 pixels. Here the picture is reduced to the longer side of that scale (160
-pixels) whatever its size was, so that scales mean shares of the picture. Where the paper departs from its own words
-we follow the words: equation 2 has (R(c) - G(c)) - (G(s) - R(s)), which would *add* the surround; a centre-surround
-difference of the opponent channel is taken, as the authors' later code does. From that code too is the linear
-attenuation of each difference within a twentieth of the longer side from the border, where the surround knows half of
-its neighbours only; it is no centre prior, the middle nine tenths are left alone. Not in the paper: the final blur
-(an attention map wants its peak, a map for fixations wants their spread); no winner-take-all network is run.
+pixels), so that scales are shares of the picture.
+
+Equation 2 of the paper, (R(c) - G(c)) - (G(s) - R(s)), would *add* the surround. Its text speaks of a difference
+between centre and surround, which is what we compute, as the authors' later code does. From that code we also take the
+linear attenuation of each difference within a twentieth of the longer side from the border, where the surround has only
+half of its neighbours. This is no centre prior: the middle nine tenths do not change. The final blur is not in the
+paper: an attention map needs a peak, a map of fixations their spread. No winner-take-all network is run.
 """
 
 import dataclasses

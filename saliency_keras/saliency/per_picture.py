@@ -22,6 +22,22 @@ def pictures_at_once():
     return 8 if any("cpu" not in name.lower() for name in keras.distribution.list_devices()) else 1
 
 
+def batches_of_one_size(images):
+    """Cuts pictures into batches of `pictures_at_once`, so that a network is compiled for one size of batch.
+
+    Args:
+        images: uint8 array `(pictures, height, width, 3)`.
+
+    Yields:
+        Where a batch begins, and the batch; the last one is filled up with its last picture.
+    """
+    size = pictures_at_once()
+    for start in range(0, len(images), size):
+        batch = images[start : start + size]
+        lacking = size - len(batch)
+        yield start, np.concatenate([batch, np.repeat(batch[-1:], lacking, axis=0)]) if lacking else batch
+
+
 class PerPicture:
     """A predictor that looks at one picture at a time.
 

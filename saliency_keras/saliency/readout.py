@@ -3,7 +3,7 @@
 After DeepGaze II (Kümmerer, Wallis & Bethge 2016): features of a classifier, left as they are, and a few 1x1
 convolutions that were trained on fixations (`models.readouts.pointwise_readout`). The head's weights lie beside this
 file; the backbone's are Keras' ImageNet weights. How the head was trained, what it scores and where it fails is in
-`docs/readout.md`; the script is `saliency_keras.training.learn_readout`.
+`docs/readout.md`: a run of the experiment `readout_pointwise`, whose head the command `pack_readout` writes.
 """
 
 import os
@@ -13,7 +13,7 @@ import numpy as np
 
 from saliency_keras.console import UserError
 from saliency_keras.files import sha256_of
-from saliency_keras.saliency.per_picture import pictures_at_once
+from saliency_keras.saliency.per_picture import batches_of_one_size
 
 BACKBONE = "ResNet50"
 LEVELS = ("conv3_block4_out", "conv4_block6_out", "conv5_block3_out")
@@ -41,6 +41,7 @@ class Readout:
 
     name = "readout"
     version = 1
+    on_device = True
 
     def __init__(self, side=512, weights=None, head=HEAD):
         if side % GRID or side < SMALLEST:
@@ -79,11 +80,10 @@ class Readout:
             self._network = self._built()
         height, width = np.shape(images)[1:3]
         maps = np.empty(np.shape(images)[:3], np.float32)
-        at_once = pictures_at_once()
-        for start in range(0, len(images), at_once):
-            pixels = resized(images[start : start + at_once], *working_size(height, width, self.parameters["side"]))
-            logits = resized(self._logits(pixels), height, width)[..., 0]
-            maps[start : start + at_once] = np.exp(logits - logits.max(axis=(1, 2), keepdims=True))
+        for start, batch in batches_of_one_size(np.asarray(images)):
+            pixels = resized(batch, *working_size(height, width, self.parameters["side"]))
+            logits = resized(self._logits(pixels), height, width)[: len(images) - start, ..., 0]
+            maps[start : start + len(batch)] = np.exp(logits - logits.max(axis=(1, 2), keepdims=True))
         return maps
 
     def _logits(self, pixels):
@@ -116,14 +116,10 @@ def readout_network(weights="imagenet"):
     Raises:
         UserError: If the weights cannot be had.
     """
-    import keras
+    from saliency_keras.models.readouts import readout_pointwise
 
-    from saliency_keras.models.backbones import feature_extractor
-    from saliency_keras.models.readouts import pointwise_readout
-
-    pixels = keras.Input((None, None, 3), name="image")  # (H, W, 3)
-    levels = feature_extractor(BACKBONE, LEVELS, weights)(pixels)  # strides 8, 16, 32; 512, 1024, 2048 channels
-    return keras.Model(pixels, pointwise_readout(levels), name="readout")  # (H/8, W/8, 1)
+    # Strides 8, 16, 32; 512, 1024, 2048 channels.
+    return readout_pointwise(BACKBONE, None, None, LEVELS, weights)
 
 
 def save_head(network, path):

@@ -9,15 +9,14 @@ of the picture), its border's values beyond them. A network that was trained on 
 pictures it has not seen is called `NAME-untrained`.
 """
 
-import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
 
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
-from saliency_keras.saliency.per_picture import pictures_at_once
+from saliency_keras.files import read_json, sha256_of
+from saliency_keras.saliency.per_picture import batches_of_one_size
 
 UNTRAINED = "-untrained"
 
@@ -32,6 +31,8 @@ class NetworkMaps:
         centres: Where a hallucinated map's places lie, as `models.receptive_fields.receptive_centres` says it, or
             `None` for a map of the whole picture.
     """
+
+    on_device = True
 
     def __init__(self, name, network, loss, centres=None):
         self.name, self._network, self._loss, self._centres = name, network, loss, centres
@@ -53,14 +54,13 @@ class NetworkMaps:
         height, width = images.shape[1:3]
         side = [given or own for given, own in zip(self._network.input_shape[1:3], (height, width), strict=True)]
         maps = []
-        at_once = pictures_at_once()
-        for first in range(0, len(images), at_once):
-            pixels = keras.ops.cast(seen(images[first : first + at_once], *side), self._network.inputs[0].dtype)
+        for first, batch in batches_of_one_size(images):
+            pixels = keras.ops.cast(seen(batch, *side), self._network.inputs[0].dtype)
             # As one graph: layer by layer, a deep network's intermediate maps would all stay in memory.
             outputs = self._network.predict_on_batch(pixels)
             if self._centres:
                 outputs = laid_out(np.asarray(outputs)[..., 0], self._centres, side, to_the_border=True)[..., None]
-            maps.append(maps_of(outputs, self._loss, height, width))
+            maps.append(maps_of(outputs, self._loss, height, width)[: len(images) - first])
         return np.concatenate(maps)
 
 
@@ -80,16 +80,18 @@ class RunPredictor(NetworkMaps):
         folder = Path(folder)
         name = folder.resolve().name
         try:
-            experiment = json.loads((folder / run_folder.CONFIG).read_text(encoding="utf-8"))["experiment"]
+            if not all((folder / name).is_file() for name in (run_folder.CONFIG, run_folder.SUMMARY, run_folder.MODEL)):
+                raise KeyError
+            summary = run_folder.read_summary(folder)
+            experiment = read_json(run_folder.checked(folder, run_folder.CONFIG))["experiment"]
             trained = experiment["name"]
-            summary = dict(json.loads((folder / run_folder.SUMMARY).read_text(encoding="utf-8")))
-            content = (folder / run_folder.MODEL).read_bytes()
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            weights = sha256_of(run_folder.checked(folder, run_folder.MODEL))
+        except (OSError, KeyError, TypeError):
             lacking = "it lacks config.json, model.keras or summary.json"
             raise UserError(f"{folder} is no finished run: {lacking}.") from None
         if summary.get("beats_center") is False:
             name += UNTRAINED
-        self.parameters = {"experiment": trained, "weights": hashlib.sha256(content).hexdigest()[:16]}
+        self.parameters = {"experiment": trained, "weights": weights[:16]}
         network, centres = _map_network(folder / run_folder.MODEL)
         super().__init__(name, network, experiment.get("loss"), centres)
 

@@ -1,15 +1,15 @@
 """Saliency of distinctive local features (Torralba, Oliva, Castelhano & Henderson, Psychological Review 113(4), 2006).
 
 The bottom-up part of the paper's contextual guidance: a place is salient as its local features are improbable in the
-picture. Features are oriented band-pass responses of red, green and blue, six orientations at four scales (the even
-Gabor filters here where the paper has a steerable pyramid of the same layout: 72 values a place). Their distribution is
+picture. Features are oriented band-pass responses of red, green and blue, in six orientations at four scales: 72 values
+a place. The filters are even Gabor filters; the paper has a steerable pyramid of the same layout. Their distribution is
 the multivariate power exponential, fitted to each picture,
 
     log p(v) = const - 1/2 [(v - mean)' D^-1 (v - mean)]^alpha
 
 and saliency is p(v)^-gamma, blurred. The scatter D and the exponent alpha are fitted by moments: the covariance, and
 Mardia's kurtosis of the features (Gomez, Gomez-Villegas & Marin, Communications in Statistics 27(3), 1998).
-The paper's second part, where scenes of a kind make one look for an object, needs a task and is not here.
+The paper's second part, in which the kind of scene guides the search for an object, needs a task and is not here.
 """
 
 import dataclasses

@@ -1,9 +1,9 @@
 """Scores saliency on a fixation set: every predictor, every picture, every metric, and what people themselves reach.
 
-The choices that the MIT benchmark's code leaves to its caller are made here and stated in the caption: the other
-pictures' fixations of the shuffled AUC are all of them, carried over by relative position; the baseline of IG is their
-Gaussian kernel density (each picture left out of its own); the human bound predicts each observer by the blurred
-fixations of the others. The metrics are in `saliency_keras.metrics.fixation_metrics`; reading the set is in
+The MIT benchmark's code leaves some choices to its caller. They are made here and stated in the caption. The shuffled
+AUC takes the fixations of all other pictures, at the same relative positions. The baseline of IG is the Gaussian kernel
+density of the other pictures' fixations. The human bound predicts each observer by the blurred fixations of the others.
+The metrics are in `saliency_keras.metrics.fixation_metrics`; reading the set is in
 `saliency_keras.data.fixation_set`; the command is `saliency_keras.score`.
 """
 
@@ -20,6 +20,7 @@ from saliency_keras.data.listing import shown
 from saliency_keras.data.pictures import UnreadablePicture
 from saliency_keras.metrics.fixation_metrics import CONVENTIONS, METRICS, all_metrics
 from saliency_keras.metrics.points import Density
+from saliency_keras.metrics.statistics import seeds_interval
 
 HUMAN = "human"
 BATCH = 8
@@ -117,6 +118,23 @@ class Scores:
         ]
         return " ".join(sentences)
 
+    def conclusion(self):
+        """What came out, in a sentence: who has the highest NSS, and by how much, paired over pictures.
+
+        The interval is Student's t of the difference to the next one, over the pictures that both have a number for.
+        """
+        nss = list(METRICS).index("NSS")
+        names = sorted((name for name in self.rows if name != HUMAN), key=lambda name: -self.mean(name)[nss])
+        best, *others = names
+        told = f"{best}{' has the highest NSS,' if others else ': NSS'} {self.mean(best)[nss]:.3f}"
+        if others:
+            apart = self.rows[best][:, nss] - self.rows[others[0]][:, nss]
+            apart = apart[~np.isnan(apart)]
+            if len(apart) > 2:
+                low, high = seeds_interval(apart)
+                told += f", {apart.mean():.3f} above {others[0]} (95 % interval {low:+.3f} to {high:+.3f})"
+        return f"{told} on {self.counted(best)[nss]:,} pictures."
+
     def table_rows(self):
         """Rows of `scores.csv`: predictor, image and the eight scores, NaN where there is none."""
         return [
@@ -134,7 +152,8 @@ def score_set(fixation_set, sources, protocol=None, images=None):
         sources: What makes maps. A predictor (`saliency_keras.saliency.predictor(name)`: a name, called with pictures),
             or an object that knows maps by the picture's name (`Fixations`, `MapFolder`). Names must differ.
         protocol: `Protocol`, the default one if `None`.
-        images: Names of the pictures to score, sorted; the others still lend their fixations. `None` for all.
+        images: Names of the pictures to score, sorted; `None` for all. The fixations of the others still count as other
+            pictures' fixations.
 
     Returns:
         `Scores`. A picture without fixations has a row of NaN and takes no part in the means; no map is made of it.
@@ -211,7 +230,7 @@ def human_density(fixation_set, image, protocol):
 
 
 def _readable(fixation_set, sources, images, refused):
-    """Those of some pictures that can be decoded, and their pixels, `None` where no source wants them.
+    """Those of some pictures that can be decoded, and their pixels; `None` for the pixels if no source needs them.
 
     The errors of the others are added to `refused`, by their names.
     """

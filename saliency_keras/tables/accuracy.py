@@ -11,7 +11,7 @@ import numpy as np
 
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import accuracy, intervals_figure, printed_gain
-from saliency_keras.figures.table import points
+from saliency_keras.metrics.digits import points
 from saliency_keras.tables.plan import plan
 from saliency_keras.tables.results import INTERVALS, write_files
 
@@ -27,7 +27,7 @@ class Accuracy:
     """Rows with their accuracies, gains over their baselines and curves.
 
     Attributes:
-        published: Whether the paper's accuracies stand beside ours though the data set or the schedule is another one.
+        published: Whether the paper's accuracies are shown even if the data set or the schedule is another one.
     """
 
     published: bool = False

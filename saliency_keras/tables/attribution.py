@@ -12,7 +12,7 @@ from saliency_keras.data.shown import SHUFFLES
 from saliency_keras.experiments.tables import CONTROL_MAPS, STRATEGIES, Row, with_further_maps
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import intervals_figure
-from saliency_keras.figures.table import points
+from saliency_keras.metrics.digits import points
 from saliency_keras.tables.plan import plan, words_of
 from saliency_keras.tables.results import INTERVALS, write_files
 

@@ -16,11 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.figures import style
 from saliency_keras.figures.document import Table
-from saliency_keras.figures.table import percent, plus_minus, write_csv
+from saliency_keras.figures.table import plus_minus, write_csv
+from saliency_keras.metrics.digits import percent
 from saliency_keras.metrics.statistics import correlation, correlation_interval, wilson_interval
 from saliency_keras.runs.run import Run
 from saliency_keras.tables.backbones import (
@@ -369,7 +371,7 @@ def _pairs(found):
 
 def _readout(planned, fixations):
     """A finished read-out with its scores, which are kept in a file beside it."""
-    path = planned.folder / "held_out.csv"
+    path = planned.folder / run_folder.HELD_OUT
     if not path.is_file():
         _score(planned.folder, fixations, path)
     scores = {}

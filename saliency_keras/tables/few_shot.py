@@ -1,7 +1,9 @@
 """Figueroa-Flores et al. 2020, Table I: accuracy by training pictures per class.
 
-A few-shot run has two accuracies: on the protocol's five test pictures of each class, and on all pictures of the val
-split that it neither trained nor validated on, which are the same for all methods of a repeat. Published figures are
+A few-shot run has two accuracies: on the protocol's five test pictures of each class, and on all pictures that it
+neither trained nor validated on (with official splits, those of val), which are the same for all methods of a repeat.
+With K of both splits these are the five test pictures. The list of each repeat's drawn pictures is written beside the
+table. Published figures are
 those of the paper's sets; ours is one of them if it has its number of classes and the paper's settings.
 """
 
@@ -9,21 +11,26 @@ import dataclasses
 
 import numpy as np
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
-from saliency_keras.data.few_shot import SHOTS, shots_within
+from saliency_keras.data.few_shot import OFFICIAL, SHOTS, read_list, shots_within, to_train_on
 from saliency_keras.data.manifest import Manifest
+from saliency_keras.experiments.experiment import flat_settings
 from saliency_keras.experiments.hallucination import METHODS
 from saliency_keras.experiments.published import CLASSES_OF_SET, SUSPECT, TABLE_I
 from saliency_keras.figures import style
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import Together, accuracy, difference, intervals_figure, share_right
-from saliency_keras.figures.table import points
+from saliency_keras.files import whole_file
+from saliency_keras.metrics.digits import points
 from saliency_keras.runs.labels import as_published
 from saliency_keras.tables.plan import plan, words_of
 from saliency_keras.tables.results import INTERVALS, write_files
 from saliency_keras.training.start import check_kind
 
 BASE = "alexnet"  # the base network of Table I
+LIST = "few_shot-seed{seed}.csv"
+IMAGENET_CLASSES = 1000
 AVERAGE = "mean"  # stands for the pictures per class of a row that averages over them, the paper's "AVG"
 MAP_FACTS = ("all_zero", "mean", "variance", "variance_of_pattern")  # of `training.tasks.classification.describe_maps`
 
@@ -53,7 +60,7 @@ class FewShot:
         for one in self.shots:
             if one not in SHOTS:
                 raise UserError(f"pictures per class are of {', '.join(SHOTS)}. Received: {one}")
-        runs = plan(table, choices, self.shots or SHOTS)
+        runs = begun_with_weights(plan(table, choices, self.shots or SHOTS))
         return runs if self.shots else _with_enough_pictures(runs, choices.data)
 
     def write(self, results, folder):
@@ -66,7 +73,47 @@ class FewShot:
         figures = {"accuracy.png": few_shot_figure(methods, like)}
         if panels := gain_panels(methods, like):
             figures["gains.png"] = intervals_figure(panels)
-        return write_files(folder, results.table, notes, shown, (numbers, csv_rows), figures)
+        text = write_files(folder, results.table, notes, shown, (numbers, csv_rows), figures)
+        _keep_lists(results, folder)
+        return text
+
+
+def begun_with_weights(runs):
+    """The runs of a hallucination table, those that begin with ImageNet's weights made to fit (§III-D).
+
+    Where a file gives AlexNet's weights, nothing is trained before step 1. Step 1 keeps the classifier of the weights
+    if the large set has their thousand classes; else a new one learns with the branch, over the frozen trunk.
+
+    Args:
+        runs: `PlannedRun`s.
+
+    Returns:
+        The `PlannedRun`s.
+    """
+    of_preparations = {run.init for run in runs if run.row.preparation and run.init}
+    gone = {
+        folder
+        for folder in of_preparations
+        if all(run.experiment.start.weights for run in runs if folder in (run.folder, run.init))
+    }
+    found = []
+    for run in (run for run in runs if run.folder not in gone):
+        init = None if run.init in gone else run.init
+        one = run.experiment
+        if run.row.large and init is None and _keeps_classifier(one.start) and not _has_imagenet_s_classes(run.data):
+            frozen = tuple(part for part in one.start.frozen if part != "top")
+            one = one.replace(frozen=frozen, fresh=("top",))
+        found.append(dataclasses.replace(run, experiment=one, init=init))
+    return found
+
+
+def _keeps_classifier(start):
+    return bool(start.weights) and "top" in start.frozen
+
+
+def _has_imagenet_s_classes(folder):
+    """Whether a set has as many classes as ImageNet's weights; a set that is not there is refused later."""
+    return not (folder / "manifest.json").is_file() or len(Manifest.load(folder).classes) == IMAGENET_CLASSES
 
 
 def by_method(results):
@@ -88,15 +135,30 @@ def by_method(results):
 
 def _with_enough_pictures(runs, data):
     """The runs that take no more training pictures of a class than the smallest one has; says which it leaves out."""
+    pictures = runs[-1].experiment.pictures
     check_kind(runs[-1].experiment, data)
     manifest = Manifest.load(data)
-    in_train = manifest.splits["train"].per_class
-    shots = shots_within(in_train)
+    if pictures.few_shot_list:
+        drawn = read_list(pictures.list_of(runs[-1].seed), manifest, pictures.few_shot_splits)
+        left_to_train = [len(order) for order in drawn.train]
+    else:
+        left_to_train = to_train_on(manifest, pictures.few_shot_splits)
+    shots = shots_within(left_to_train)
     if left := [one for one in SHOTS if one not in shots]:
-        smallest = in_train.index(min(in_train))
-        told = f"{manifest.classes[smallest]!r} has {in_train[smallest]} in train"
+        smallest = left_to_train.index(min(left_to_train))
+        where = "in train" if pictures.few_shot_splits == OFFICIAL else "to train on"
+        told = f"{manifest.classes[smallest]!r} has {left_to_train[smallest]} {where}"
         print(f"{', '.join(left)} pictures per class are left out: {told}")
     return [run for run in runs if run.shots not in left]
+
+
+def _keep_lists(results, folder):
+    """Copies the list of each repeat's drawn pictures, the same for all its runs, beside the table."""
+    of_seed = {run.seed: run.folder / run_folder.FEW_SHOT for repeats in results.runs.values() for run in repeats}
+    for seed, path in of_seed.items():
+        if path.is_file():  # runs of earlier versions have none
+            with whole_file(folder / LIST.format(seed=seed), "wb") as file:
+                file.write(path.read_bytes())
 
 
 def like_option(add):
@@ -109,7 +171,7 @@ def published_set(results):
     """The paper's set that some runs repeat: `"Flowers"`, `"Cars"`, `"Birds"`, or `None`.
 
     A data set is recognised by its number of classes, and every run must have the settings of its experiment, except
-    for the pictures per class.
+    for the pictures per class, their list, and the file that has ImageNet's weights.
 
     Args:
         results: `tables.results.Results`.
@@ -117,8 +179,14 @@ def published_set(results):
     runs = [run for repeats in results.runs.values() for run in repeats]
     names = {count: name for name, count in CLASSES_OF_SET.items()}
     of_set = {names.get(run.config["data"].get("classes")) for run in runs}
-    same = all(as_published(run.config, but=("few_shot",)) for run in runs)
+    same = all(as_published(run.config, _may_differ(run.config)) for run in runs)
     return of_set.pop() if len(of_set) == 1 and same else None
+
+
+def _may_differ(config):
+    """Settings of a run that the paper's protocol leaves open."""
+    weights = ("weights",) if flat_settings(config["experiment"]).get("weights") else ()
+    return ("few_shot", "few_shot_list", *weights)
 
 
 def published(name, method, shots):

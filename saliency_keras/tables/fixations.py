@@ -7,6 +7,7 @@ from saliency_keras.console import UserError
 from saliency_keras.experiments.published import SUSPECT_III, TABLE_III, TABLE_III_METRICS
 from saliency_keras.figures.document import Table
 from saliency_keras.runs.run import Run
+from saliency_keras.tables.few_shot import begun_with_weights
 from saliency_keras.tables.plan import plan, words_of
 from saliency_keras.tables.results import changed_settings, what_was_run, write_files
 
@@ -29,7 +30,7 @@ class Fixations:
     Attributes:
         fixations: Folder of the fixation set.
         predictors: Names of predictors or run folders beside step 1; `"fixations"` is the human density.
-        maps: Folders of maps to be scored too; one that is called as a row of the paper stands beside it.
+        maps: Folders of maps to score too; one with the name of a row of the paper is shown beside that row.
         convention: Of the metrics, as `score --convention`; the paper's are made with the MIT benchmark's.
     """
 
@@ -54,7 +55,7 @@ class Fixations:
         """As `TableKind.plan`; without a large set, step 1 learns from the one of the rows."""
         check_fixations(self.fixations)
         self._sources()  # refuses a name of no predictor before anything is trained
-        return plan(table, dataclasses.replace(choices, large=choices.large or choices.data))
+        return begun_with_weights(plan(table, dataclasses.replace(choices, large=choices.large or choices.data)))
 
     def write(self, results, folder):
         """As `TableKind.write`."""

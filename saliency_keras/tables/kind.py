@@ -9,6 +9,7 @@ import dataclasses
 from typing import Protocol
 
 from saliency_keras.tables.accuracy import Accuracy
+from saliency_keras.tables.attention import Attention
 from saliency_keras.tables.attribution import Attribution
 from saliency_keras.tables.class_accuracy import ClassAccuracy
 from saliency_keras.tables.classes import Classes
@@ -75,6 +76,7 @@ KINDS = {
     "standard": Standard,
     "fixations": Fixations,
     "correlation": Correlation,
+    "attention": Attention,
     "class_accuracy": ClassAccuracy,
     "top_down": TopDown,
     "regions": Regions,

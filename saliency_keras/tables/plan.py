@@ -7,18 +7,21 @@ plans its runs through `plan` here and writes what came out.
 """
 
 import dataclasses
+import json
+import shlex
 from pathlib import Path
 
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
-from saliency_keras.data.few_shot import check_counts
-from saliency_keras.data.manifest import Manifest
+from saliency_keras.data.few_shot import HELD_OUT, OFFICIAL, check_counts, read_list, to_train_on
+from saliency_keras.data.manifest import SPLITS, Manifest
 from saliency_keras.data.stored import Records
 from saliency_keras.experiments import experiment
-from saliency_keras.experiments.experiment import WHOLE
+from saliency_keras.experiments.experiment import WHOLE, flat_settings
 from saliency_keras.experiments.tables import Row
+from saliency_keras.files import read_json
 from saliency_keras.runs.run import Run
-from saliency_keras.training.start import check_kind
+from saliency_keras.training.start import check_kind, check_weights
 
 
 class Unfit(UserError):
@@ -36,8 +39,10 @@ class Choices:
         epochs: Epochs of the last row, or `None` for the paper's; all others are shortened in proportion.
         repeats: Runs of each row, by seed 0, 1, …, or `None` for the table's own.
         only: Names of the experiments to confine the table to, with what they need; empty for all.
-        settings: `KEY=VALUE` settings for every experiment that has the key, or `EXPERIMENT:KEY=VALUE` for one.
+        settings: `KEY=VALUE` settings for every experiment that has the key, or `ROW:KEY=VALUE` for one row, or
+            `EXPERIMENT:KEY=VALUE` for all rows of one experiment.
         precision: `"float32"` or `"bfloat16"`.
+        compact: Function that makes compact sets, as `data_prep.compact.compact` does, for tables that need some.
     """
 
     data: Path
@@ -48,6 +53,7 @@ class Choices:
     only: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     precision: str = "float32"
+    compact: object = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +70,8 @@ class PlannedRun:
         of_parts: Pairs of a part of the network and the folder of the run it takes that part from.
         shots: Training pictures per class, or `""`.
         precision: `"float32"` or `"bfloat16"`.
-        reads: Folder of the run whose features it reads, where the same plan trains that run, or `None`.
+        reads: Folder of the run whose features it reads, or of the set it is trained on, where the same plan makes
+            that, or `None`.
     """
 
     row: Row
@@ -77,6 +84,8 @@ class PlannedRun:
     precision: str = "float32"
     reads: Path | None = None
     of_parts: tuple[tuple[str, Path], ...] = ()
+    trains = True  # whether it takes training pictures
+    makes_set = False  # whether it makes a compact set instead of training
 
     @property
     def parents(self):
@@ -105,7 +114,7 @@ class PlannedRun:
                 seed=self.seed,
                 precision=self.precision,
                 parents=self.parents,
-                resume=run_folder.is_begun(self.folder),
+                resume=True,
             )
         finally:
             forget_networks()
@@ -162,13 +171,24 @@ def plan(table, choices, shots=("",)):
 
 
 def check_settings(rows, settings):
-    """Refuses a `KEY=VALUE` or `EXPERIMENT:KEY=VALUE` that fits the experiment of none of these rows."""
+    """Refuses a `KEY=VALUE` or `ROW:KEY=VALUE` that fits none of these rows or has a value that its key cannot have."""
     for setting in settings:
-        name, colon, _ = setting.partition(":")
-        if not any(
-            row.experiment == name or (not colon and _knows(experiment(row.experiment), setting)) for row in rows
-        ):
-            raise UserError(f"--set {setting!r} fits no experiment of this table.")
+        name, change = _addressed(setting)
+        addressed = [row for row in rows if not name or name in (row.name, row.experiment)]
+        fitting = [row for row in addressed if _knows(experiment(row.experiment), change)]
+        if not fitting:
+            known = ", ".join(dict.fromkeys(row.name for row in rows))
+            what = f"{name} has no such setting" if addressed else f"its rows are {known}"
+            raise UserError(f"--set {setting!r} fits no experiment of this table; {what}.")
+        for row in fitting:
+            experiment(row.experiment).with_settings([change])
+
+
+def _addressed(setting):
+    """The row or experiment that a setting is for, `""` for all, and the `KEY=VALUE`."""
+    key, equals, value = setting.partition("=")
+    name, _, key = key.rpartition(":")
+    return name, f"{key}{equals}{value}"
 
 
 def carry_out(runs, keep_models=True):
@@ -193,6 +213,8 @@ def carry_out(runs, keep_models=True):
     for run in runs:
         if run.reads is None or run_folder.has_network(run.reads):
             _check_begun(run)
+    if cost := cost_of(runs):
+        print(cost, flush=True)
     missing, needed = {}, {folder for run in runs for folder in run.needs}
     for number, run in enumerate(runs, 1):
         if gone := [folder for folder in run.needs if folder in missing]:
@@ -224,20 +246,79 @@ def _check_begun(run):
         return
     gone = [folder for folder in run.parents.values() if not run_folder.has_network(folder)]
     if not gone:
-        check_begun(
-            run.experiment,
-            run.data,
-            run.folder,
-            seed=run.seed,
-            precision=run.precision,
-            parents=run.parents,
-            parents_may_differ=run.finished and run.row.preparation and not run.parents,
-        )
+        try:
+            check_begun(
+                run.experiment,
+                run.data,
+                run.folder,
+                seed=run.seed,
+                precision=run.precision,
+                parents=run.parents,
+                parents_may_differ=run.finished and run.row.preparation and not run.parents,
+            )
+        except UserError as error:
+            raise UserError(f"{str(error).rstrip('.')}; {_way_out(run)}.") from None
     elif trained_again := [folder for folder in gone if not run_folder.is_finished(folder)]:
         raise UserError(
             f"{run.folder} started from {trained_again[0]}, which is gone and would be trained again; bring it back, "
             f"or delete {run.folder} too."
         )
+
+
+def _way_out(run):
+    """What to do where a run's folder holds one with other choices, which another table may have made."""
+    there = flat_settings(read_json(run.folder / run_folder.CONFIG)["experiment"])
+    here = json.loads(json.dumps(run.experiment.settings))
+    words = [
+        f"--set {shlex.quote(f'{run.row.name}:{name}={value if isinstance(value, str) else json.dumps(value)}')}"
+        for name, value in there.items()
+        if name in here and here[name] != value
+    ]
+    way = "give this table another --out"
+    return f"{way}, or take that run into it: {' '.join(words)}" if words else way
+
+
+def cost_of(runs):
+    """What the classifiers of a plan that are not finished cost, in words; `""` where there are none.
+
+    Args:
+        runs: `PlannedRun`s.
+
+    Returns:
+        A sentence with the pictures that they are trained on in all epochs together, and the multiply-adds: three times
+        those of the network for each picture, forward, and back for features and weights.
+    """
+    from saliency_keras.models.count import multiply_adds
+    from saliency_keras.models.layer_table import symbolic
+    from saliency_keras.runs.networks import build_network
+
+    left = [run for run in runs if run.trains and run.experiment.pictures and not run.finished]
+    made_of = {run.folder: run.data for run in runs if run.makes_set}  # as many pictures, perhaps not there yet
+    data_of = {run.data: made_of.get(run.data, run.data) for run in left}
+    manifests = {data: Manifest.load(there) for data, there in data_of.items()}
+    networks, pictures, work = {}, 0, 0
+    for run in left:
+        one, manifest = run.experiment, manifests[run.data]
+        seen = _training_pictures(one.pictures, manifest) * one.schedule.epochs
+        key = one.network, json.dumps(one.arguments), one.pictures.side, len(manifest.classes)
+        if key not in networks:
+            with symbolic():
+                networks[key] = multiply_adds(build_network(one, len(manifest.classes)).model) or 0
+        pictures, work = pictures + seen, work + 3 * seen * networks[key]
+    if not pictures:
+        return ""
+    trillions = f"{work / 1e12:,.0f}" if work > 1e14 else f"{work / 1e12:.2g}"
+    return f"what is left trains on {pictures:,} pictures, all epochs together: {trillions} trillion multiply-adds"
+
+
+def _training_pictures(pictures, manifest):
+    """How many pictures an epoch has."""
+    if not pictures.few_shot:
+        share = 1 - HELD_OUT if pictures.train_on == "val" else 1
+        return round(share * manifest.split(pictures.train_on).records)
+    if pictures.few_shot == "K":
+        return sum(to_train_on(manifest, pictures.few_shot_splits))
+    return int(pictures.few_shot) * len(manifest.classes)
 
 
 def check_missing(missing, name):
@@ -252,37 +333,59 @@ def _check_data(runs):
     for run in runs:
         check_kind(run.experiment, run.data)
     classifiers = [run for run in runs if not run.experiment.learns_from_fixations]
+    made_first = {run.folder for run in runs if run.makes_set and not run.finished}
+    classifiers = [run for run in classifiers if run.data not in made_first]
     manifests = {data: Manifest.load(data) for data in dict.fromkeys(run.data for run in classifiers)}
-    for data, side, shots in dict.fromkeys((run.data, run.experiment.pictures.side, run.shots) for run in classifiers):
-        manifest = manifests[data]
-        manifest.check_side(side)
-        if shots:
-            counts = (manifest.splits[split].per_class for split in ("train", "val"))
-            check_counts(*counts, manifest.classes, shots)
-    learned = {run.data for run in classifiers if run.experiment.pictures.train_on == "val"}
+    for run in runs:
+        check_weights(run.experiment)
+    for data, side in dict.fromkeys((run.data, run.experiment.pictures.side) for run in classifiers):
+        manifests[data].check_side(side)
+    for data, pictures, seed in dict.fromkeys((run.data, run.experiment.pictures, run.seed) for run in classifiers):
+        if path := pictures.list_of(seed):
+            drawn = read_list(path, manifests[data], pictures.few_shot_splits)
+            drawn.taking(pictures.few_shot, manifests[data].classes)
+        elif pictures.few_shot:
+            check_counts(manifests[data], pictures.few_shot, pictures.few_shot_splits)
+    prepared = [run for run in classifiers if run.row.large or run.experiment.pictures.train_on == "val"]
     tested = {}  # the first run on each set: ids are read once a set
     for run in classifiers:
         if run.experiment.pictures.train_on == "train" and not run.row.large:
             tested.setdefault(run.data, run)
     for run in tested.values():
-        if any(_share_pictures(manifests[run.data], manifests[data]) for data in learned):
-            raise UserError(
-                f"step 1 would learn from pictures of {run.data} that {run.row.experiment} is tested on; give another "
-                "set to --large, or have step 1 learn from the train split: --set train_on=train."
-            )
+        for other in prepared:
+            _check_apart(run, other, manifests[run.data], manifests[other.data])
 
 
-def _share_pictures(one, other):
-    """Whether two sets, however compacted, have pictures of one source in common in their val splits."""
+def _check_apart(run, preparation, tested, prepared):
+    """Refuses a preparation that learns from pictures which a later run is tested on."""
+    pictures, learned = run.experiment.pictures, preparation.experiment.pictures.train_on
+    pooled = bool(pictures.few_shot) and pictures.few_shot_splits != OFFICIAL
+    if not _share_pictures(tested, prepared, SPLITS if pooled else ("val",), learned):
+        return
+    what = "step 1" if learned == "val" else preparation.row.experiment
+    ways = ["give another set to --large"]
+    if learned == "val":
+        ways.append("have step 1 learn from the train split: --set train_on=train")
+    if pooled:
+        ways[1:] = ["keep the official splits: --set few_shot_splits=official --set train_on=train"]
+    raise UserError(
+        f"{what} would learn from pictures of {run.data} that {run.row.experiment} is tested on; {', or '.join(ways)}."
+    )
+
+
+def _share_pictures(one, other, splits, split_of_other):
+    """Whether some splits of a set and a split of another, however compacted, have pictures of one source in common."""
+    but = ("plan", "maps", "zoom")
     ours, theirs = (
-        ({name: value for name, value in manifest.source.items() if name not in ("plan", "maps")}, manifest.classes)
+        ({name: value for name, value in manifest.source.items() if name not in but}, manifest.classes)
         for manifest in (one, other)
     )
-    return ours == theirs and not _val_ids(one).isdisjoint(_val_ids(other))
+    learned = _ids(other, split_of_other) if ours == theirs and split_of_other in splits else set()
+    return not learned.isdisjoint(_ids(one, split_of_other))
 
 
-def _val_ids(manifest):
-    return set(Records(manifest, "val").ids(range(manifest.splits["val"].records)))
+def _ids(manifest, split):
+    return set(Records(manifest, split).ids(range(manifest.split(split).records)))
 
 
 def _chosen_rows(table, only):
@@ -295,7 +398,9 @@ def _chosen_rows(table, only):
         return table.rows
     wanted = {row.name for row in table.rows if row.experiment in only}
     while True:
-        beside = [(*row.begins_with, row.baseline, *row.twins) for row in table.rows if row.name in wanted]
+        beside = [
+            (*row.begins_with, row.baseline, *row.twins, *row.lookers) for row in table.rows if row.name in wanted
+        ]
         more = {other for names in beside for other in names if other}
         if more <= wanted:
             return tuple(row for row in table.rows if row.name in wanted)
@@ -323,9 +428,11 @@ def _run(table, row, seed, shots, choices):
 
 
 def with_choices(chosen, row, choices, further=()):
-    """An experiment with the settings of its row, then the user's, then further ones."""
-    shared = [setting for setting in choices.settings if ":" not in setting and _knows(chosen, setting)]
-    own = [setting.partition(":")[2] for setting in choices.settings if setting.startswith(f"{row.experiment}:")]
+    """An experiment with the settings of its row, then the user's (for all, for it, for the row), then further ones."""
+    given = [_addressed(setting) for setting in choices.settings]
+    shared = [change for name, change in given if not name and _knows(chosen, change)]
+    own = [change for name, change in given if name == row.experiment]
+    own += [change for name, change in given if name == row.name != row.experiment]
     found = chosen.with_settings([*row.settings, *shared, *own, *further])
     return found if row.maps == "own" else found.showing(row.maps)
 

@@ -54,7 +54,7 @@ class Regions:
         joined = next(run for run in results.planned if run.experiment.name == name and run.finished and run.seed == 0)
         network, side = network_in(joined.folder), joined.experiment.pictures.side
         manifest = Manifest.load(results.data)
-        some = np.arange(min(MOST, manifest.splits["val"].records))
+        some = np.arange(min(MOST, manifest.split("val").records))
         reader = Reader(manifest, "val", side, BATCH, None, subset=some)
         ids, labels = reader.ids_and_labels()
         header = ["layer", "feature map", "classes of its strongest pictures", "activation"]

@@ -4,15 +4,18 @@ import dataclasses
 import json
 from pathlib import Path
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.data.shown import CONTROLS, Shown
 from saliency_keras.experiments import EXPERIMENTS, experiment
 from saliency_keras.figures import style
 from saliency_keras.figures.curves import comparison_figure, run_figure
-from saliency_keras.figures.document import Heading, markdown, terminal
+from saliency_keras.figures.document import Caution, Heading, markdown, terminal
 from saliency_keras.figures.intervals import difference
 from saliency_keras.figures.table import write_csv
 from saliency_keras.files import whole_file
+from saliency_keras.metrics.digits import difference_in_words
+from saliency_keras.runs.learned import is_at_chance
 from saliency_keras.runs.run import Run
 
 INTERVALS = (
@@ -88,7 +91,24 @@ class Results:
     def head(self):
         """Sentences that say what was run: data set, machine, maps, settings other than the papers'."""
         runs = [run for repeats in self.runs.values() for run in repeats]
-        return [what_was_run(self.first), *maps_shown(runs), *changed_settings(self.planned)]
+        said = what_was_run(self.first), *maps_shown(runs), *changed_settings(self.planned)
+        return [*learned_nothing(self.runs), *said]
+
+    def conclusion(self):
+        """What came out, in a sentence: how many rows differ from their baselines, and the largest gain; `""` for none.
+
+        A difference counts where its whole 95 % interval lies on one side of zero.
+        """
+        classifiers = [row for row in self.rows() if (self.runs[row.name][0].folder / run_folder.PREDICTIONS).is_file()]
+        compared = [(row, self.difference(row.name, row.baseline)) for row in classifiers if row.baseline]
+        compared = [(row, found) for row, found in compared if found is not None]
+        if not compared:
+            return ""
+        above, below = (sum(test(one) for _, one in compared) for test in (lambda d: d.low > 0, lambda d: d.high < 0))
+        row, best = max(compared, key=lambda pair: pair[1].value)
+        most = difference_in_words(best.value, best.low, best.high, best.pictures, row.baseline)
+        rows = f"{len(compared)} rows" if len(compared) > 1 else "1 row"
+        return f"Of {rows}, {above} lie above their baseline and {below} below; the best: {row.name} is {most}."
 
     def curves(self, published=False):
         """The figures that the table names and whose rows are all there.
@@ -132,6 +152,18 @@ def write_files(folder, table, notes, shown, numbers, figures):
     for name, figure in figures.items():
         style.save(figure, folder / name)
     return terminal(blocks)
+
+
+def learned_nothing(runs):
+    """A caution that names the rows whose runs are at chance (`runs.learned`): a list of one, or none.
+
+    Args:
+        runs: From a row's name, or its name and number of pictures per class, to its `runs.run.Run`s.
+    """
+    rows = [name for name, repeats in runs.items() if any(map(is_at_chance, repeats))]
+    names = ", ".join(name if isinstance(name, str) else f"{name[0]} ({name[1]} per class)" for name in rows)
+    told = f"at chance, so that differences to them say nothing about a strategy: {names}."
+    return [Caution(told)] if rows else []
 
 
 def maps_shown(runs):

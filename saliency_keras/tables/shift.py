@@ -113,7 +113,7 @@ def _centres(maps):
 def _maps(data, experiment, runs):
     """Pictures of the validation split that have a map, that map, and the maps of each run."""
     manifest = Manifest.load(data)
-    some = np.arange(min(MOST, manifest.splits["val"].records))
+    some = np.arange(min(MOST, manifest.split("val").records))
     reader = Reader(manifest, "val", experiment.pictures.side, BATCH, Shown(experiment.shown.map), subset=some)
     networks = [network_in(run.folder) for run in runs]
     pictures, taught, maps = [], [], [[] for _ in runs]

@@ -6,7 +6,15 @@ from saliency_keras.experiments.hallucination import METHODS
 from saliency_keras.experiments.published import TABLE_I, TABLE_II
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import accuracy
-from saliency_keras.tables.few_shot import MethodRow, by_method, fraction, gain_over, like_option, published_set
+from saliency_keras.tables.few_shot import (
+    MethodRow,
+    begun_with_weights,
+    by_method,
+    fraction,
+    gain_over,
+    like_option,
+    published_set,
+)
 from saliency_keras.tables.plan import plan
 from saliency_keras.tables.results import INTERVALS, write_files
 
@@ -31,7 +39,7 @@ class Standard:
 
     def plan(self, table, choices):
         """As `TableKind.plan`."""
-        return plan(table, choices)
+        return begun_with_weights(plan(table, choices))
 
     def write(self, results, folder):
         """As `TableKind.write`."""

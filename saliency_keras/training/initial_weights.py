@@ -1,4 +1,4 @@
-"""What a network starts from: the weights of other runs, of `keras.applications`, or nothing."""
+"""What a network starts from: the weights of other runs, of `keras.applications`, of a file, or nothing."""
 
 import dataclasses
 import itertools
@@ -8,10 +8,15 @@ from pathlib import Path
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.experiments.experiment import WHOLE, flat_settings
-from saliency_keras.models.network import Network, network_of
-from saliency_keras.models.registry import NETWORKS, subtracted
-from saliency_keras.models.weights import carry_weights, draw_anew, fresh_layers
+from saliency_keras.files import read_json
+from saliency_keras.models.network import Network
+from saliency_keras.models.published_weights import published_alexnet
+from saliency_keras.models.registry import NETWORKS, build, subtracted
+from saliency_keras.models.weight_files import read_arrays
+from saliency_keras.models.weights import carry_weights, draw_anew, fresh_layers, give_weights, imagenet_weights
 from saliency_keras.runs.run import Run, network_in
+
+FULL_SIDE = 227  # pixels: the side at which padded AlexNet's fc6 sees 6x6x256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,12 +76,57 @@ def initial_weights(experiment, network, parents, seed):
         carried += found
     if start.weights and WHOLE not in parents and not experiment.learns_from_fixations:
         left = tuple(part for part in network.parts if part not in parents) if parents else ()
-        carried += carry_weights(_pretrained(experiment), network, left, start.fresh, start.new_weights, seed)
+        given = _published(experiment, network) if _is_alexnet(experiment) else _pretrained(experiment)
+        carried += carry_weights(given, network, left, start.fresh, start.new_weights, seed)
+        _tell_lacking(experiment, network, carried)
     if not carried:
         return []
     draw_anew(network, start.fresh, seed)
     _check_lacking(experiment, network, parents, carried)
     return carried
+
+
+def _is_alexnet(experiment):
+    """Whether its network is AlexNet or made of its layers."""
+    arguments = experiment.arguments
+    return "width_multiplier" in arguments and arguments.get("backbone", "alexnet") == "alexnet"
+
+
+def _published(experiment, network):
+    """The `Network` of an AlexNet that others published, on pixels as this network sees them."""
+    weights = experiment.start.weights
+    if weights == "imagenet":
+        raise UserError("Keras has no ImageNet weights of AlexNet; give a file of them (--set weights=FILE) or --init.")
+    arrays = read_arrays(weights)
+    try:
+        found = published_alexnet(arrays, subtracted(network.model, "image"))
+    except UserError as error:
+        raise UserError(f"{weights}: {error}") from None
+    seen, classes = found.layers["fc1"][0].shape[0], found.layers["fc3"][0].shape[1]
+    arguments = {
+        "batch_norm": False,
+        "conv2_padding": "same",
+        "width_multiplier": found.width,
+        "dense_units": found.layers["fc1"][0].shape[1],
+    }
+    source = build("alexnet", arguments, FULL_SIDE, classes)
+    for name, values in found.layers.items():
+        layer = source.model.get_layer(name)
+        if [one.shape for one in values] != [tuple(one.shape) for one in layer.weights]:
+            raise UserError(f"{weights}: {name} does not fit; fc6 sees {seen} values, where AlexNet's sees 6x6x256.")
+        give_weights(layer, values)
+    groups = f", two groups in {', '.join(found.grouped)}" if found.grouped else ""
+    print(f"{weights}: AlexNet in {found.layout} layout{groups}")
+    if found.layout == "Caffe's":
+        print("it was trained with local response normalisation after conv1 and conv2, which this network lacks")
+    return source
+
+
+def _tell_lacking(experiment, network, carried):
+    """Says which layers a file of weights leaves with new ones."""
+    known = {*carried, *(layer.name for layer in fresh_layers(network, experiment.start.fresh))}
+    if new := [layer.name for layer in network.layers_of(network.parts) if layer.name not in known]:
+        print(f"no weights there for {', '.join(new)}: new ones")
 
 
 def check_classes(network, parents, carried, classes):
@@ -161,20 +211,32 @@ def _check_lacking(experiment, network, parents, carried):
 
 def _settings(run):
     try:
-        fields = json.loads((Path(run) / run_folder.CONFIG).read_text(encoding="utf-8"))["experiment"]
+        fields = read_json(run_folder.checked(run, run_folder.CONFIG))["experiment"]
         return {**flat_settings(fields), "name": fields["name"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         raise UserError(f"{run} is no whole run: its config.json cannot be read.") from None
 
 
 def _pretrained(experiment):
     """The `Network` of the weights that `start.weights` names."""
-    pretrained, weights = NETWORKS[experiment.network].pretrained, experiment.start.weights
-    if pretrained is None:
+    arguments, weights = experiment.arguments, experiment.start.weights
+    backbone = arguments.get("backbone") or arguments.get("detector")
+    pretrained = NETWORKS[experiment.network].pretrained
+    if backbone is None:
         raise UserError(
             f"weights={weights} is for networks of keras.applications; give {experiment.name} a run: --init."
         )
-    return network_of(pretrained(experiment.arguments, weights))
+    if weights == "imagenet":
+        with imagenet_weights(backbone, "; name a file of them: --set weights=FILE"):
+            return pretrained(backbone, weights)
+    if not Path(weights).is_file():
+        raise UserError(f"there is no weights file {weights}.")
+    try:
+        return pretrained(backbone, weights)
+    except (ValueError, OSError, KeyError) as error:
+        raise UserError(
+            f"the weights {weights} cannot be loaded into {backbone}: {str(error).splitlines()[0]}"
+        ) from None
 
 
 def check_frozen(experiment, frozen, given):

@@ -3,21 +3,28 @@
 The loop calls each `Listener` after every epoch, and knows nothing else about it.
 """
 
+import concurrent.futures
 import csv
+import functools
 import json
-import os
+import shutil
 import time
+import zipfile
 from pathlib import Path
 from typing import Protocol
+
+import keras
 
 from saliency_keras import run_folder
 from saliency_keras.figures.curves import run_figure
 from saliency_keras.figures.style import save
-from saliency_keras.files import whole_file
+from saliency_keras.files import whole_file, whole_path
 from saliency_keras.runs.folder import read_history
-from saliency_keras.training.state import save_state
+from saliency_keras.training.state import save_state, state_of
 from saliency_keras.training.tasks.task import best_epoch
 
+SAVED = "1980-01-01@00:00:00"  # when networks are said to have been saved, which is the first time that a zip knows
+DRAWN_EVERY = 10  # seconds at least between two drawings of the curves, which take one second of a processor
 PAUSE = 3  # times that a state must have taken to write before the next one: writing takes a quarter of the time
 
 
@@ -31,6 +38,9 @@ class Listener(Protocol):
             row: The epoch's row of the history, a dictionary.
             last: Whether the training ends with it.
         """
+
+    def close(self):
+        """Called at the end of a training, however it ends."""
 
 
 class Told:
@@ -49,67 +59,111 @@ class Told:
         told = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
         print(f"epoch {row['epoch']}/{self._epochs}  {told}  {row['seconds']:.0f} s", flush=True)
 
+    def close(self):
+        """Does nothing."""
+
 
 class Kept:
     """Keeps the run folder up to date: best weights, state, history and curves.
 
     Where an epoch takes less time than writing all that, several epochs share one state; a resumed run repeats those
-    after its last.
+    after its last. Curves are drawn every few seconds and at the end.
 
     Args:
         folder: The run folder.
         task: The `Task`.
         trained: The compiled model whose state is kept.
         history: The list of rows, which the loop appends to.
+        behind: Whether files are written while the next epochs are trained: worth it where a device trains and the
+            host is free. A training then waits for its arrays to be copied only.
     """
 
-    def __init__(self, folder, task, trained, history):
+    def __init__(self, folder, task, trained, history, behind=False):
         self._folder, self._task, self._trained, self._history = Path(folder), task, trained, history
         self._best_weights, self._saved, self._saving = None, float("-inf"), 0.0
+        self._pool = concurrent.futures.ThreadPoolExecutor(1) if behind else None
+        self._writing = None
+        # What is written behind the training is not the network that is trained meanwhile.
+        self._network = keras.models.clone_model(task.network.model) if behind else task.network.model
+        self._drawn = time.perf_counter()
 
     def epoch_ended(self, row, last):
         """Remembers the weights of a best epoch, and writes all when it is time."""
         if best_epoch(self._task, self._history) is row:
             self._best_weights = self._task.network.model.get_weights()
-        if last or time.perf_counter() - self._saved > PAUSE * self._saving:
-            self._save()
+        writing = self._writing and not self._writing.done()
+        if last or (not writing and time.perf_counter() - self._saved > PAUSE * self._saving):
+            self._save(last)
 
-    def _save(self):
+    def close(self):
+        """Waits until all is written, and raises what went wrong with it."""
+        if self._writing:
+            writing, self._writing = self._writing, None
+            writing.result()
+
+    def _save(self, last):
+        self.close()
+        state, history = state_of(self._trained), list(self._history)
+        write = functools.partial(self._write, self._best_weights, state, history, last)
+        self._best_weights = None
+        if self._pool:
+            self._writing = self._pool.submit(write)
+        else:
+            write()
+
+    def _write(self, best_weights, state, history, last):
         started = time.perf_counter()
-        model = self._task.network.model
-        if self._best_weights is not None:
-            current = model.get_weights()
-            model.set_weights(self._best_weights)
-            save_model(model, self._folder / run_folder.BEST)
-            model.set_weights(current)
-            self._best_weights = None
-        save_state(self._folder / run_folder.STATE, self._trained, self._history)
-        write_history(self._folder, self._history)
+        if best_weights is not None:
+            current = self._network.get_weights()
+            self._network.set_weights(best_weights)
+            save_model(self._network, self._folder / run_folder.BEST)
+            self._network.set_weights(current)
+        save_state(self._folder / run_folder.STATE, state, history)
+        write_history(self._folder, history)
         self._saved = time.perf_counter()
         self._saving = self._saved - started
+        if last or self._saved - self._drawn > DRAWN_EVERY:
+            draw_curves(self._folder, history)
+            self._drawn = time.perf_counter()
 
 
 def save_model(model, path):
-    """Saves a model as a `.keras` file, whole or not at all."""
-    temporary = path.with_name(f".{path.stem}.incomplete.keras")
+    """Saves a model as a `.keras` file, whole or not at all, such that equal networks are equal files.
+
+    `Model.save` writes the time, and addresses in memory by which it tells objects from one another.
+    """
+    members = {
+        "metadata.json": json.dumps({"keras_version": keras.__version__, "date_saved": SAVED}),
+        "config.json": json.dumps(keras.saving.serialize_keras_object(model)),
+    }
+    weights = path.with_name(f".{path.stem}.incomplete.weights.h5")
     try:
-        model.save(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not say which file it refused
-        raise
+        with whole_path(path) as temporary:
+            model.save_weights(weights)
+            with zipfile.ZipFile(temporary, "w") as archive:
+                for name, text in members.items():
+                    archive.writestr(zipfile.ZipInfo(name), text)
+                large = archive.open(zipfile.ZipInfo("model.weights.h5"), "w", force_zip64=True)
+                with large, open(weights, "rb") as written:
+                    shutil.copyfileobj(written, large, 1 << 20)
     finally:
-        temporary.unlink(missing_ok=True)
+        weights.unlink(missing_ok=True)
 
 
 def write_history(folder, history):
-    """Writes `history.csv`, one row an epoch, and draws `curves.png` from it."""
+    """Writes `history.csv`, one row an epoch, unless there is none yet."""
     if not history:
         return
-    folder = Path(folder)
-    with whole_file(folder / run_folder.HISTORY, "w", newline="") as file:
+    with whole_file(Path(folder) / run_folder.HISTORY, "w", newline="") as file:
         writer = csv.DictWriter(file, list(history[0]))
         writer.writeheader()
         writer.writerows(history)
+
+
+def draw_curves(folder, history):
+    """Draws `curves.png` from the run's `history.csv`, unless the history is empty."""
+    if not history:
+        return
+    folder = Path(folder)
     config = json.loads((folder / run_folder.CONFIG).read_text(encoding="utf-8"))
     save(run_figure(config, read_history(folder / run_folder.HISTORY)), folder / run_folder.CURVES)

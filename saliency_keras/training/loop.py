@@ -1,9 +1,10 @@
 """The training loop: epochs of a task, resumable at any moment.
 
 The order is: resume, then the weights of other runs, then random ones. After an epoch the state is written, and
-`history.csv` and `curves.png` follow from it, so that a kill between the two leaves no odd row.
+`history.csv` follows from it, so that a kill between the two leaves no odd row; `curves.png` is drawn from that.
 """
 
+import contextlib
 import math
 import statistics
 import time
@@ -12,22 +13,27 @@ from pathlib import Path
 import keras
 
 from saliency_keras import run_folder
-from saliency_keras.console import UserError, progress
+from saliency_keras.console import StopAfterStep, UserError, progress
 from saliency_keras.data.stream import CORES
 from saliency_keras.models.weights import load_network
 from saliency_keras.training.devices import OneDevice, SeveralDevices, first_process
-from saliency_keras.training.listeners import Kept, Told, write_history
+from saliency_keras.training.listeners import Kept, Told, draw_curves, write_history
 from saliency_keras.training.optimizer import optimizer_of, rate_at
-from saliency_keras.training.state import load_state
+from saliency_keras.training.resident import resident
+from saliency_keras.training.state import check_best, load_state
+from saliency_keras.training.steps import Steps, has_accelerator, steps_together
 from saliency_keras.training.tasks.task import best_epoch
 from saliency_keras.training.tensorboard import Events
+
+SHARES = ("device_busy", "waiting", "waiting_for_host", "validating", "saving", "host_idle")
+LESS = "lower the learning rate (--set learning_rate=…) or train in float32"
 
 
 class Diverged(UserError):
     """A training whose loss is not finite any more; with the same settings it would come to the same again."""
 
 
-def fit(task, schedule, folder, tensorboard=False, devices=1):
+def fit(task, schedule, folder, tensorboard=False, devices=1, steps_per_execution=None):
     """Trains a task to the end of its schedule, from the newest state in the run folder if there is one.
 
     Args:
@@ -36,12 +42,15 @@ def fit(task, schedule, folder, tensorboard=False, devices=1):
         folder: The run folder, with its `config.json` written.
         tensorboard: Whether to write event files for TensorBoard too.
         devices: How many devices share each batch.
+        steps_per_execution: Steps in one call of the device; `None` to choose. It changes no figure.
 
     Returns:
         The history, a list of one dictionary an epoch; and what this call measured: `"images_per_second"` of its
-        median epoch, validation aside, and of its time the shares `"waiting"`, in which the device stood still for
-        want of pictures at the most, and `"host_idle"`, in which the host's cores did nothing. Where no epoch was left
-        the shares are `None`, and images are counted over whole epochs.
+        median epoch, validation aside, `"steps_per_execution"`, and shares of its time: `"device_busy"`, in which the
+        device trained; `"waiting"`, in which it stood still for want of pictures at the most; `"waiting_for_host"`, in
+        which it stood still for another reason; `"validating"`; `"saving"`; and `"host_idle"`, in which the host's
+        cores did nothing. A share that was not measured is `None`: all, where no epoch was left (images are counted
+        over whole epochs then), and the device's, where the device is the processor or there are several.
 
     Raises:
         Diverged: If the loss is not finite; the sentence names epoch and step.
@@ -49,26 +58,33 @@ def fit(task, schedule, folder, tensorboard=False, devices=1):
     folder = Path(folder)
     spread = SeveralDevices(devices) if devices > 1 else OneDevice()
     model = keras.Model(task.fed.input, task.fed.output)  # compiled; the task's own stays free of what a file lacks
-    _compile(model, task, schedule)
-    trained = spread.copy_of(model, lambda copy: _compile(copy, task, schedule))
+    compile_model(model, task, schedule)
+    trained = spread.copy_of(model, lambda copy: compile_model(copy, task, schedule))
     history = load_state(folder / run_folder.STATE, trained)
-    listeners = []
+    listeners, ending = [], contextlib.ExitStack()
     if first_process():
         write_history(folder, history)
-        listeners = [Kept(folder, task, trained, history), Told(schedule.epochs)]
-        if tensorboard:
-            listeners.append(Events(folder, history))
-    seconds, shares = [row["seconds"] for row in history], {"waiting": None, "host_idle": None}
+        draw_curves(folder, history)
+        kept = Kept(folder, task, trained, history, behind=has_accelerator())
+        listeners = [kept, Told(schedule.epochs), *([Events(folder, history)] if tensorboard else [])]
+        for listener in listeners:
+            ending.callback(listener.close)
+    seconds, measured = [row["seconds"] for row in history], dict.fromkeys(SHARES)
+    together = steps_together(task.steps, steps_per_execution) if devices == 1 else 1
     if not _is_over(task, schedule, history):
-        recorder = _Recorder(task, schedule, history, listeners, spread)
-        batches = spread.part(task.training(len(history) + 1, schedule.epochs))
+        held = resident(task.uncropped) if devices == 1 and task.uncropped else None
+        batches = spread.part((held or task).training(len(history) + 1, schedule.epochs))
+        steps = _steps(trained, task, together, held)
+        recorder = _Recorder(task, schedule, history, listeners, spread, stop := StopAfterStep(), steps)
+        if together > 1:
+            batches = batches.grouped(together, task.steps)
         clock, processor = time.perf_counter(), time.process_time()
-        with spread.training():
+        with ending, spread.training(), stop, steps or contextlib.nullcontext():
             trained.fit(
                 batches,
                 initial_epoch=len(history),
                 epochs=schedule.epochs,
-                steps_per_epoch=task.steps,
+                steps_per_epoch=-(-task.steps // together),
                 validation_data=task.validation() if devices == 1 else None,
                 callbacks=[recorder],
                 shuffle=False,
@@ -76,14 +92,21 @@ def fit(task, schedule, folder, tensorboard=False, devices=1):
             )
         clock, processor = time.perf_counter() - clock, time.process_time() - processor
         seconds = recorder.training_seconds
-        shares = {"waiting": batches.waited / clock, "host_idle": max(0.0, 1 - processor / (clock * CORES))}
+        measured = recorder.shares(clock, batches.waited) | {"host_idle": max(0.0, 1 - processor / (clock * CORES))}
+    ending.close()
     spread.bring_home()
-    for listener in listeners:
-        if isinstance(listener, Events):
-            listener.close()
     if schedule.keep == "best" and best_epoch(task, history) is not history[-1]:
-        task.network.model.set_weights(load_network(folder / run_folder.BEST).get_weights())
-    return history, {"images_per_second": task.pictures / statistics.median(seconds), **shares}
+        task.network.model.set_weights(load_network(check_best(folder / run_folder.STATE)).get_weights())
+    measured |= {"images_per_second": task.pictures / statistics.median(seconds), "steps_per_execution": together}
+    return history, measured
+
+
+def _steps(model, task, together, held):
+    """The `Steps` of a model on one device; `None` where Keras' own step does the same."""
+    if together == 1 and held is None:
+        return None
+    batches = task.validation() or task.training(1, 1)
+    return Steps(model, batches[0], together, held)
 
 
 def _is_over(task, schedule, history):
@@ -94,7 +117,8 @@ def _is_over(task, schedule, history):
     return bool(schedule.patience and best and history[-1]["epoch"] - best["epoch"] >= schedule.patience)
 
 
-def _compile(model, task, schedule):
+def compile_model(model, task, schedule):
+    """Compiles a model with a task's losses and metrics and a schedule's optimizer, and builds the optimizer."""
     by_name = isinstance(task.fed.output, dict)
     # A metric counts for one model: its variables live where that model does.
     metrics = {
@@ -127,30 +151,47 @@ class _Recorder(keras.callbacks.Callback):
 
     async_safe = True  # losses are looked at one step late, so that a device never waits for it
 
-    def __init__(self, task, schedule, history, listeners, spread):
+    def __init__(self, task, schedule, history, listeners, spread, stop, steps):
         super().__init__()
         self.task, self.schedule, self.history = task, schedule, history
-        self.listeners, self.spread = listeners, spread
-        self.training_seconds = []
+        self.listeners, self.spread, self.stop, self.steps = listeners, spread, stop, steps
+        self.together = steps.number if steps else 1
+        self.training_seconds, self.validating, self.saving = [], 0.0, 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.started, self.ended, self.last_loss = epoch + 1, time.perf_counter(), False, None
+        self.stop.where = f"stopped in epoch {self.epoch}"
+        if self.steps:
+            self.steps.bad.clear()
         self.model.optimizer.learning_rate = self.schedule.rate(self.epoch)
         self.bar = progress(total=self.task.steps, label=f"epoch {self.epoch}/{self.schedule.epochs}", unit="step")
 
     def on_train_batch_end(self, batch, logs=None):
+        self.stop.check()
         self._stop_if_not_finite(batch)
         self.last_loss = logs["loss"]
-        self.bar.update()
+        self.bar.update(min(self.together, self.task.steps - batch * self.together))
 
     def on_test_begin(self, logs=None):
         self._end_training()
 
+    def on_test_batch_end(self, batch, logs=None):
+        self.stop.check()
+
     def on_epoch_end(self, epoch, logs=None):
         self._end_training()
-        self._stop_if_not_finite(self.task.steps)
+        self._stop_if_not_finite(-(-self.task.steps // self.together))
         with self.spread.alone():
             self._record({**logs, **self.spread.validated(self.task.validation)})
+
+    def shares(self, clock, waited):
+        """How the seconds of the clock were spent, as shares: a dictionary, as `fit` returns it."""
+        training = sum(self.training_seconds)
+        spent = {"waiting": waited, "validating": self.validating, "saving": self.saving}
+        if self.steps:
+            idle = max(0.0, training - self.steps.busy)
+            spent |= {"device_busy": self.steps.busy, "waiting_for_host": max(0.0, idle - waited)}
+        return dict.fromkeys(SHARES) | {name: seconds / clock for name, seconds in spent.items()}
 
     def _end_training(self):
         """Training of an epoch ends where its validation begins, inside `fit` or after it."""
@@ -163,20 +204,26 @@ class _Recorder(keras.callbacks.Callback):
         row = {"epoch": self.epoch, "learning_rate": rate_at(self.schedule, self.epoch, self.task.steps)}
         figures = {**_columns(logs, self.task), **self.task.measure()}
         row |= {name: float(value) for name, value in figures.items()}
+        losses = [name for name in row if name.endswith(("loss", "cross_entropy"))]
+        if lost := [name for name in losses if not math.isfinite(row[name])]:
+            raise Diverged(f"{lost[0]} is not finite in epoch {self.epoch}; {LESS}.")
         row["seconds"] = round(time.perf_counter() - self.started, 3)
         self.history.append(row)
         last = _is_over(self.task, self.schedule, self.history)
+        validated = time.perf_counter()
         for listener in self.listeners:
             listener.epoch_ended(row, last)
+        self.validating += validated - self.started - self.training_seconds[-1]
+        self.saving += time.perf_counter() - validated
         self.model.stop_training = last
 
-    def _stop_if_not_finite(self, step):
-        """Keras' loss is the mean of the epoch so far: once not finite, it stays so."""
+    def _stop_if_not_finite(self, calls):
+        """Keras' loss is the mean of the epoch so far: once not finite, it stays so. Looks at the last call's."""
         if self.last_loss is not None and not math.isfinite(float(self.last_loss)):
-            raise Diverged(
-                f"the loss is not finite in epoch {self.epoch}, step {step}; lower the learning rate "
-                "(--set learning_rate=…) or train in float32."
-            )
+            step = calls
+            if self.steps and self.together > 1:
+                step = (calls - 1) * self.together + int(self.steps.bad[calls - 1]) + 1
+            raise Diverged(f"the loss is not finite in epoch {self.epoch}, step {step}; {LESS}.")
 
 
 def _columns(logs, task):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
+from saliency_keras.experiments import experiment as experiment_named
 from saliency_keras.experiments.experiment import WHOLE
 from saliency_keras.files import check_folder
 
@@ -40,26 +41,38 @@ def check_start(experiment, out, parents=None, resume=False):
         experiment: The `Experiment`.
         out: The run folder.
         parents: From a part to the run folder whose weights it starts from, or `None`.
-        resume: Whether to continue the run in `out`.
+        resume: Whether to continue the run in `out`, if one was begun there.
 
     Raises:
         UserError: If the experiment needs a run to start from, that run is not finished, or `out` does not fit.
     """
     out, parents = Path(out), parents or {}
     _check_parents(experiment, parents)
-    if resume and not run_folder.is_begun(out):
-        raise UserError(f"{out} holds no run to resume.")
+    check_weights(experiment)
     if not run_folder.is_finished(out):
         check_folder(out)
-    if not resume and out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
+    if resume and run_folder.is_begun(out):
+        return
+    if out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
         if run_folder.is_finished(out):
             raise UserError(f"{out} holds a finished run; choose another --out.")
-        raise UserError(f"{out} is not empty; go on with its run by --resume, or choose another --out.")
+        if run_folder.is_begun(out):
+            raise UserError(f"{out} is not empty; go on with its run by --resume, or choose another --out.")
+        raise UserError(f"{out} is not empty and holds no run; choose another --out.")
+
+
+def check_weights(experiment):
+    """Refuses, as a `UserError`, an experiment whose weights are to come from a file that is not there."""
+    weights = experiment.start.weights
+    if weights not in ("", "imagenet") and not Path(weights).is_file():
+        raise UserError(f"there is no weights file {weights}.")
 
 
 def _check_parents(experiment, parents):
     expected = experiment.start.parents
     missing = {part: name for part, name in expected.items() if part not in parents}
+    if list(missing) == [WHOLE] and experiment.start.weights and not _makes_map(expected[WHOLE]):
+        missing = {}  # a file has the weights of a network without a saliency branch
     if list(expected) == [WHOLE] and missing and not parents:
         raise UserError(
             f"{experiment.name} starts from the weights of another run; train {expected[WHOLE]} first and give "
@@ -74,6 +87,11 @@ def _check_parents(experiment, parents):
             raise UserError(f"there is no run folder {folder} to start from.")
         if not run_folder.has_network(folder):
             raise UserError(f"{folder} is no finished run: it has no model.keras.")
+
+
+def _makes_map(name):
+    """Whether the network of an experiment has a saliency branch."""
+    return bool(experiment_named(name).arguments.get("saliency_branch"))
 
 
 def check_kind(experiment, data):

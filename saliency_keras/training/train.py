@@ -25,10 +25,9 @@ from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments.experiment import WHOLE
-from saliency_keras.files import only_process, whole_file
+from saliency_keras.files import check_claims, claimed, whole_file
 from saliency_keras.models.count import multiply_adds, parameters
 from saliency_keras.runs.config import check_same, config_of
-from saliency_keras.runs.folder import read_json
 from saliency_keras.training.devices import check_batch, check_devices, first_process
 from saliency_keras.training.initial_weights import check_classes, check_frozen, initial_weights, load_parents
 from saliency_keras.training.listeners import save_model
@@ -56,6 +55,7 @@ def train(
     augment="host",
     tensorboard=False,
     devices=1,
+    steps_per_execution=None,
 ):
     """Trains an experiment into a run folder.
 
@@ -66,10 +66,11 @@ def train(
         seed: Seed of weights, order, crops, flips, dropout and swaps.
         precision: `"float32"`, or `"bfloat16"` for half the bytes in activations; weights stay float32.
         parents: From a part of the network (`"network"` for all of it) to the run folder whose weights it starts from.
-        resume: Whether to continue the run in `out`.
+        resume: Whether to continue the run in `out`, if one was begun there.
         augment: Where pictures are cropped and flipped, `"host"` or `"device"`; the pixels are the same.
         tensorboard: Whether to write event files for TensorBoard too, into `out/tensorboard`.
         devices: How many devices share each batch.
+        steps_per_execution: Training steps in one call of the device; `None` to choose. It changes no figure.
 
     Returns:
         The run's summary, as in `summary.json`; `None` in another process than the first of several.
@@ -85,37 +86,58 @@ def train(
     check_devices(devices, one_machine=kind.one_machine)
     source = open_data(experiment, data, augment)
     config = config_of(experiment, source, seed, precision, parents, augment, devices)
-    if resume:
-        check_same(config, out)
-        if run_folder.is_finished(out):
-            drop_state(out / run_folder.STATE)  # of a run that was killed between the two
-            return read_json(out / run_folder.SUMMARY)
-    loaded = load_parents(parents)
-    _be_reproducible(seed, precision)
-    start = loaded.get(WHOLE) or loaded.get("trunk")
-    task = kind(experiment, source, seed, out, augment, start and start.network)
-    network = task.network
-    config["parts"] = {name: list(names) for name, names in network.parts.items()}
-    config["carried"] = initial_weights(experiment, network, loaded, seed)
-    if isinstance(source, Manifest):
-        check_classes(network, loaded, config["carried"], task.classes)
-    check_frozen(experiment, network.freeze(experiment.start.frozen), [*config["carried"], *task.given])
-    config["frozen"] = _frozen(network.model)
-    check_batch(task.pictures // task.steps, devices)
-    if isinstance(source, Manifest):
-        source.check_sums()
+    if summary := _finished(config, out, resume):
+        return summary
     writes = first_process()
-    if writes:
-        out.mkdir(parents=True, exist_ok=True)
-    with only_process(out) if writes else contextlib.nullcontext():
-        if writes and not resume:
-            _write_json(out / run_folder.CONFIG, config)
+    with claimed(out) if writes else contextlib.nullcontext():
+        # Again, for another process may have written there meanwhile; from here on none does.
+        if writes:
+            check_start(experiment, out, parents, resume)
+            if summary := _finished(config, out, resume):
+                return summary
         try:
-            history, measured = fit(task, experiment.schedule, out, tensorboard, devices)
+            task = _begin(experiment, source, out, config, parents, kind, augment)
+            check_batch(task.pictures // task.steps, devices)
+            if isinstance(source, Manifest):
+                source.check_sums()
+                task.check_pictures()
+            if writes and not run_folder.is_begun(out):
+                _write_json(out / run_folder.CONFIG, config)
+            history, measured = fit(task, experiment.schedule, out, tensorboard, devices, steps_per_execution)
             return _finish(task, experiment, history, measured, out) if writes else None
         except Exception as error:
             _explain_reading(error, source)
             raise
+
+
+def _finished(config, out, resume):
+    """The summary of the run in a folder if it is finished; refuses a run that cannot be resumed with this config."""
+    if not (resume and run_folder.is_begun(out)):
+        return None
+    check_same(config, out)
+    if not run_folder.is_finished(out):
+        return None
+    drop_state(out / run_folder.STATE)  # of a run that was killed between the two
+    return run_folder.read_summary(out)
+
+
+def _begin(experiment, source, out, config, parents, kind, augment):
+    """The `Task` with the weights that it starts from; notes in the config where they come from."""
+    loaded = load_parents(parents)
+    _be_reproducible(config["seed"], config["precision"])
+    start = loaded.get(WHOLE) or loaded.get("trunk")
+    task = kind(experiment, source, config["seed"], out, augment, start and start.network)
+    network = task.network
+    config["parts"] = {name: list(names) for name, names in network.parts.items()}
+    config["carried"] = initial_weights(experiment, network, loaded, config["seed"])
+    if isinstance(source, Manifest):
+        check_classes(network, loaded, config["carried"], task.classes)
+    frozen = network.freeze(experiment.start.frozen)
+    if experiment.start.frozen_statistics:
+        frozen += network.freeze_statistics()
+    check_frozen(experiment, frozen, [*config["carried"], *task.given])
+    config["frozen"] = _frozen(network.model)
+    return task
 
 
 def check_begun(experiment, data, out, *, seed=0, precision="float32", parents=None, parents_may_differ=False):
@@ -185,7 +207,7 @@ def _be_reproducible(seed, precision):
 
 
 def _frozen(model):
-    return [layer.name for layer in model.layers if layer.weights and not layer.trainable]
+    return [one.name for one in model.layers if one.weights and not any(weight.trainable for weight in one.weights)]
 
 
 def _finish(task, experiment, history, measured, out):
@@ -206,6 +228,8 @@ def _finish(task, experiment, history, measured, out):
     }
     if maps := summary.get("hallucinated_maps"):
         tell_if_dead(maps)
+    check_claims(out)
+    summary = run_folder.sealed(out, json.loads(json.dumps(summary, default=_plain)))
     _write_json(out / run_folder.SUMMARY, summary)
     drop_state(out / run_folder.STATE)
     return summary

@@ -276,6 +276,8 @@ def test_shares_are_refused_as_pixels_and_read_as_shares(large):
     [
         (lambda x, y: (x + 900, y + 500), r"90 fixations lie outside their pictures, x from 9\d\d"),
         (lambda x, y: (2 * x, 2 * y), r"\d\d of 90 fixations of \S+ \(\d\d%\) lie outside.*such as a screen's"),
+        (lambda x, y: (x / 2, y / 2), r"all 90 fixations .* top left quarter .*coordinates of smaller pictures"),
+        (lambda x, y: (x / 100 - 1, y / 50 - 1), r"all 90 fixations .* top left quarter .*x from -"),
         (lambda x, y: (y, x), r"lie outside their picture, and 0 with x and y exchanged; exchange the names"),
     ],
 )

@@ -85,6 +85,13 @@ def test_a_picture_s_five_crops_are_drawn_anew_in_each_epoch():
     assert len(found) == 10, "five places and their flips"
 
 
+def test_the_centre_is_shown_in_every_epoch_unmirrored_and_in_the_usual_order():
+    center, random = (epoch_plan(SHARDS, 7, 2, 15, crops=crops) for crops in ("center", "random"))
+    np.testing.assert_array_equal(center.index, random.index)
+    assert set(center.top) == set(center.left) == {7}
+    assert not center.flip.any()
+
+
 def test_crops_of_an_unknown_kind_are_refused():
-    with pytest.raises(ValueError, match=r"crops is one of random, five\. Received: ten"):
+    with pytest.raises(ValueError, match=r"crops is one of random, five, center\. Received: ten"):
         epoch_plan(SHARDS, 0, 1, 16, crops="ten")

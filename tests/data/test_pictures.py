@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -172,6 +173,25 @@ def test_what_refuses_to_be_opened_is_no_damage(tmp_path, monkeypatch):
         read_picture(path)
 
 
+@pytest.mark.parametrize("number", [errno.EIO, errno.ETIMEDOUT, errno.ENOTCONN, errno.EMFILE])
+def test_a_disk_or_network_that_fails_while_reading_is_no_damage(tmp_path, monkeypatch, number):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (2, 2)).save(path)
+
+    def fail(number):
+        def opened(_):
+            raise OSError(number, "failed")
+
+        monkeypatch.setattr("PIL.Image.open", opened)
+
+    fail(number)
+    with pytest.raises(OSError, match="failed"):
+        picture_header(path)
+    fail(errno.EINVAL)  # what a damaged file makes Pillow do: seek to an impossible place
+    with pytest.raises(UnreadablePicture):
+        picture_header(path)
+
+
 def test_too_little_memory_is_no_damage_and_pillow_s_own_complaint_is(monkeypatch):
     stored = _stored(Image.new("RGB", (64, 64)), "PNG").getvalue()
 
@@ -219,3 +239,41 @@ def test_texts_and_profiles_of_any_size_are_left_unread(chunk):
 def test_floats_of_any_kind_become_defined_pixels(values, expected):
     picture = _stored(Image.fromarray(np.array([values], np.float32)), "TIFF")
     assert read_picture(picture)[0, :, 0].tolist() == expected
+
+
+@pytest.fixture
+def heic():
+    """A HEIC picture as a phone writes it: lying on its side, with a tag that says so."""
+    pillow_heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed: pip install '.[heic]'")
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[:, :30] = 220, 30, 30
+    exif = Image.Exif()
+    exif[274] = 6
+    content = io.BytesIO()
+    pillow_heif.from_pillow(Image.fromarray(pixels)).save(content, quality=95, exif=exif.tobytes())
+    return content.getvalue()
+
+
+def test_heic_is_read_upright_in_header_and_pixels(heic):
+    for upright in (False, True):
+        size, tag = picture_header(io.BytesIO(heic), upright)
+        pixels = read_picture(io.BytesIO(heic), upright)
+        assert size == pixels.shape[1::-1] == (40, 60)
+        assert tag == 1
+        assert np.abs(pixels[:25].mean((0, 1)) - (220, 30, 30)).max() < 12
+        assert pixels[35:].mean() < 12
+
+
+def test_heic_without_its_package_names_the_extra(heic, monkeypatch):
+    monkeypatch.setattr(Image, "OPEN", {name: one for name, one in Image.OPEN.items() if name != "HEIF"})
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(UnreadablePicture) as caught:
+        read_picture(io.BytesIO(heic))
+    assert caught.value.reason == "a HEIC picture, which needs pillow-heif: `pip install .[heic]`"
+
+
+@pytest.mark.parametrize("kept", [16, 400])
+def test_a_damaged_heic_is_told_as_damaged(heic, kept):
+    with pytest.raises(UnreadablePicture):
+        read_picture(io.BytesIO(heic[:kept]))

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -59,10 +60,43 @@ def test_pipeline_writes_the_bytes_of_the_local_command(make_tree, tmp_path, cod
     piped = run("beam", os.path.relpath(tree, ROOT), tmp_path / "piped", *words)
     assert piped.returncode == 0, piped.stderr
     assert contents(tmp_path / "piped") == contents(tmp_path / "local")
-    # Shards of both, then manifest, skipped.csv and checksums.npy.
-    assert len(contents(tmp_path / "piped")) == 2 * (4 + 1) + 3
+    # Shards of both, then manifest, skipped.csv, checksums.npy and frames.npy.
+    assert len(contents(tmp_path / "piped")) == 2 * (4 + 1) + 4
     assert piped.stdout.splitlines()[-4:-1] == local.stdout.splitlines()[-4:-1]
     assert "skipped: 1 pictures" in piped.stdout
+
+
+@needs_beam
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["whole pictures", "squares", "tars of squares"])
+def test_pipeline_writes_the_bytes_of_the_local_command_with_maps_from_elsewhere(make_tree, tmp_path, kind):
+    tree, maps = make_tree(tmp_path / "pictures", train=8, val=4), tmp_path / "maps"
+    for number, picture in enumerate(sorted(tree.rglob("*.png"))):
+        size = Image.open(picture).size if kind == "whole pictures" else (256, 256)
+        place = maps / picture.relative_to(tree)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.radial_gradient("L").rotate(number).resize(size).save(place)
+    if kind == "tars of squares":
+        (tmp_path / "packed").mkdir()
+        for split in ("train", "val"):
+            with tarfile.open(tmp_path / "packed" / f"{split}.tar", "w") as tar:
+                tar.add(maps / split, split)
+        maps = tmp_path / "packed"
+    words = ["--saliency", "center", "--shards", 2, "--side", 64]
+    local = run("compact", tree, tmp_path / "local", *words, "--maps", f"eyes={maps}", "--workers", 2)
+    piped = run("beam", tree, tmp_path / "piped", *words, "--maps", f"eyes={os.path.relpath(maps, ROOT)}")
+    assert piped.returncode == 0, piped.stderr
+    assert contents(tmp_path / "piped") == contents(tmp_path / "local")
+    of = "whole pictures" if kind == "whole pictures" else "pictures' central squares"
+    for done in (local, piped):
+        assert f"the maps eyes are those of the {of}, as their size says" in done.stdout
+    assert run("compact", tree, tmp_path / "added", *words, "--workers", 2).returncode == 0
+    assert run("add_map", tmp_path / "added", "--maps", f"eyes={maps}").returncode == 0
+    there, added = contents(tmp_path / "piped"), contents(tmp_path / "added")
+    assert there.keys() == added.keys()
+    side_shards = [name for name in there if ".eyes." in name]
+    assert len(side_shards) == 3
+    assert [there[name] for name in side_shards] == [added[name] for name in side_shards]
 
 
 @needs_beam

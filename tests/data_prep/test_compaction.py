@@ -83,6 +83,7 @@ def test_manifest_counts_and_means_are_those_of_the_records(tree, tmp_path, read
         "manifest.json",
         "skipped.csv",
         "checksums.npy",
+        "frames.npy",
         *(path.name for split in ("train", "val") for path in manifest.shard_files(split)),
         *(path.name for split in ("train", "val") for path in manifest.shard_files(split, "uniform")),
     }

@@ -197,6 +197,63 @@ def test_cat2000_and_toronto_have_binary_maps_and_nobody_knows_who_looked(tmp_pa
     assert {(image, x, y) for image, _, x, y in places(rows)} == expected
 
 
+def test_figrim_has_participants_of_the_whole_study_and_what_they_saw_first(tmp_path):
+    picture(tmp_path / "Targets/bridge/sun_a.jpg", (100, 100))
+    picture(tmp_path / "Targets/house/sun_b.jpg", (100, 100))
+    nobody = np.zeros((1, 0))
+
+    def person(*looks):
+        if not looks:
+            return {"RECORDING_SESSION_LABEL": nobody, "fixations": nobody}
+        seen = dict(zip(("enc", "rec", "rec2"), map(np.array, looks), strict=True))
+        return {"RECORDING_SESSION_LABEL": "ab_7_2", "fixations": seen}
+
+    images = [
+        ("Targets/bridge/sun_a.jpg", [person(), person([[1.0, 100.0], [52.3, 53.4]], [[9.0, 9.0]], [[8.0, 8.0]])]),
+        ("Targets/house/sun_b.jpg", [person([[11.5, 20.0]], np.zeros((0, 0)), [[8.0, 8.0]]), person()]),
+        ("Targets/house/absent.jpg", [person([[11.5, 20.0]], [[9.0, 9.0]], [[8.0, 8.0]]), person()]),
+    ]
+    names = [("impath", object), ("userdata", object)]
+    kinds = [("RECORDING_SESSION_LABEL", object), ("fixations", object)]
+    rows = [(path, np.array([[tuple(one.values()) for one in people]], kinds)) for path, people in images]
+    scipy.io.savemat(tmp_path / "allImages_release.mat", {"allImages": np.array([rows], names)})
+    rows = convert("figrim", tmp_path, tmp_path / "out")
+    assert places(rows) == [
+        ("Targets/bridge/sun_a.jpg", "2", 0, 99),
+        ("Targets/bridge/sun_a.jpg", "2", 51.3, 52.4),
+        ("Targets/house/sun_b.jpg", "1", 10.5, 19),
+    ]
+    assert [row["order"] for row in rows] == ["1", "2", "1"]
+    assert json.loads((tmp_path / "out/set.json").read_text())["pixels_per_degree"] == 33
+
+
+def test_poet_has_two_eyes_and_pictures_called_by_their_class(tmp_path, capsys):
+    picture(tmp_path / "POETdataset/PascalImages/cat_2008_000002.jpg", (50, 40))
+    picture(tmp_path / "POETdataset/PascalImages/dog_2008_000002.jpg", (50, 40))
+    none = np.zeros((0, 2))
+
+    def observer(right, left):
+        return ({"fixR": {"pos": np.array(right)}, "fixL": {"pos": np.array(left)}},)
+
+    for name, people in (
+        ("cat", [observer([[1.0, 1.0], [50.0, 40.0]], [[2.0, 2.0]]), observer(none, [[26.0, 21.0]])]),
+        ("dog", [observer([[10.0, 12.0], [-30.0, 5.0], [20.0, 41.0]], none), observer(none, none)]),
+    ):
+        looks = np.array([people], [("imgCoord", object)])
+        kinds = [("filename", object), ("dimensions", object), ("fixations", object)]
+        pictures = np.array([[("2008_000002", np.array([40, 50, 3]), looks)]], kinds)
+        (tmp_path / "POETdataset/etData").mkdir(exist_ok=True)
+        scipy.io.savemat(tmp_path / f"POETdataset/etData/etData_{name}.mat", {"etData": pictures})
+    rows = convert("poet", tmp_path / "POETdataset", tmp_path / "out")
+    assert places(rows) == [
+        ("cat_2008_000002.jpg", "1", 0, 0),
+        ("cat_2008_000002.jpg", "1", 49, 39),
+        ("cat_2008_000002.jpg", "2", 25, 20),
+        ("dog_2008_000002.jpg", "1", 9, 11),
+    ]
+    assert "2 of 6 fixations are beside their pictures and are left out" in capsys.readouterr().out
+
+
 def test_coco_freeview_is_a_list_of_scanpaths_on_padded_pictures(tmp_path):
     for category in ("bowl", "car"):  # the same picture in two folders
         picture(tmp_path / f"images/{category}/000000.jpg", (1680, 1050))

@@ -53,16 +53,17 @@ def test_the_published_value_is_a_dashed_line_with_its_source(make_run):
     assert published.get_label() == "thesis Table 4.1: 48.99 (its pictures)"
     assert set(published.get_ydata()) == {48.99}
     assert published.get_linestyle() == "--"
-    assert len(panel(figure, "Top-5").lines) == 2
+    assert not [one for one in panel(figure, "Top-5").lines if "thesis" in one.get_label()]
 
 
 def test_published_values_are_not_drawn_over_another_set_unless_asked_for(make_run):
     """Seven classes and a dozen epochs are not the thesis's thousand and ninety."""
     runs = [make_run(name, name, published={"top1": 0.4899}) for name in ("fanin3", "noconv2")]
-    assert len(panel(run_figure(runs[0].config, runs[0].history), "Top-1").lines) == 2
+    of_one = panel(run_figure(runs[0].config, runs[0].history), "Top-1")
+    assert [one.get_label() for one in of_one.lines] == ["training", "validation", "chance (7 classes)"]
     figure = comparison_figure(runs)
     assert not panel(figure, "Top-1").texts
-    assert len(figure.legends[0].get_texts()) == 2
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["fanin3", "noconv2", "chance (7 classes)"]
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 90])
@@ -101,11 +102,13 @@ def test_comparison_has_one_validation_line_a_run_of_its_own_length(make_run):
     runs = [make_run("a", epochs=10), make_run("b", "rgb", epochs=4), make_run("c", maps="shuffled", epochs=7)]
     figure = comparison_figure(runs)
     top1 = panel(figure, "validation Top-1")
-    assert [one.get_label() for one in top1.lines] == ["fanin3", "rgb", "fanin3, shuffled maps"]
-    for one, run in zip(top1.lines, runs, strict=True):
+    *lines, chance = top1.lines
+    assert [one.get_label() for one in lines] == ["fanin3", "rgb", "fanin3, shuffled maps"]
+    for one, run in zip(lines, runs, strict=True):
         np.testing.assert_allclose(one.get_ydata(), 100 * run.history["val_top1"])
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["fanin3", "rgb", "fanin3, shuffled maps"]
-    assert len({(str(one.get_linestyle()), one.get_marker()) for one in top1.lines}) == 3
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named == ["fanin3", "rgb", "fanin3, shuffled maps", chance.get_label()]
+    assert len({(str(one.get_linestyle()), one.get_marker()) for one in top1.lines}) == 4
 
 
 def test_comparison_names_each_published_value_once(make_run):
@@ -158,3 +161,13 @@ def test_runs_with_different_metrics_are_all_in_the_legend(make_run):
         del salnet.history[name]
     figure = comparison_figure([classifier, salnet])
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["rgb", "salnet"]
+
+
+def test_chance_is_a_dotted_line_at_what_guessing_gets_right(make_run):
+    """One of seven, and five of seven."""
+    runs = [make_run("a"), make_run("b", seed=1)]
+    for figure in (run_figure(runs[0].config, runs[0].history), comparison_figure(runs)):
+        for name, guess in (("Top-1", 1 / 7), ("Top-5", 5 / 7)):
+            assert set(line(panel(figure, name), "chance").get_ydata()) == {pytest.approx(100 * guess)}
+        others = [ax for ax in figure.axes if "%" not in ax.get_ylabel()]
+        assert not [one for ax in others for one in ax.lines if "chance" in one.get_label()]

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from saliency_keras.figures.table import markdown_table, percent, points, write_csv
+from saliency_keras.figures.table import markdown_table, write_csv
+from saliency_keras.metrics.digits import percent, points
 
 
 def test_markdown_columns_are_aligned_numbers_to_the_right():

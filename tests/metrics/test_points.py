@@ -15,6 +15,12 @@ def test_a_fixation_belongs_to_the_pixel_whose_centre_is_nearest():
     assert points.fixated.tolist() == [0, 9, 11]
 
 
+def test_fixations_are_counted_in_the_cell_they_fall_into():
+    points = FixationPoints([0, 15, 16, 15.4], [0, 7, 8, 7], 32, 16)
+    assert points.counts_in_cells(2, 2).tolist() == [[3, 0], [0, 1]]
+    assert points.counts_in_cells(16, 32).tolist() == points.counts().tolist()
+
+
 def test_points_outside_the_picture_are_left_out_and_counted():
     points = FixationPoints([-0.51, 3.5, 1, 1, 1], [1, 1, -0.6, 2.5, 1], 4, 3)
     assert (len(points), points.outside) == (1, 4)

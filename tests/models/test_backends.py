@@ -31,7 +31,7 @@ NETWORKS = ("rgb", "rgb_mean", "rgbs", "rgb_1s2s", "rgbxs_1xs2xs_pretrained", "f
 ONE_STEP = """
 import keras, numpy as np, tempfile
 from saliency_keras.experiments import experiment
-from saliency_keras.metrics.top_k import Top1, Top5
+from saliency_keras.metrics.classification import Top1, Top5
 from saliency_keras.models.registry import build, shows_map
 random = np.random.default_rng(0)
 for name in sys.argv[1:]:

@@ -49,6 +49,15 @@ def test_divergence_knows_only_where_fixations_are():
     np.testing.assert_allclose(losses.divergence(counts, OUTPUTS[:1]), [expected], rtol=1e-5)
 
 
+def test_likelihood_is_the_mean_over_fixations_of_their_log_probability():
+    counts = np.zeros((2, 4, 5, 1), "float32")
+    counts[0, 1, 2], counts[0, 3, 4], counts[1, 0, 0] = 3, 1, 2
+    p = np.exp(OUTPUTS[:2].astype("float64"))[..., 0]
+    p /= p.sum((1, 2), keepdims=True)
+    expected = [-(3 * np.log(p[0, 1, 2]) + np.log(p[0, 3, 4])) / 4, -np.log(p[1, 0, 0])]
+    np.testing.assert_allclose(losses.likelihood(counts, OUTPUTS[:2]), expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", losses.LOSSES)
 def test_a_loss_does_not_depend_on_the_scale_of_the_fixation_map(name):
     loss = losses.LOSSES[name]
@@ -75,7 +84,7 @@ def test_descent_leads_to_the_fixation_map(name):
     steps = np.ones((300, 1), "float32")
     model.fit(steps, np.repeat(MAPS[:1], 300, axis=0), batch_size=1, verbose=0)
     found = np.asarray(losses.saliency_of(name, model(steps[:1])))[0]
-    target = MAPS[0] / (MAPS[0].sum() if name == "divergence" else MAPS[0].max())
+    target = MAPS[0] / (MAPS[0].sum() if name in ("divergence", "likelihood") else MAPS[0].max())
     np.testing.assert_allclose(found, target, atol=0.02)
 
 

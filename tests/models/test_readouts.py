@@ -9,6 +9,7 @@ import pytest
 
 from saliency_keras.console import UserError
 from saliency_keras.models import backbones, readouts
+from saliency_keras.models.frozen import in_two
 
 BUILDERS = {"dc": readouts.readout_dc, "spc": readouts.readout_spc, "bi": readouts.readout_bi}
 
@@ -97,15 +98,6 @@ def test_a_classifier_without_named_levels_gives_its_last_maps_before_any_poolin
     assert backbones.features_of(keras.Input((48, 64, 3)), model).shape == (None, 6, 8, 128)
 
 
-def test_the_two_parts_of_a_network_give_what_the_whole_gives_and_share_its_weights():
-    model = BUILDERS["spc"](classifier_of_ours(), 48, 64, levels=("conv1", "conv2"), scales=(1.0, 0.5))
-    features, head = readouts.in_two(model)
-    pixels = numbers((2, 48, 64, 3), scale=255)
-    np.testing.assert_allclose(head(features(pixels)), model(pixels), atol=1e-5)
-    head.get_layer("saliency").set_weights([numbers((1, 1, 6, 1)), numbers((1,))])
-    np.testing.assert_allclose(head(features(pixels)), model(pixels), atol=1e-5)
-
-
 def test_kept_statistics_do_not_move_in_training_while_the_kernels_do():
     pixels = keras.Input((8, 8, 3))
     x = keras.layers.BatchNormalization(name="norm")(keras.layers.Conv2D(2, 3, name="conv")(pixels))
@@ -124,11 +116,18 @@ def test_kept_statistics_do_not_move_in_training_while_the_kernels_do():
 
 def test_normalised_features_make_the_head_blind_to_a_backbone_s_scale():
     model = BUILDERS["bi"](classifier_of_ours(), 48, 64, levels=("conv2",), frozen=True, normalised=True)
-    _, head = readouts.in_two(model)
+    _, head = in_two(model, ["ours"])
     features = numbers((4, 6, 8, 128))
-    found, expected = (np.asarray(head(scale * features, training=True)) for scale in (1000.0, 20.0))
+    found, expected = (np.asarray(head({"features1": scale * features}, training=True)) for scale in (1000.0, 20.0))
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
     assert len(model.trainable_variables) == 2
+
+
+def test_pointwise_readout_ends_at_the_size_of_its_first_level_and_wants_each_level_half_as_large():
+    model = readouts.readout_pointwise(classifier_of_ours(), 48, 64, levels=("conv1", "conv2"))
+    assert model.output_shape == (None, 12, 16, 1)
+    with pytest.raises(ValueError, match=r"half the size of the one before.*: 6x8, then 12x16"):
+        readouts.readout_pointwise(classifier_of_ours(), 48, 64, levels=("conv2", "conv1"))
 
 
 def test_scales_share_the_backbones_weights():

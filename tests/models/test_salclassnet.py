@@ -7,7 +7,7 @@ from keras import layers, ops
 
 from saliency_keras.console import UserError
 from saliency_keras.experiments import experiment
-from saliency_keras.models.network import MAP_LAYER, network_of
+from saliency_keras.models.network import MAP_LAYER
 from saliency_keras.models.registry import build, build_saliency
 from saliency_keras.models.salclassnet import pretrained_trunk
 from saliency_keras.models.weights import carry_weights
@@ -109,7 +109,7 @@ def test_keras_own_weights_fill_the_trunk_and_leave_the_new_channel_as_it_is():
     """On MobileNet: the features before the last layer are those of keras.applications, given a zero map."""
     found = network(side=64, backbone="MobileNet", fourth_channel="map")
     before = found.model.get_layer("first_new_channel").get_weights()
-    source = network_of(pretrained_trunk({"backbone": "MobileNet"}, None))
+    source = pretrained_trunk("MobileNet", None)
     carry_weights(source, found, fresh=("top",))
     np.testing.assert_array_equal(found.model.get_layer("first_new_channel").get_weights()[0], before[0])
     plain = keras.applications.MobileNet(include_top=False, weights=None, pooling="avg", input_shape=(64, 64, 3))

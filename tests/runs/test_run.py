@@ -13,7 +13,8 @@ from saliency_keras.console import UserError
 from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.runs.folder import read_history
 from saliency_keras.runs.labels import labels_of
-from saliency_keras.runs.run import Run, _read_predictions
+from saliency_keras.runs.predictions import read_predictions
+from saliency_keras.runs.run import Run
 from saliency_keras.training.tasks.classification import write_predictions as written
 from tests.runs_fixture import CLASSES, DIGEST, write_predictions, write_run
 
@@ -87,7 +88,7 @@ def test_predictions_have_room_for_the_names_of_ten_thousand_classes(tmp_path):
     )  # fmt: skip
     model = SimpleNamespace(predict_on_batch=lambda inputs: scores)
     written(SimpleNamespace(model=model, named=lambda outputs: {"logits": outputs}, taken=dict), reader, tmp_path)
-    assert _read_predictions(tmp_path / "predictions.h5").classes == names
+    assert read_predictions(tmp_path / "predictions.h5").classes == names
 
 
 def test_predictions_hold_every_picture_with_its_rank_and_class_names(folder):
@@ -101,12 +102,13 @@ def test_predictions_hold_every_picture_with_its_rank_and_class_names(folder):
 
 
 def test_predictions_are_brought_into_another_runs_order(tmp_path, folder):
-    run, other = Run.load(folder), Run.load(write_run(tmp_path / "other", "rgb", data="another compaction"))
+    run, other = Run.load(folder), write_run(tmp_path / "other", "rgb", data="another compaction")
     draw = np.random.default_rng(0)
     shuffled, labels = draw.permutation(210), np.arange(210) % 7
     scores = draw.normal(size=(210, 7))
     ids = [f"val/{index:04d}" for index in shuffled]
-    write_predictions(other.folder / "predictions.h5", scores, labels[shuffled], CLASSES, ids=ids, data="another")
+    write_predictions(other / "predictions.h5", scores, labels[shuffled], CLASSES, ids=ids, data="another")
+    other = Run.load(other)
     ordered = other.predictions.in_order_of(run.predictions)
     assert ordered.ids.tolist() == run.predictions.ids.tolist()
     by_id = dict(zip(ids, other.predictions.ranks, strict=True))

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from saliency_keras.console import UserError
-from saliency_keras.saliency import predictor
+from saliency_keras.saliency import per_picture, predictor
 from saliency_keras.saliency.per_picture import pictures_at_once
 
 
@@ -95,6 +95,16 @@ def test_on_a_processor_a_map_is_the_same_to_the_last_bit_in_every_batch(tmp_pat
     together = predict(pictures)
     np.testing.assert_array_equal(np.concatenate([predict(pictures[:3]), predict(pictures[3:])]), together)
     np.testing.assert_array_equal(predict(pictures[::-1])[::-1], together)
+
+
+def test_on_an_accelerator_a_network_sees_batches_of_one_size(tmp_path, monkeypatch):
+    predict = predictor(write_run(tmp_path / "run", classifier()))
+    pictures = np.random.default_rng(0).integers(0, 256, (10, 30, 30, 3), np.uint8)
+    one_by_one, seen, on_batch = predict(pictures), [], predict._network.predict_on_batch
+    monkeypatch.setattr(per_picture, "pictures_at_once", lambda: 4)
+    monkeypatch.setattr(predict._network, "predict_on_batch", lambda one: seen.append(len(one)) or on_batch(one))
+    np.testing.assert_allclose(predict(pictures), one_by_one, rtol=1e-5, atol=1e-6)
+    assert seen == [4, 4, 4]
 
 
 def test_run_without_a_map_is_refused(tmp_path):

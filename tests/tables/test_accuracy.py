@@ -7,7 +7,8 @@ from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.experiments.tables import TABLES, PaperTable, Row, with_further_maps
 from saliency_keras.figures.intervals import accuracy, difference
 from saliency_keras.metrics.statistics import t_quantile, wilson_interval
-from saliency_keras.runs.run import Predictions, Run
+from saliency_keras.runs.predictions import Predictions
+from saliency_keras.runs.run import Run
 from saliency_keras.tables.accuracy import accuracy_table
 from saliency_keras.tables.attribution import PARTS, Attribution, attribution, attribution_figure
 from saliency_keras.tables.results import Results

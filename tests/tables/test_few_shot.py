@@ -118,6 +118,8 @@ def run_of(classes, **changed):
         ([run_of(17)], None),
         ([run_of(102), run_of(200)], None),
         ([run_of(102, side=128)], None),
+        ([run_of(102, few_shot_splits="official")], None),
+        ([run_of(102, weights="alexnet.npy", few_shot_list="drawn.csv")], "Flowers"),
         ([run_of(102, epochs=25)], None),
         ([run_of(102), run_of(102, learning_rate=0.005)], None),
         ([run_of(102, skip=False)], None),

@@ -14,8 +14,8 @@ from saliency_keras.experiments.published import SALCLASSNET_4, SALCLASSNET_4_ME
 from saliency_keras.experiments.salclassnet import MCA
 from saliency_keras.experiments.tables import TABLES
 from saliency_keras.figures.intervals import mean_class
+from saliency_keras.metrics.classification import mean_class_accuracy
 from saliency_keras.metrics.fixation_metrics import METRICS
-from saliency_keras.metrics.top_k import mean_class_accuracy
 from saliency_keras.reproduce import main
 from saliency_keras.runs.run import Run
 from saliency_keras.scoring.fixation_scores import Protocol, Scores

@@ -1,5 +1,7 @@
 """The two steps of hallucinated saliency as two runs: what stays frozen, what is carried over, what is refused."""
 
+import csv
+import hashlib
 import json
 
 import h5py
@@ -147,12 +149,24 @@ def test_approach_b_trains_everything_and_few_shot_tests_what_it_did_not_see(set
           "--set", "few_shot=2")  # fmt: skip
     before, after = weights(runs / "step1"), weights(tmp_path / "b")
     assert not any(same(before[name], after[name]) for name in before if name != "fc3")
-    found = summary(tmp_path / "b")
-    assert found["pictures"] == {"train": 6, "validation": 15, "test": 15, "unused": 7, "tested": 22}
+    found = summary(tmp_path / "b")  # of 18 and 37 pictures
+    assert found["pictures"] == {"train": 6, "validation": 15, "test": 15, "unused": 19, "tested": 34}
     assert found["test"]["pictures"] == 15
     with h5py.File(tmp_path / "b" / "predictions.h5") as file:
-        assert len(file["rank"]) == 22
+        assert len(file["rank"]) == 34
         assert found["test"]["right"] + found["unused"]["right"] == (file["rank"][:] == 0).sum()
+        tested = set(file["id"].asstr()[:])
+    listed = tmp_path / "b" / "few_shot.csv"
+    rows = list(csv.DictReader(listed.read_text().splitlines()))
+    assert {f"{row['split']}/{row['id']}" for row in rows if row["part"] == "test"} < tested
+    assert len(rows) == 55
+    of_list = tmp_path / "seed{seed}.csv"
+    (tmp_path / "seed0.csv").write_bytes(listed.read_bytes())
+    train("approach_b_alexnet", "--data", sets["target"], "--out", tmp_path / "again", "--init", runs / "step1",
+          "--set", f"few_shot_list={of_list}", "--set", "few_shot=2")  # fmt: skip
+    assert all(same(values, weights(tmp_path / "again")[name]) for name, values in after.items())
+    config = json.loads((tmp_path / "again" / "config.json").read_text())
+    assert config["started_from"]["few_shot_list"] == hashlib.sha256(listed.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -166,7 +180,12 @@ def test_approach_b_trains_everything_and_few_shot_tests_what_it_did_not_see(set
         (["hallucination_step1_alexnet", "--init", "step1"], "'fc3' does not fit"),
         (["hallucination_step1_resnet", "--set", "weights="], "freezes conv1_conv .* random weights"),
         (["baseline_rgb_resnet", "--set", "weights=nowhere.h5"], "no weights file nowhere.h5"),
-        (["approach_b_alexnet", "--init", "step1", "--set", "few_shot=7"], "6 pictures in train, and 7"),
+        (["approach_b_alexnet", "--init", "step1", "--set", "few_shot=9"], "'class1' has 8 pictures to train on"),
+        (
+            ["approach_b_alexnet", "--init", "step1", "--set", "few_shot=7", "--set", "few_shot_splits=official"],
+            "'class0' has 6 pictures to train on, and 7",
+        ),
+        (["approach_b_alexnet", "--init", "step1", "--set", "few_shot_splits=all"], "one of pooled, official"),
         (["approach_b_alexnet", "--init", "step1", "--set", "few_shot=0"], "Received: 0"),
         (["approach_b_alexnet", "--init", "step1", "--set", "train_on=test"], "train_on is one of train, val"),
         (["rgb", "--set", "frozen=saliency"], "has no part 'saliency'"),

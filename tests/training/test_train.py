@@ -262,7 +262,7 @@ def test_weights_are_carried_into_the_next_run(data, tmp_path):
 def test_constant_model_scores_chance_on_every_batch_size(data):
     from saliency_keras.data.manifest import Manifest
     from saliency_keras.data.reader import Reader
-    from saliency_keras.metrics.top_k import Top1, Top5
+    from saliency_keras.metrics.classification import Top1, Top5
 
     manifest = Manifest.load(data)
     constant = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3, kernel_initializer="zeros")])

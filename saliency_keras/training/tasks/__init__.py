@@ -6,6 +6,7 @@ TASKS = {
     "classification": "saliency_keras.training.tasks.classification:Classification",
     "joint": "saliency_keras.training.tasks.joint:Joint",
     "maps": "saliency_keras.training.tasks.maps:Maps",
+    "classifier_attention": "saliency_keras.training.tasks.attention:ClassifierAttention",
     "fixation_maps": "saliency_keras.training.tasks.fixation_maps:FixationMaps",
 }
 

@@ -1,6 +1,7 @@
 """Classifiers on a compact data set: batches in, predictions of every tested picture at the end."""
 
 import difflib
+import os
 
 import h5py
 import keras
@@ -9,19 +10,20 @@ import numpy as np
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.data.device import crops
-from saliency_keras.data.few_shot import few_shot, hold_out
+from saliency_keras.data.few_shot import HELD_OUT, draw, hold_out, read_list, write_list
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.reader import Reader
 from saliency_keras.data.shown import OWN
-from saliency_keras.data.stored import Records
+from saliency_keras.data.stored import Records, check_pictures
 from saliency_keras.figures import style
 from saliency_keras.figures.overlay import contact_sheet
-from saliency_keras.files import whole_file
-from saliency_keras.metrics.top_k import Top1, Top5, first_classes, mean_class_accuracy, rank_of_true_class
+from saliency_keras.files import whole_path
+from saliency_keras.metrics.classification import Top1, Top5, first_classes, mean_class_accuracy, rank_of_true_class
+from saliency_keras.models.frozen import in_two
 from saliency_keras.models.registry import build, shows_map, subtracted
+from saliency_keras.training.features import FeaturesOfReader
 from saliency_keras.training.tasks.task import Term
 
-HELD_OUT = 0.2  # of each class, where a run trains on the val split
 SHOWN = 12  # pictures in `maps.png`
 FINE = 64  # positions of a map, along each side, that its description looks at
 
@@ -55,8 +57,9 @@ class Classification:
         self._manifest, self._experiment, self._seed = manifest, experiment, seed
         self._shown = experiment.shown if sees_map or experiment.shown.as_ == "target" else None
         self.classes = kept_classes(manifest, experiment.pictures.exclude_classes)
-        self._parts = self._taught(_parts(experiment, manifest, seed))
-        train = self._reader(*self._parts["train"], augment)
+        self._drawn = _drawn(experiment.pictures, manifest, seed)
+        self._parts = self._taught(_parts(experiment, manifest, self._drawn))
+        self._learned = train = self._reader(*self._parts["train"], augment)
         self._validated = self._reader(*self._parts["validation"], augment)
         self.network = build(
             experiment.network,
@@ -68,9 +71,25 @@ class Classification:
         self.terms = self._terms()
         self.steps, self.pictures = train.steps, train.steps * min(experiment.schedule.batch, train.records)
         self.training, self.validation = train.training, self._validated.validation
-        on_device = augment == "device"
-        side = experiment.pictures.side
-        self.fed = behind_crops(self.network.model, manifest.side, side) if on_device else self.network.model
+        self.fed, self.uncropped = self.network.model, train if augment == "device" else None
+        if self.uncropped:
+            self.fed = behind_crops(self.fed, manifest.side, experiment.pictures.side)
+        if experiment.pictures.keep_features:
+            self._keep_features(train, folder / run_folder.STATE, augment)
+
+    def _keep_features(self, train, folder, augment):
+        """Has what is not frozen trained on features that are computed once."""
+        if augment != "host":
+            raise UserError("keep_features keeps features of pictures that the host crops: leave --augment out.")
+        frozen = [layer.name for layer in self.network.layers_of(self._experiment.start.frozen)]
+        front, self.fed = in_two(self.network.model, frozen)
+        if front is None:
+            raise UserError(
+                f"keep_features keeps what frozen layers make of the pictures, and {self._experiment.name} has no "
+                "frozen layer before those that are trained: --set frozen=PART, or leave keep_features out."
+            )
+        self.training = FeaturesOfReader(front, folder, "training", train).training
+        self.validation = FeaturesOfReader(front, folder, "validation", self._validated).validation
 
     @staticmethod
     def open(experiment, folder):
@@ -92,7 +111,7 @@ class Classification:
         for name, (split, places) in parts.items():
             key = split, id(places)
             if key not in seen:
-                places = np.arange(self._manifest.splits[split].records) if places is None else places
+                places = np.arange(self._manifest.split(split).records) if places is None else places
                 seen[key] = places[kept[Records(self._manifest, split).labels(places)]]
                 left, count = places.size - seen[key].size, (~kept).sum()
                 print(f"excluded: {count} classes, with them {left:,} of {places.size:,} pictures ({name})", flush=True)
@@ -116,12 +135,19 @@ class Classification:
             classes=self.classes,
         )
 
+    def check_pictures(self):
+        """Refuses, as a `UserError`, pictures whose ids and labels are not what the manifest says."""
+        for split, stored in {reader.split: reader.stored for reader in (self._learned, self._validated)}.items():
+            check_pictures(self._manifest, split, stored)
+
     def measure(self):
         """No further columns."""
         return {}
 
     def finish(self, folder):
-        """Writes `predictions.h5` and `maps.png`; returns what the summary adds: few-shot accuracies, what maps are."""
+        """Writes `predictions.h5`, `maps.png` and `few_shot.csv`; returns what the summary adds of them."""
+        if self._drawn:
+            write_list(self._drawn, self._manifest, folder / run_folder.FEW_SHOT)
         val = self._reader(*self._parts["validation"])
         same = self._parts["tested"][1] is self._parts["validation"][1]
         tested = val if same else self._reader(*self._parts["tested"])
@@ -138,7 +164,7 @@ class Classification:
 
     def _size(self, split, places):
         """Number of pictures of a part."""
-        return self._manifest.splits[split].records if places is None else int(places.size)
+        return self._manifest.split(split).records if places is None else int(places.size)
 
     def _maps(self, reader, folder):
         """Writes `maps.png` of a network that makes a map; returns what the summary says about its maps."""
@@ -172,27 +198,34 @@ def behind_crops(model, stored, side):
     return keras.Model(inputs, model({name: cropped[name] for name in model.input}))
 
 
-def _parts(experiment, manifest, seed):
+def _drawn(pictures, manifest, seed):
+    """The `Draw` of a few-shot run, of its list or by its seed; `None` of another run."""
+    if not pictures.few_shot:
+        return None
+    if path := pictures.list_of(seed):
+        return read_list(path, manifest, pictures.few_shot_splits)
+    return draw(manifest, seed, pictures.few_shot_splits)
+
+
+def _parts(experiment, manifest, drawn):
     """What is trained on, validated on after each epoch and tested at the end: `{part: (split, places or None)}`.
 
-    Of a few-shot run, all of val that it was not validated on is tested: the five test pictures of each class and the
-    unused ones.
+    Of a few-shot run, all that it has not touched is tested: the five test pictures of each class and the unused ones.
     """
-    if not experiment.pictures.few_shot and experiment.pictures.train_on == "train":
-        return {"train": ("train", None), "validation": ("val", None), "tested": ("val", None)}
-    stored = {split: Records(manifest, split) for split in ("train", "val")}
-    labels = {split: records.labels(np.arange(len(records))) for split, records in stored.items()}
+    if drawn:
+        one = drawn.taking(experiment.pictures.few_shot, manifest.classes)
+        return {
+            "train": (drawn.train_split, one.train),
+            "validation": (drawn.test_split, one.validation),
+            "test": (drawn.test_split, one.test),
+            "unused": (drawn.test_split, one.unused),
+            "tested": (drawn.test_split, np.union1d(one.test, one.unused)),
+        }
     if experiment.pictures.train_on == "val":
-        kept, held = hold_out(labels["val"], HELD_OUT)
+        stored = Records(manifest, "val")
+        kept, held = hold_out(stored.labels(np.arange(len(stored))), HELD_OUT)
         return {"train": ("val", kept), "validation": ("val", held), "tested": ("val", held)}
-    drawn = few_shot(labels["train"], labels["val"], manifest.classes, experiment.pictures.few_shot, seed)
-    return {
-        "train": ("train", drawn.train),
-        "validation": ("val", drawn.validation),
-        "test": ("val", drawn.test),
-        "unused": ("val", drawn.unused),
-        "tested": ("val", np.union1d(drawn.test, drawn.unused)),
-    }
+    return {"train": ("train", None), "validation": ("val", None), "tested": ("val", None)}
 
 
 def kept_classes(manifest, excluded):
@@ -282,18 +315,39 @@ def write_predictions(network, reader, folder):
     """
     taken = (network.taken(inputs) for inputs, _ in reader.validation())
     outputs = (network.named(network.model.predict_on_batch(inputs)) for inputs in taken)
-    scores = np.concatenate([np.asarray(one["logits"]) for one in outputs])
+    # Of further levels too, such as `local` and `object`; an output with positions is no level.
+    by_batch = [{name: np.asarray(one) for name, one in of.items() if len(one.shape) == 2} for of in outputs]
+    levels = {name: np.concatenate([of[name] for of in by_batch]) for name in by_batch[0]}
+    scores = levels.pop("logits")
     ids, labels = reader.ids_and_labels()
     ranks = rank_of_true_class(scores, labels)
-    # In the format of HDF5 1.8, an attribute may have more than 64 kB: the names of some thousand classes.
-    form = {"libver": ("v108", "latest")}
-    with whole_file(folder / run_folder.PREDICTIONS, "w+b") as file, h5py.File(file, "w", **form) as out:
-        out["id"] = np.array(ids, dtype=h5py.string_dtype())
+    with whole_path(folder / run_folder.PREDICTIONS) as path, h5py.File(_created(path)) as out:
+        out["id"] = _texts(ids)
         out["label"] = labels.astype("int32")
         out["rank"] = ranks
         out["top5"] = first_classes(scores, 5)
         out["scores"] = scores.astype("float16")
-        out.attrs["classes"] = np.array(reader.classes, dtype=h5py.string_dtype())
+        for name, of_level in levels.items():
+            out[f"scores_{name}"] = of_level.astype("float16")
+        out.attrs["classes"] = _texts(reader.classes)
         out.attrs["split"] = reader.split
         out.attrs["data"] = reader.manifest.digest()
     return ranks
+
+
+def _created(path):
+    """A new HDF5 file without time stamps: equal predictions are equal files.
+
+    In the format of HDF5 1.8, an attribute may have more than 64 kB: the names of some thousand classes.
+    """
+    created = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    created.set_obj_track_times(False)
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V18, h5py.h5f.LIBVER_LATEST)
+    return h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_TRUNC, created, access)
+
+
+def _texts(texts):
+    """Texts as an array of fixed length in UTF-8."""
+    encoded = [text.encode() for text in texts]
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", max(map(len, encoded))))

@@ -2,8 +2,9 @@
 
 A fixed fifth of the pictures is held out with all its observers (`data.fixation_split`) and judged after every epoch,
 at the size of the pictures, in NSS, CC and AUC-Judd. Training pictures are mirrored at random, and their fixation maps
-(blurred by one degree of visual angle) with them. Where the backbone is frozen, it sees every picture and its mirror
-image once; its features are kept in the run's `state/` as float16, and epochs train the head alone.
+with them: blurred by one degree of visual angle, or, for a loss of `models.losses.COUNTED`, counts of the fixations at
+each position of the network's map. Where the backbone is frozen, it sees every picture and its mirror image once; its
+features are kept (`training.features`), and epochs train the head alone.
 """
 
 import functools
@@ -22,17 +23,18 @@ from saliency_keras.figures.table import write_csv
 from saliency_keras.metrics.fixation_metrics import auc_judd, cc, nss
 from saliency_keras.metrics.points import Density, SaliencyMap
 from saliency_keras.models.backbones import BACKBONES
-from saliency_keras.models.losses import LOSSES
-from saliency_keras.models.readouts import in_two, keep_statistics
+from saliency_keras.models.frozen import in_two
+from saliency_keras.models.losses import COUNTED, LOSSES
+from saliency_keras.models.readouts import keep_statistics
 from saliency_keras.models.registry import build_saliency
 from saliency_keras.saliency.controls import Center
 from saliency_keras.saliency.run import NetworkMaps, maps_of, seen
 from saliency_keras.scoring.fixation_scores import make_maps
+from saliency_keras.training.features import KeptFeatures
 from saliency_keras.training.tasks.task import Term
 
 METRICS = {"nss": "NSS", "cc": "CC", "auc_judd": "AUC-Judd"}
 BATCH = 8  # pictures predicted at once
-GREATEST = float(np.finfo(np.float16).max)
 
 
 class FixationMaps:
@@ -52,6 +54,7 @@ class FixationMaps:
 
     best, smaller_is_better = "val_nss", False
     one_machine = True
+    uncropped = None
 
     def __init__(self, experiment, fixation_set, seed, folder, augment="host", start=None):
         if experiment.loss not in LOSSES:
@@ -64,8 +67,8 @@ class FixationMaps:
         model = self.network.model
         if not frozen and (start or weights or arguments.get("backbone") not in (None, *BACKBONES)):
             keep_statistics(model)
-        before, self.fed = in_two(model) if frozen else (None, model)
-        options = self.fed, experiment.loss, folder / run_folder.STATE, model.input_shape[1:3], before
+        front, self.fed = in_two(model, [layer.name for layer in self.network.layers_of(experiment.start.frozen)])
+        options = self.fed, experiment.loss, folder / run_folder.STATE, model.input_shape[1:3], front
         self.given = self.network.parts.get("backbone", ())
         self._train, self._val = Part(self._learned, "train", *options), Part(self._held_out, "val", *options)
         self._batch = min(experiment.schedule.batch, len(self._learned.images))
@@ -119,27 +122,30 @@ class Part:
         loss: Name of its loss.
         folder: Where arrays are kept.
         size: Height and width in pixels that pictures are resized to.
-        network: From those pictures to `head`'s inputs, run once for each picture and, for training, its mirror image;
-            or `None`, where `head` takes pictures.
+        front: From those pictures to `head`'s inputs by name, run once for each picture and, for training, its mirror
+            image; or `None`, where `head` takes pictures.
     """
 
-    def __init__(self, fixation_set, name, head, loss, folder, size, network=None):
+    def __init__(self, fixation_set, name, head, loss, folder, size, front=None):
         self.set, self.name, self.head, self.loss = fixation_set, name, head, loss
-        self.folder, self.size, self.network = folder, size, network
+        self.folder, self.size = folder, size
+        self._turns = (False, True) if name == "train" else (False,)
+        count = len(fixation_set.images) * len(self._turns)
+        self._features = KeptFeatures(front, folder, name, count, self._batches) if front else None
 
     def prepare(self):
         """Makes what is kept on disk, unless it is there."""
         self.folder.mkdir(exist_ok=True)
-        return self.inputs, self.maps
+        return self._features.arrays if self._features else self.pixels, self.maps
 
     def batch(self, places, mirrored):
         """Inputs and fixation maps of the pictures at `places`; mirrored where the bool array says so."""
         turned = mirrored[:, None, None, None]
         maps = self.maps[places]
         maps = np.where(turned, maps[:, :, ::-1], maps)
-        if self.network:
-            return self.inputs[np.where(mirrored, places + len(self.set.images), places)].astype(np.float32), maps
-        pixels = self.inputs[places]
+        if self._features:
+            return self._features.at(np.where(mirrored, places + len(self.set.images), places)), maps
+        pixels = self.pixels[places]
         return np.where(turned, pixels[:, :, ::-1], pixels).astype(np.float32), maps
 
     def measure(self):
@@ -161,40 +167,35 @@ class Part:
         }
 
     @functools.cached_property
-    def inputs(self):
-        """Pixels uint8 `(pictures, height, width, 3)`, or features float16 `(pictures or twice as many, h, w, c)`."""
-        count = len(self.set.images)
-        if self.network is None:
-            return array_on_disk(self.folder / f"pixels-{self.name}.npy", self._pixels(), count, "pictures")
-        turns = (False, True) if self.name == "train" else (False,)
-        rows = (row for turn in turns for row in self._features(turn))
-        return array_on_disk(self.folder / f"features-{self.name}.npy", rows, count * len(turns), "features")
+    def pixels(self):
+        """Pixels uint8 `(pictures, height, width, 3)`."""
+        return array_on_disk(self.folder / f"pixels-{self.name}.npy", self._seen(), len(self.set.images), "pictures")
 
     @functools.cached_property
     def maps(self):
-        """Blurred fixation maps in the size of the network's, float32 `(pictures, h, w, 1)`."""
+        """Fixation maps, blurred or counted, in the size of the network's, float32 `(pictures, h, w, 1)`."""
         path = self.folder / f"maps-{self.name}.npy"
         return array_on_disk(path, map(self._map, self.set.images), len(self.set.images), "fixation maps")
 
-    def _pixels(self):
+    def _seen(self):
         for image in self.set.images:
             pixels = seen(self.set.read(image)[None], *self.size)
             yield keras.ops.convert_to_numpy(pixels)[0].astype(np.uint8)
 
-    def _features(self, mirrored):
-        pixels = self._pixels()
-        while waiting := list(itertools.islice(pixels, BATCH)):
-            pictures = np.stack(waiting).astype(np.float32)
-            yield from self._network_features(pictures[:, :, ::-1] if mirrored else pictures)
-
-    def _network_features(self, pictures):
-        features = np.asarray(self.network.predict_on_batch(pictures), np.float32)
-        return features.clip(-GREATEST, GREATEST).astype(np.float16)
+    def _batches(self):
+        """The pictures in batches, then, for training, their mirror images."""
+        for turned in self._turns:
+            pixels = self._seen()
+            while waiting := list(itertools.islice(pixels, BATCH)):
+                pictures = np.stack(waiting).astype(np.float32)
+                yield pictures[:, :, ::-1] if turned else pictures
 
     def _map(self, image):
-        density = Density.of(self.set.points(image), self.set.sigma(image)).values[None, :, :, None]
+        points, size = self.set.points(image), self.head.output_shape[1:3]
+        if self.loss in COUNTED:
+            return points.counts_in_cells(*size)[..., None].astype(np.float32)
+        density = Density.of(points, self.set.sigma(image)).values[None, :, :, None]
         density = keras.ops.convert_to_tensor(density, "float32")
-        size = self.head.output_shape[1:3]
         return keras.ops.convert_to_numpy(keras.ops.image.resize(density, size, "bilinear", antialias=True))[0]
 
     def _picture_size(self, place):

@@ -123,7 +123,7 @@ def places_with_maps(manifest, split, places, shown, seed, only_one=False):
     Raises:
         UserError: If there is none.
     """
-    places = np.arange(manifest.splits[split].records) if places is None else places
+    places = np.arange(manifest.split(split).records) if places is None else places
     swap = swapped_maps(manifest, split, shown, seed)
     if swap is None:
         maps = Records(manifest, split).maps(places)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import keras
 
+from saliency_keras.data.reader import Reader
 from saliency_keras.models.network import Network
 
 
@@ -40,6 +41,8 @@ class Task(Protocol):
         given: Names of layers whose weights came with building the network.
         fed: The model that the batches go into: the network's own, or one that shares its weights (behind crops that
             are made on the device, or after features that were computed once).
+        uncropped: The `Reader` of training pictures that the device crops, which may lie in the device's memory; `None`
+            where it crops none.
     """
 
     network: Network
@@ -50,6 +53,7 @@ class Task(Protocol):
     smaller_is_better: bool
     given: tuple[str, ...]
     fed: keras.Model
+    uncropped: Reader | None
 
     def training(self, first_epoch, last_epoch):
         """A `Stream` of the batches `(inputs, targets)` of both epochs and all between."""

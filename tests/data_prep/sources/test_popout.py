@@ -101,7 +101,8 @@ def test_cached_set_is_made_once_where_the_user_keeps_caches(tmp_path, monkeypat
     folder = built_in.cached_set(workers=0)
     parent = tmp_path / ".cache" if variable == "HOME" else tmp_path
     assert folder.parent == parent / "saliency_keras"
-    assert {path.name.split("-")[0] for path in folder.iterdir()} == {"manifest.json", "skipped.csv", "train", "val"}
+    beside = {"manifest.json", "skipped.csv", "frames.npy"}
+    assert {path.name.split("-")[0] for path in folder.iterdir()} == {*beside, "train", "val"}
     monkeypatch.setattr(built_in, "compact", None)
     assert built_in.cached_set() == folder
 

@@ -102,6 +102,48 @@ def test_a_list_that_cannot_be_read_is_refused_in_a_sentence(tmp_path, header, r
         open_source(path, hold_out=0.5 if "x" in header else None)
 
 
+def test_a_few_malformed_lines_of_a_list_are_left_out_counted_and_named(tmp_path):
+    header = ("path", "label", "split", "x", "y", "width", "height")
+    rows = [(f"{n}.png", "ab"[n % 2], ("train", "val")[n // 2 % 2], 1, 2, 9, 9) for n in range(40)]
+    for n in range(40):
+        draw(tmp_path / f"{n}.png")
+    rows[3] = ("3.png", "b", "val")
+    rows[7] = ("7.png", "", "val", 1, 2, 9, 9)
+    rows[9] = ("9.png", "b", "train", 1, 2, "nine", 9)
+    path = write_list(tmp_path / "l.csv", header, rows)
+    source = open_source(path)
+    assert source.notes == (
+        f"3 of 40 lines are malformed and are left out; the first: {path}, line 5 has 3 fields, the first line has 7",
+    )
+    kept = sorted(one.id for split in ("train", "val") for one in source.pictures(split))
+    assert kept == sorted(f"{n}.png" for n in range(40) if n not in (3, 7, 9))
+
+
+def test_a_label_written_in_two_compositions_is_one_class(tmp_path):
+    for n in range(6):
+        draw(tmp_path / f"{n}.png")
+    names = ["pin\u00e9", "pine\u0301", "oak"]
+    rows = [(f"{n}.png", names[n % 3]) for n in range(6)]
+    path = write_list(tmp_path / "l.csv", ("path", "label"), rows)
+    assert open_source(path, hold_out=0.3).classes == ("oak", names[0])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_pictures_beside_the_class_folders_are_told(tmp_path, packed):
+    for place in ("train/cat/1.png", "train/dog/1.png", "val/cat/2.png", "val/dog/2.png", "train/lost.png"):
+        draw(tmp_path / "t" / place)
+    place = tmp_path / "t"
+    if packed:
+        place = tmp_path / "t.tar"
+        with tarfile.open(place, "w") as tar:
+            tar.add(tmp_path / "t", "t")
+    source = open_source(place)
+    (note,) = source.notes
+    assert note.startswith("1 files of ")
+    assert "lie in no class folder and are left out (" in note
+    assert note.endswith("lost.png)")
+
+
 def test_a_list_of_pictures_that_lie_elsewhere_is_refused(tmp_path):
     rows = [(f"gone/{n}.png", "ab"[n % 2], ("train", "val")[n // 2 % 2]) for n in range(8)]
     source = open_source(write_list(tmp_path / "l.csv", ("path", "label", "split"), rows))

@@ -178,7 +178,7 @@ def test_maps_of_the_squares_are_stored_as_they_are(tree, tmp_path, capsys):
             expected = geometry.stored_map(drawn[f"{split}/{identifier}"], 64)
             np.testing.assert_array_equal(saliency, expected)
     np.save(maps / "train" / "cat" / "003.npy", np.ones((90, 90)))
-    with pytest.raises(UserError, match=r"003\.npy is 90x90; the other maps are those of the pictures' squares"):
+    with pytest.raises(UserError, match=r"003\.npy is 90x90; the other maps are those of .*' central squares, 256x256"):
         run(tree, tmp_path / "mixed", "--maps", f"salnet={maps}")
 
 

@@ -1,7 +1,7 @@
-"""Reads a MATLAB 5 file, as ImageNet's devkit keeps its classes in one (`meta.mat`) and published sets their labels.
+"""The one reader of MATLAB 5 files: maps, ImageNet's devkit (`meta.mat`), labels of published sets.
 
-SciPy reads it; nothing is evaluated. The file may be a stranger's, so what is compressed in it is unpacked here first,
-up to a bound and against its checksum, and whatever does not fit the format raises `ValueError`.
+SciPy reads them; nothing is evaluated. A file may be a stranger's, so its compressed elements are unpacked here first,
+up to a bound and against their checksums. Whatever does not fit the format raises `ValueError`.
 """
 
 import io
@@ -10,6 +10,8 @@ import zlib
 
 COMPRESSED = 15  # type of an element, in MathWorks' "MAT-File Format", version 5
 LARGEST = 1 << 26  # bytes, packed or unpacked; a thousand classes need far less
+LARGEST_MAP = 1 << 29  # the same of a file with a map; 67 million numbers in double precision
+ORDERS = {b"IM": "<", b"MI": ">"}  # how a file says the order of its bytes
 
 
 def read_structs(content, name):
@@ -49,26 +51,45 @@ def read_array(content, name):
     return array
 
 
+def read_arrays(content):
+    """Reads all variables of a MATLAB 5 file, of at most `LARGEST_MAP` bytes.
+
+    Args:
+        content: The file's bytes.
+
+    Returns:
+        A dict from names to arrays as SciPy has them.
+
+    Raises:
+        ValueError: If the file is no such file, damaged or too large.
+    """
+    return {name: one for name, one in _loaded(content, None, LARGEST_MAP).items() if not name.startswith("__")}
+
+
 def _load(content, name):
     """The array of that name, or `None`."""
+    return _loaded(content, [name], LARGEST).get(name)
+
+
+def _loaded(content, names, largest):
     import scipy.io
 
-    if len(content) < 128 or content[126:128] != b"IM":
+    if len(content) < 128 or content[126:128] not in ORDERS:
         raise ValueError("no MATLAB 5 file")
-    _check_sizes(content)
+    _check_sizes(content, largest)
     try:
-        return scipy.io.loadmat(io.BytesIO(content), variable_names=[name]).get(name)
+        return scipy.io.loadmat(io.BytesIO(content), variable_names=names)
     except Exception as error:  # SciPy raises what it stumbles over
         raise ValueError(f"damaged MATLAB 5 file: {error}") from None
 
 
-def _check_sizes(content):
-    """Refuses a file that is larger than `LARGEST`, packed or unpacked, cut off, or not what its checksums say."""
-    room, start = LARGEST - len(content), 128
+def _check_sizes(content, largest):
+    """Refuses a file that has more bytes, packed or unpacked, is cut off, or is not what its checksums say."""
+    room, start, order = largest - len(content), 128, ORDERS[content[126:128]]
     while start < len(content):
         if start + 8 > len(content):
             raise ValueError("damaged MATLAB 5 file: an element is cut off")
-        kind, size = struct.unpack_from("<II", content, start)
+        kind, size = struct.unpack_from(f"{order}II", content, start)
         start += 8
         if kind == COMPRESSED:
             unpacking = zlib.decompressobj()
@@ -79,7 +100,7 @@ def _check_sizes(content):
             if not unpacking.eof and not unpacking.unconsumed_tail:
                 raise ValueError("damaged MATLAB 5 file: an element is cut off")
         if room <= 0:
-            raise ValueError(f"the MATLAB file has more than {LARGEST >> 20} MiB")
+            raise ValueError(f"the MATLAB file has more than {largest >> 20} MiB")
         start += size
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import scipy.io
 
-from data_prep.sources import matlab
+from saliency_keras.data import matlab
 
 # scipy.io.savemat(path, {"synsets": ...}, do_compression=True), a struct array of four rows.
-META = Path(__file__).parent / "meta.mat"
+META = Path(__file__).parents[1] / "data_prep" / "sources" / "meta.mat"
 
 
 @pytest.fixture
@@ -44,6 +44,20 @@ def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(meta):
     assert len(content) < 100_000
     with pytest.raises(ValueError, match="more than 64 MiB"):
         matlab.read_structs(content, "synsets")
+
+
+def test_a_map_of_either_order_of_bytes_is_read_and_one_that_unpacks_to_too_much_is_refused(meta, monkeypatch):
+    values = np.arange(6, dtype=">f8").reshape(2, 3)
+    name = struct.pack(">HH4s", 3, 1, b"map\0")  # a small element: its size, its type, its bytes
+    flags, sizes = struct.pack(">IIII", 6, 8, 6, 0), struct.pack(">IIii", 5, 8, 2, 3)  # an array of doubles, 2x3
+    body = flags + sizes + name + struct.pack(">II", 9, 48) + values.tobytes("F")
+    content = b"MATLAB 5.0".ljust(124) + b"\1\0MI" + struct.pack(">II", 14, len(body)) + body
+    np.testing.assert_array_equal(matlab.read_arrays(content)["map"], values)
+    assert "synsets" in matlab.read_arrays(meta)
+    monkeypatch.setattr(matlab, "LARGEST_MAP", 1 << 20)
+    bomb = zlib.compress(bytes((1 << 20) + 1), 9)
+    with pytest.raises(ValueError, match="more than 1 MiB"):
+        matlab.read_arrays(meta[:128] + struct.pack("<II", matlab.COMPRESSED, len(bomb)) + bomb)
 
 
 def test_objects_and_functions_of_a_file_are_no_structs_and_nothing_is_called(tmp_path):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from saliency_keras.metrics.top_k import Top1, Top5, first_classes, rank_of_true_class, softmax, top_k_accuracy
+from saliency_keras.metrics.classification import Top1, Top5, first_classes, rank_of_true_class, softmax, top_k_accuracy
 
 
 def ranks_by_sorting(scores, labels):

@@ -1,0 +1,70 @@
+"""Accuracies in words: the one spelling of percent and of percentage points, with digits that the pictures bear out."""
+
+import math
+
+
+def percent(fraction, pictures):
+    """A fraction of so many pictures as percent, without digits that one picture more or less would not change.
+
+    Args:
+        fraction: A number, or a difference of two; `None` or NaN where there are no pictures.
+        pictures: How many pictures it was counted on.
+
+    Returns:
+        For example `"48.99"` (50,000 pictures), `"76.4"` (500) or `"46"` (50).
+    """
+    return "–" if is_missing(fraction) else f"{100 * fraction:.{_decimals(pictures)}f}"
+
+
+def points(difference, pictures):
+    """A difference of two fractions in percentage points with its sign, `"+12.39"`; digits as `percent`."""
+    if is_missing(difference):
+        return "–"
+    decimals = _decimals(pictures)
+    return f"{round(100 * difference, decimals) + 0.0:+.{decimals}f}"  # adding 0 makes a negative zero positive
+
+
+def accuracy_in_words(value, low, high, pictures):
+    """An accuracy with its interval, as a sentence has it: `"76.4 % (95 % interval 72.5 to 79.9)"`.
+
+    Args:
+        value: The accuracy, 0 to 1.
+        low: Lower end of its interval.
+        high: Upper end.
+        pictures: How many pictures it was counted on.
+    """
+    return f"{percent(value, pictures)} % (95 % interval {percent(low, pictures)} to {percent(high, pictures)})"
+
+
+def difference_in_words(value, low, high, pictures, other):
+    """A difference of two accuracies with its interval, as a sentence has it.
+
+    Args:
+        value: The difference, -1 to 1.
+        low: Lower end of its interval.
+        high: Upper end.
+        pictures: How many pictures it was counted on.
+        other: What it is a difference to.
+
+    Returns:
+        `"3.5 points below noconv2 (95 % interval 2.0 to 5.1 below)"`. Where the interval holds zero, its ends have
+        signs: `"0.6 points above noconv2 (95 % interval -0.8 to +2.0, which holds zero)"`.
+    """
+    where = "above" if value >= 0 else "below"
+    size = points(abs(value), pictures).lstrip("+-")
+    if low <= 0 <= high:
+        ends = f"{points(low, pictures)} to {points(high, pictures)}, which holds zero"
+    else:
+        near, far = sorted((abs(low), abs(high)))
+        ends = f"{points(near, pictures).lstrip('+')} to {points(far, pictures).lstrip('+')} {where}"
+    return f"{size} points {where} {other} (95 % interval {ends})"
+
+
+def is_missing(value):
+    """Whether a cell has no value: `None` or NaN."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _decimals(pictures):
+    """Decimals of a percentage such that one picture changes the last one, two at most."""
+    return min(2, max(0, math.ceil(math.log10(max(1, pictures) / 100))))

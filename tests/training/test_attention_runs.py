@@ -1,0 +1,380 @@
+"""Classifier attention as a user runs it: training, the second look, several runs as one, tables, bad input."""
+
+import csv
+import json
+import pickle
+import shutil
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_prep import compact
+from data_prep.sources.source import FolderSource
+from data_prep.zoom import ZoomedSource
+from saliency_keras import classify, evaluate, predict, reproduce, train
+from saliency_keras.console import UserError
+from saliency_keras.data.geometry import Framing
+from saliency_keras.data.manifest import Manifest
+from saliency_keras.data.reader import Reader
+from saliency_keras.data.second_look import RunLook, Seen
+from saliency_keras.files import only_process
+from saliency_keras.metrics.boxes import iou
+from saliency_keras.runs.ensemble import classifier_of
+from saliency_keras.runs.run import Run, network_in
+from saliency_keras.saliency import predictor
+from saliency_keras.training import listeners
+
+SIDE, STORED = 96, 104
+SMALL = ["--set", f"side={SIDE}", "--set", "backbone=alexnet", "--set", "weights=none", "--set", "width_multiplier=0.1",
+         "--set", "classifiers=2", "--set", "cells=receptive_fields", "--set", "learning_rate=0.003",
+         "--batch", "8", "--epochs", "3"]  # fmt: skip
+FRAMING = ["--side", STORED, "--square", STORED, "--shorter", STORED, "--workers", 0]
+CLASSES = ("red", "green", "blue")
+
+
+def words(*given):
+    return [str(word) for word in given]
+
+
+def train_on(data, out, *more, experiment="classifier_attention"):
+    train.main(words(experiment, "--data", data, "--out", out, *SMALL, *more))
+    return out
+
+
+def compact_to(photos, out, *more):
+    compact.main(words(photos, out, "--saliency", "uniform", *FRAMING, *more))
+    return out
+
+
+def contents(folder, without=()):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in without}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Grey pictures of 130x110 pixels with a disc of their class's colour; boxes of the discs; one broken picture."""
+    folder, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    lines, gaze = ["image,x,y,width,height"], ["image,subject,x,y"]
+    for split, count in (("train", 18), ("val", 9)):
+        for number in range(count):
+            label = number % 3
+            pixels = random.integers(90, 140, (110, 130, 1)).repeat(3, axis=2)
+            x, y = random.integers(25, 105), random.integers(20, 90)
+            rows, columns = np.ogrid[:110, :130]
+            disc = (rows - y) ** 2 + (columns - x) ** 2 < 14**2
+            pixels[disc] = 40
+            pixels[..., label][disc] = 250
+            path = folder / split / CLASSES[label] / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels.astype(np.uint8)).save(path)
+            name = f"{split}/{CLASSES[label]}/{number}.png"
+            lines.append(f"{name},{x - 14},{y - 14},28,28")
+            gaze += [f"{name},s{one},{x + one},{y}" for one in range(3)]
+    (folder / "train" / "red" / "broken.png").write_bytes(b"no picture")
+    (folder / "bounding_boxes.csv").write_text("\n".join(lines) + "\n")
+    (folder / "gaze.csv").write_text("\n".join(gaze) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scale1(photos, tmp_path_factory):
+    """The set of scale 1 and its run."""
+    folder = tmp_path_factory.mktemp("scales")
+    compact_to(photos, folder / "set1")
+    train_on(folder / "set1", folder / "scale1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scale2(photos, scale1):
+    """Further: the set of scale 2 and its run."""
+    compact_to(photos, scale1 / "set2", "--zoom", scale1 / "scale1")
+    train_on(scale1 / "set2", scale1 / "scale2", "--epochs", 1)
+    return scale1
+
+
+def test_a_run_has_both_losses_both_levels_and_its_boxes_against_the_true_ones(scale1):
+    run = Run.load(scale1 / "scale1")
+    last = run.summary["last"]
+    assert list(last)[2:5] == ["loss", "object_loss", "locations_loss"]
+    assert last["loss"] == pytest.approx(last["object_loss"] + last["locations_loss"], rel=1e-4)
+    local, of_object = (np.asarray(run.scores(level), "float32") for level in ("local", "object"))
+    softmax = np.exp(of_object) / np.exp(of_object).sum(1, keepdims=True)
+    np.testing.assert_allclose(np.exp(run.scores().astype("float32")), (np.exp(local) + softmax) / 2, atol=2e-3)
+    attention = run.summary["attention"]
+    assert attention["boxes"] == 9
+    assert (scale1 / "scale1" / "maps.png").is_file()
+    # The mean IoU again, box by box: from the masks of the saved network and the boxes as they were written.
+    manifest, look = Manifest.load(scale1 / "set1"), RunLook(scale1 / "scale1")
+    reader, scores = Reader(manifest, "val", SIDE, 4), []
+    with open(scale1 / "set1" / "boxes.csv", newline="") as file:
+        true = {row["id"]: [float(row[name]) for name in ("xmin", "ymin", "xmax", "ymax")]
+                for row in csv.DictReader(file) if row["split"] == "val"}  # fmt: skip
+    masks = np.concatenate([look.run(inputs["image"]) for inputs, _ in reader.validation()])
+    rows, columns = look.run.edges
+    for identifier, mask in zip(reader.ids_and_labels()[0], masks, strict=True):
+        down, across = np.where(mask)
+        box = columns[across.min()], rows[down.min()], columns[across.max() + 1], rows[down.max() + 1]
+        crop = (STORED - SIDE) // 2
+        scores.append(iou(box, [min(max(STORED * edge - crop, 0), SIDE) for edge in true[identifier]]))
+    assert attention["iou"] == pytest.approx(np.mean(scores), abs=1e-6)
+    assert attention["attended_share"] == pytest.approx(masks.mean(), abs=1e-6)
+
+
+def test_a_killed_run_resumes_to_the_same_bits(scale1, monkeypatch):
+    save = listeners.save_state
+
+    def stop_after_the_first(folder, model, history):
+        save(folder, model, history)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(listeners, "save_state", stop_after_the_first)
+        with pytest.raises(KeyboardInterrupt):
+            train_on(scale1 / "set1", scale1 / "killed")
+    train_on(scale1 / "set1", scale1 / "killed", "--resume")
+    whole, resumed = (network_in(scale1 / name).model.get_weights() for name in ("scale1", "killed"))
+    for one, other in zip(whole, resumed, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_second_set_holds_what_the_run_attends_to_cropped_from_the_originals(photos, scale2):
+    manifest = Manifest.load(scale2 / "set2")
+    assert manifest.framing.boxes is not None
+    assert manifest.source["zoom"][0]["experiment"] == "classifier_attention"
+    with open(scale2 / "set2" / "attended.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 28
+    broken = [row for row in rows if row["right"] == "0"]
+    assert [row["id"] for row in broken] == ["red/broken.png"], "it is not looked at"
+    assert "broken" in (scale2 / "set2" / "skipped.csv").read_text()
+    look = RunLook(scale2 / "scale1")
+    for row in [row for row in rows if row not in broken][:5]:
+        picture = np.asarray(Image.open(photos / row["split"] / row["id"]))
+        found = look.boxes([Seen(picture)])[0]
+        crop = [int(row[name]) for name in ("left", "top", "right", "bottom")]
+        if row["whole"] == "1":
+            assert crop == [0, 0, 130, 110]
+            continue
+        assert [float(row[name]) for name in ("xmin", "ymin", "xmax", "ymax")] == pytest.approx(found, abs=1e-3)
+        assert crop[0] <= found[0] + 1e-3
+        assert crop[2] >= found[2] - 1e-3
+        stored = np.asarray(Image.fromarray(picture[crop[1] : crop[3], crop[0] : crop[2]]))
+        assert min(stored.shape[:2]) > 0
+
+
+def test_it_has_the_same_bytes_with_workers_and_after_a_stop(photos, scale2, tmp_path):
+    whole = contents(scale2 / "set2", ("attended.csv",))
+    lines = (scale2 / "set2" / "attended.csv").read_bytes().splitlines(keepends=True)
+    stopped = tmp_path / "stopped"
+    stopped.mkdir()
+    (stopped / "attended.csv").write_bytes(b"".join(lines[:9]) + lines[9][:11])  # killed while it wrote a line
+    more = ["--zoom", scale2 / "scale1", "--workers", 2]
+    compact_to(photos, stopped, *more)
+    assert contents(stopped, ("attended.csv",)) == whole
+    assert sorted((stopped / "attended.csv").read_bytes().splitlines(keepends=True)) == sorted(lines)
+
+
+def test_a_finished_set_is_known_without_looking_again(photos, scale2, monkeypatch, capsys):
+    monkeypatch.setattr(RunLook, "boxes", lambda *_: pytest.fail("it looks again"))
+    compact_to(photos, scale2 / "set2", "--zoom", scale2 / "scale1")
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_a_worker_elsewhere_finds_the_boxes_in_the_folder_while_the_set_is_written(photos, scale2):
+    framing = Framing(STORED, STORED, STORED)
+    source = ZoomedSource(FolderSource(photos), str(scale2 / "scale1"), scale2 / "set2", framing)
+    with only_process(scale2 / "set2"):
+        sent = pickle.loads(pickle.dumps(source))
+        assert sent.pictures("val") == source.pictures("val")
+    assert all(picture.box for picture in sent.pictures("val"))
+
+
+def test_true_boxes_gaze_and_the_centre_crop_too(photos, scale2, tmp_path):
+    for name, who in (("boxes", "boxes"), ("gaze", f"gaze={photos / 'gaze.csv'}"),
+                      ("center", f"center={scale2 / 'scale1'}")):  # fmt: skip
+        compact_to(photos, tmp_path / name, "--zoom", who)
+    rows = {}
+    for name in ("boxes", "gaze", "center"):
+        with open(tmp_path / name / "attended.csv", newline="") as file:
+            rows[name] = {row["id"]: row for row in csv.DictReader(file) if row["split"] == "val"}
+    with open(photos / "bounding_boxes.csv", newline="") as file:
+        true = {row["image"]: row for row in csv.DictReader(file)}
+    with open(scale2 / "set2" / "attended.csv", newline="") as file:
+        attended = {row["id"]: row for row in csv.DictReader(file) if row["split"] == "val"}
+    for identifier, row in rows["boxes"].items():
+        one = true[f"val/{identifier}"]
+        x, y = float(one["x"]), float(one["y"])
+        assert (float(row["xmin"]), float(row["ymin"])) == pytest.approx((max(x, 0), max(y, 0)))
+        gaze = rows["gaze"][identifier]
+        assert float(gaze["xmin"]) < x + 14 < float(gaze["xmax"])
+        center, here = rows["center"][identifier], attended[identifier]
+        if here["whole"] == "0":
+            assert (float(center["xmin"]) + float(center["xmax"])) / 2 == pytest.approx(65, abs=1e-2)
+            widths = [float(each["xmax"]) - float(each["xmin"]) for each in (center, here)]
+            assert widths[0] == pytest.approx(widths[1], abs=1e-2)
+
+
+def test_two_runs_are_judged_by_the_mean_of_their_probabilities(scale2, capsys):
+    one, other = (Run.load(scale2 / name) for name in ("scale1", "scale2"))
+    both = classifier_of(f"{scale2 / 'scale1'}+{scale2 / 'scale2'}")
+    scores = {}
+    for run in (one, other):
+        logits = np.asarray(run.scores(), "float64")
+        probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        for identifier, row in zip(run.predictions.ids, probabilities, strict=True):
+            scores[identifier] = scores.get(identifier, 0) + row / 2
+    labels = dict(zip(one.predictions.ids, one.predictions.labels, strict=True))
+    right = np.mean([scores[name].argmax() == labels[name] for name in scores])
+    assert both.top1 == pytest.approx(right)
+    np.testing.assert_allclose(np.exp(both.scores()), [scores[name] for name in both.predictions.ids], atol=1e-3)
+    evaluate.main(words(f"{scale2 / 'scale1'}+{scale2 / 'scale2'}", "--against", scale2 / "scale1"))
+    printed = capsys.readouterr().out
+    assert "McNemar" in printed
+    assert (scale2 / "scale1+scale2" / "evaluation.md").is_file()
+    shutil.rmtree(scale2 / "scale1+scale2")
+    with pytest.raises(UserError, match="given twice"):
+        classifier_of(f"{scale2 / 'scale1'}+{scale2 / 'scale1'}")
+    with pytest.raises(UserError, match=r"joined by \+"):
+        classifier_of(f"{scale2 / 'scale1'}+")
+
+
+def test_classify_looks_at_a_photograph_and_draws_the_boxes(photos, scale2, tmp_path, capsys):
+    photo = photos / "val" / "red" / "0.png"
+    classify.main(words(f"{scale2 / 'scale1'}+{scale2 / 'scale2'}", photo, "--out", tmp_path))
+    assert "looks: 2" in capsys.readouterr().out
+    assert (tmp_path / "0.png").is_file()
+    classify.main(words(scale2 / "scale1", photo, "--out", tmp_path / "one"))
+    classify.main(words(scale2 / "scale1", photo, "--out", tmp_path / "cam", "--layer", "relu5"))
+    assert "made by the network itself" in capsys.readouterr().out
+    with pytest.raises(UserError, match="make their own maps"):
+        classify.main(words(f"{scale2 / 'scale1'}+{scale2 / 'scale2'}", photo, "--predictor", "gbvs"))
+
+
+def test_the_attention_is_a_predictor(photos, scale1, tmp_path):
+    maps = predictor(scale1 / "scale1")(np.stack([np.asarray(Image.open(photos / "val" / "red" / "0.png"))]))
+    assert maps.shape == (1, 110, 130)
+    assert maps.min() >= 0
+    assert maps.max() > 0
+    predict.main(words(scale1 / "scale1", photos / "val", tmp_path / "maps"))
+    assert len(list((tmp_path / "maps").rglob("*.png"))) == 9
+    compact_to(photos, tmp_path / "set", "--saliency", scale1 / "scale1")
+    assert Manifest.load(tmp_path / "set").maps[1].made_of == "run"
+
+
+def test_a_table_makes_its_sets_and_judges_scales_together(photos, scale1, tmp_path, capsys):
+    more = [word for pair in zip(SMALL[:-4:2], SMALL[1:-4:2], strict=True) for word in pair]
+    table = ["attention-2", "--data", scale1 / "set1", "--out", tmp_path, "--scales", 2, "--epochs", 1, *more]
+    table += ["--set", "batch=8"]
+    with pytest.raises(UserError, match="--source SOURCE"):
+        reproduce.main(words(*table))
+    reproduce.main(words(*table, "--source", photos))
+    assert "scale1 and scale2" in capsys.readouterr().out
+    with open(tmp_path / "attention-2" / "table.csv", newline="") as file:
+        rows = {row["row"]: row for row in csv.DictReader(file)}
+    assert list(rows)[:6] == ["max_pooled1", "scale1", "scale2", "max_pooled2", "max_pooled1 and max_pooled2",
+                              "scale1 and scale2"]  # fmt: skip
+    both = classifier_of(f"{tmp_path / 'runs' / 'scale1'}+{tmp_path / 'runs' / 'scale2'}")
+    assert float(rows["scale1 and scale2"]["top1"]) == pytest.approx(both.top1, abs=1e-6)
+    assert rows["scale1 and scale2"]["against"] == "max_pooled1 and max_pooled2"
+    assert float(rows["published, CUB-200-2011: ours, three scales"]["top1"]) == 0.879
+    assert rows["max_pooled1"]["local"] == ""
+    assert 0 <= float(rows["scale2"]["iou"]) <= 1
+    sets = [Manifest.load(path) for path in (tmp_path / "sets").iterdir()]
+    assert [one.source["zoom"][0]["experiment"] for one in sets] == ["classifier_attention"]
+    assert (tmp_path / "attention-2" / "looks.png").is_file()
+    before = contents(tmp_path / "sets" / "scale1")
+    reproduce.main(words(*table, "--source", photos))
+    assert "0 left" in capsys.readouterr().out
+    assert contents(tmp_path / "sets" / "scale1") == before
+
+
+def test_controls_without_gaze_have_no_row_of_it(photos, scale1, tmp_path):
+    from saliency_keras.experiments.tables import table
+    from saliency_keras.tables.attention import Attention
+    from saliency_keras.tables.plan import Choices
+
+    choices = Choices(scale1 / "set1", tmp_path, compact=print)
+    planned = Attention(str(photos)).plan(table("attention-controls"), choices)
+    rows = [run.row.name for run in planned if not run.makes_set]
+    assert rows == ["scale1", "scale1 again", "scale2", "center", "gbvs", "true boxes"]
+    assert [run.seed for run in planned if run.row.name == "scale1 again"] == [1000]
+    zooms = [run.zoom for run in planned if run.makes_set]
+    scale = tmp_path / "runs" / "scale1"
+    assert zooms == [str(scale), f"center={scale}", "gbvs", "boxes"]
+    with_gaze = Attention(str(photos), gaze=str(photos / "gaze.csv")).plan(table("attention-controls"), choices)
+    assert f"gaze={photos / 'gaze.csv'}" in [run.zoom for run in with_gaze if run.makes_set]
+
+
+def refused(*given):
+    with pytest.raises(UserError) as error:
+        compact.main(words(*given))
+    return str(error.value)
+
+
+def test_bad_input_is_one_sentence_and_leaves_nothing(photos, scale2, tmp_path):
+    out = tmp_path / "out"
+    start = (photos, out, "--saliency", "uniform", *FRAMING, "--zoom")
+    assert "no finished run" in refused(*start, tmp_path)
+    unfinished = shutil.copytree(scale2 / "scale1", tmp_path / "unfinished")
+    (unfinished / "summary.json").unlink()
+    assert "no finished run" in refused(*start, unfinished)
+    assert "not as many; name all runs in order" in refused(*start, scale2 / "scale2")
+    assert "can look" in refused(*start, "nobody")
+    other = shutil.copytree(scale2 / "scale1", tmp_path / "other")
+    with h5py.File(other / "predictions.h5", "r+") as file:
+        file.attrs["classes"] = ["red", "green", "violet"]
+    assert "trained on other classes" in refused(*start, other)
+    assert not out.exists()
+    assert "without --zoom" in refused(photos, scale2 / "set1", *start[2:], scale2 / "scale1")
+    assert "another --zoom" in refused(photos, scale2 / "set2", *start[2:], "boxes")
+    damaged = shutil.copytree(scale2 / "set2", tmp_path / "damaged")
+    text = (damaged / "attended.csv").read_text().replace(",0,", ",x,")
+    (damaged / "attended.csv").write_text(text)
+    assert "damaged" in refused(photos, damaged, *start[2:], scale2 / "scale1")
+    assert "--zoom" in refused(scale2 / "set1", out, "--zoom", scale2 / "scale1")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("picture,x\n", "its columns are picture, x"),
+        ("image,x,y,width,height\nval/red/0.png,1,2,-3,4\n", "line 2"),
+        ("image,x,y,width,height\nval/red/0.png,1,2,nan,4\n", "line 2"),
+        ("image,xmin,ymin,xmax,ymax\nval/red/0.png,1,2,3,4\nval/red/3.png,1,2,three,4\n", "line 3"),
+    ],
+)
+def test_damaged_boxes_of_a_folder_are_one_sentence(photos, tmp_path, text, sentence):
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    (folder / "boxes.csv").write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        FolderSource(folder)
+
+
+def test_a_set_of_one_class_and_a_run_without_a_mask_are_refused(photos, scale1, tmp_path):
+    for split in ("train", "val"):
+        shutil.copytree(photos / split / "red", tmp_path / "photos" / split / "red")
+    assert "one class only" in refused(tmp_path / "photos", tmp_path / "out")
+    train_on(scale1 / "set1", scale1 / "plain", "--epochs", 1, experiment="max_pooled")
+    words_ = (photos, tmp_path / "out", "--saliency", "uniform", *FRAMING, "--zoom", scale1 / "plain")
+    assert "makes no mask" in refused(*words_)
+
+
+def test_it_starts_from_a_file_of_weights_and_keeps_the_lower_stages(scale1, tmp_path):
+    source = keras.applications.MobileNet(weights=None)
+    source.save_weights(tmp_path / "mobilenet.weights.h5")
+    more = ["--set", "backbone=MobileNet", "--set", f"weights={tmp_path / 'mobilenet.weights.h5'}", "--epochs", 1]
+    train_on(scale1 / "set1", tmp_path / "run", *more, "--set", "frozen=stride2,stride4,stride8")
+    model, config = network_in(tmp_path / "run").model, json.loads((tmp_path / "run" / "config.json").read_text())
+    assert set(config["frozen"]) < set(config["carried"])
+    for name in config["frozen"]:
+        for one, other in zip(model.get_layer(name).get_weights(), source.get_layer(name).get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert not np.array_equal(
+        model.get_layer("conv_pw_13").get_weights()[0], source.get_layer("conv_pw_13").get_weights()[0]
+    )
