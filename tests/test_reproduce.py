@@ -54,6 +54,25 @@ def reproduced(data, tmp_path_factory):
     return out
 
 
+def test_runs_side_by_side_are_the_runs_one_after_another(data, reproduced, tmp_path, capfd):
+    one_thread = os.environ.get("TF_NUM_INTRAOP_THREADS") == "1"
+    main(["thesis-4.1", "--data", str(data), "--out", str(tmp_path), "--only", "fanin2", "--jobs", "2", *TINY])
+    printed = capfd.readouterr().out
+    for name in ("rgb_mean", "fanin2"):
+        if (reproduced / "runs" / name).is_dir():
+            assert f"{name}: epoch 2/2" in printed
+    tables = [(out / "thesis-4.1" / "table.csv").read_text() for out in (reproduced, tmp_path)]
+    assert [line.split(",")[0] for line in tables[0].splitlines()] == [
+        line.split(",")[0] for line in tables[1].splitlines()
+    ]
+    for folder in (reproduced / "runs").iterdir():
+        there, here = (
+            list(csv.DictReader((out / "history.csv").open())) for out in (folder, tmp_path / "runs" / folder.name)
+        )
+        for one, other in zip(there, here, strict=True):
+            assert float(one["loss"]) == pytest.approx(float(other["loss"]), rel=0 if one_thread else 1e-3)
+
+
 def few_shot_plan(*shots, choices):
     return FewShot(shots).plan(TABLES["hallucination-1"], choices)
 
