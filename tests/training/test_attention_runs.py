@@ -300,8 +300,8 @@ def test_controls_without_gaze_have_no_row_of_it(photos, scale1, tmp_path):
     choices = Choices(scale1 / "set1", tmp_path, compact=print)
     planned = Attention(str(photos)).plan(table("attention-controls"), choices)
     rows = [run.row.name for run in planned if not run.makes_set]
-    assert rows == ["scale1", "scale1 again", "scale2", "center", "gbvs", "true boxes"]
-    assert [run.seed for run in planned if run.row.name == "scale1 again"] == [1000]
+    assert rows == ["scale1", "scale1_again", "scale2", "center", "gbvs", "true_boxes"]
+    assert [run.seed for run in planned if run.row.name == "scale1_again"] == [1000]
     zooms = [run.zoom for run in planned if run.makes_set]
     scale = tmp_path / "runs" / "scale1"
     assert zooms == [str(scale), f"center={scale}", "gbvs", "boxes"]
