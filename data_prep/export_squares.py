@@ -53,7 +53,9 @@ def main(arguments=None):
     counts = " + ".join(f"{written['squares'][split]:,} {split}" for split in SPLITS)
     skipped = f"; {written['skipped']:,} pictures cannot be read (see skipped.csv)" if written["skipped"] else ""
     print(f"{counts} squares of {written['side']} px are in {options.out}{skipped}")
-    print(f"their maps come back by --maps NAME=DIR with DIR/{written['example'].removesuffix('.png')}.png and so on")
+    words = ("add_map", options.source) if is_compact(options.source) else ("compact", options.source, "OUT")
+    why = f"once a predictor has written maps/{written['example']} and so on, or .npy"
+    print(console.next_step(*words, "--maps", "NAME=maps", why=why))
 
 
 def _export_squares(options):
