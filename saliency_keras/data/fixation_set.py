@@ -33,7 +33,7 @@ COLUMNS = ("image", "subject", "x", "y")
 DEGREE_SHARE = 0.03
 # What a position carried over to another size keeps from the far edge of the last pixel, so that it stays inside.
 BORDER = 0.5 + 1e-6
-DELIMITERS = (",", ";", "\t")
+DELIMITERS = (",", ";", "\t", "|")
 COORDINATES = ("pixels", "shares")
 # How a row says that the eye was not seen: blinks, lost samples.
 NO_POSITION = ("", ".", "-", "nan", "na", "n/a", "none", "null", "missing")
@@ -447,7 +447,7 @@ def _columns(path, line):
     hint = " Where nobody knows who looked, give every row the same subject." if missing == ["subject"] else ""
     raise UserError(
         f"{path} has no column {', '.join(missing)}; its first line names image,subject,x,y, separated by commas, "
-        f"semicolons or tabs{there}.{hint}"
+        f"semicolons, tabs or |{there}.{hint}"
     )
 
 

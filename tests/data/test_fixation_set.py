@@ -199,7 +199,7 @@ def test_a_picture_that_does_not_decode_is_kept_from_what_learns(folder):
     assert "1 of 3 pictures cannot be read and are left out: b.png" in kept.notes[-1]
 
 
-@pytest.mark.parametrize("delimiter", [";", "\t"])
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_other_delimiters_and_decimal_commas_are_read(folder, delimiter, encoding):
     expected = read_fixation_set(folder)
