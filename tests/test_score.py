@@ -322,3 +322,28 @@ def test_on_osie_gbvs_beats_the_centre_and_people_beat_both(shared_data, tmp_pat
     for metric in ("AUC-Judd", "sAUC", "NSS", "IG"):
         column = METRICS.index(metric)
         assert mean["center"][column] < mean["gbvs"][column] < mean["human"][column]
+
+
+# What commit c465382 gave for the same eight pictures: AUC-Judd, AUC-Borji, sAUC, NSS, CC, SIM, KL and IG, their means.
+BEFORE = {
+    "standard": {
+        "center": [0.7094824, 0.7093383, 0.4946849, 0.7648647, 0.2955619, 0.3703070, 1.3280472, -0.1831328],
+        "human": [0.9199014, 0.9198822, 0.8697859, 3.6022450, 0.6639460, 0.5140833, 1.0926191, 1.8425940],
+    },
+    "mit": {
+        "center": [0.7114895, 0.7060432, 0.5357042, 0.7598482, 0.2955619, 0.3744878, 1.3280472, -0.1655336],
+        "human": [0.9351058, 0.8610403, 0.8365512, 3.5914534, 0.6639460, 0.5140833, 1.0898893, 1.8376760],
+    },
+}
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("convention", list(BEFORE))
+def test_a_right_set_has_the_scores_that_it_had_before_sets_were_checked_as_a_whole(shared_data, tmp_path, convention):
+    words = ["--predictors", "center", "--limit", "8", "--convention", convention, "--out", str(tmp_path)]
+    main([str(shared_data / "osie"), *words])
+    scores = scored(tmp_path)
+    for name, expected in BEFORE[convention].items():
+        found = [values for (row, _), values in scores.items() if row == name]
+        assert len(found) == 8
+        np.testing.assert_allclose(np.mean(found, axis=0), expected, atol=2e-7)
