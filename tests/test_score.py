@@ -175,7 +175,7 @@ def test_the_caption_names_what_the_reference_code_leaves_open(folder, tmp_path)
 def write_maps(folder, size=(WIDTH, HEIGHT), names=("0", "1", "2", "3")):
     from saliency_keras.saliency.controls import Center
 
-    folder.mkdir()
+    folder.mkdir(parents=True)
     grey = np.round(255 * Center()(np.zeros((1, size[1], size[0], 3), np.uint8))[0]).astype(np.uint8)
     for name in names:
         Image.fromarray(grey).save(folder / f"{name}.png")
@@ -240,6 +240,17 @@ def test_log_densities_score_as_the_densities_they_are(folder, tmp_path):
     one, two = scored(tmp_path / "one"), scored(tmp_path / "two")
     for image in ("0.png", "1.png", "2.png"):
         assert two["plain", image] == pytest.approx(one["plain", image], abs=1e-9)
+
+
+def test_maps_of_smiler_are_scored_as_they_lie(folder, tmp_path):
+    """SMILER writes OUT/MODEL/NAME, NAME being the picture's own."""
+    for model in ("AIM", "GBVS"):
+        write_maps(tmp_path / "smiler" / model)
+    both = [word for model in ("AIM", "GBVS") for word in ("--maps", f"{model}={tmp_path / 'smiler' / model}")]
+    main([str(folder), "--predictors", "center", *both, "--out", str(tmp_path / "out")])
+    assert {name for name, _ in scored(tmp_path / "out")} == {"center", "AIM", "GBVS", "human"}
+    with pytest.raises(UserError, match=r"AIM, GBVS in it are those of 2 models: name one, --maps AIM=\S+smiler/AIM"):
+        main([str(folder), "--maps", str(tmp_path / "smiler"), "--out", str(tmp_path / "other")])
 
 
 def test_maps_of_another_size_are_resized_and_it_is_said_so(folder, tmp_path):
