@@ -202,8 +202,7 @@ def make_plan(
     content = hashlib.sha256()
     listed = {}
     for split in SPLITS:
-        pictures = source.pictures(split)
-        _check_ids(pictures, split)
+        pictures = _each_once(source.pictures(split), split, source.classes)
         listed[split] = sharding.keyed_order(pictures, seed)[:limit]
         for picture in progress(listed[split], label=f"checking {split}"):
             box = [] if picture.box is None else [{"box": [float(edge) for edge in picture.box]}]
@@ -232,14 +231,30 @@ def make_plan(
     return Plan(tuple(tasks), source, predictors, seed, limit, content.hexdigest(), pictures * per_picture)
 
 
-def _check_ids(pictures, split):
-    """Refuses two pictures with one id: whatever reads predictions or draws by id would confuse them."""
-    places = {}
+def _each_once(pictures, split, classes):
+    """The pictures without those that a list names again, which are counted.
+
+    Raises:
+        UserError: If two pictures have one id, by which predictions are read and draws are made, or one picture has two
+            classes or boxes.
+    """
+    found, again = {}, 0
     for picture in pictures:
-        if picture.id in places:
-            both = f"{places[picture.id]} and {picture.place}"
+        other = found.setdefault(picture.id, picture)
+        if other is picture:
+            continue
+        if other.place != picture.place:
+            both = f"{other.place} and {picture.place}"
             raise UserError(f"two pictures of {split} have the id {picture.id!r}: {both}; rename one.")
-        places[picture.id] = picture.place
+        if other.label != picture.label:
+            labels = f"{classes[other.label]} and {classes[picture.label]}"
+            raise UserError(f"{split} has the picture {picture.id!r} twice, as {labels}; a picture has one class.")
+        if other.box != picture.box:
+            raise UserError(f"{split} has the picture {picture.id!r} twice, with two boxes; a picture is stored once.")
+        again += 1
+    if again:
+        print(f"{again:,} {split} pictures are listed again and are left out", flush=True)
+    return list(found.values()) if again else pictures
 
 
 def _digest_of_boxes(listed):

@@ -53,7 +53,9 @@ def main(arguments=None):
     counts = " + ".join(f"{written['squares'][split]:,} {split}" for split in SPLITS)
     skipped = f"; {written['skipped']:,} pictures cannot be read (see skipped.csv)" if written["skipped"] else ""
     print(f"{counts} squares of {written['side']} px are in {options.out}{skipped}")
-    print(f"their maps come back by --maps NAME=DIR with DIR/{written['first'].removesuffix('.png')}.png and so on")
+    words = ("add_map", options.source) if is_compact(options.source) else ("compact", options.source, "OUT")
+    why = f"once a predictor has written maps/{written['example']} and so on, or .npy"
+    print(console.next_step(*words, "--maps", "NAME=maps", why=why))
 
 
 def _export_squares(options):
@@ -402,13 +404,13 @@ def _finish(out, plan, results):
     rows = [(*row, part.split) for part, result in zip(plan.parts, results, strict=True) for row in result["skipped"]]
     skipped = {(split, identifier) for identifier, _, split in rows}
     counts = dict.fromkeys(SPLITS, 0)
-    first = None
+    example = None
     for part in plan.parts:
         for picture in part.pictures:
             if (part.split, picture.id) not in skipped:
                 counts[part.split] += 1
-                first = first or part.name_of(picture)
-    if first is None:
+                example = example or part.name_of(picture)
+    if example is None:
         raise UserError(f"none of the {len(rows):,} pictures can be read; the first: {rows[0][0]}: {rows[0][1]}.")
     write_table(out / SKIPPED, ("id", "reason", "split"), rows)
     write_checksums(out, results)
@@ -416,7 +418,7 @@ def _finish(out, plan, results):
         "format": FORMAT,
         "version": VERSION,
         "side": plan.framing.square,
-        "first": first,
+        "example": example,
         "squares": counts,
         "bytes": sum(result["bytes"] for result in results),
         "skipped": len(rows),

@@ -48,7 +48,7 @@ def main(arguments=None):
     finished = sum(run.finished for run in runs)
     print(f"{options.table}: {len(runs)} runs, {finished} finished, {len(runs) - finished} left", flush=True)
     with console.resumable("go on with the same command"):
-        missing = carry_out(runs, kind.keep_models)
+        missing = carry_out(runs, kind.keep_models, options.jobs)
     try:
         results = Results.load(chosen, runs, options.data)
         with claimed(folder):
@@ -84,7 +84,7 @@ def _parse(arguments):
         raise UserError(f"{options.table} does not take {left[0]}.")
     if options.data is None:
         raise UserError(f"{options.table} wants a compact data set: --data DIR.")
-    for name in "epochs", "repeats":
+    for name in "epochs", "repeats", "jobs":
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise UserError(f"--{name} must be at least 1. Received: {getattr(options, name)}")
     return options
@@ -103,6 +103,8 @@ def _parser(kinds):
     add("--epochs", metavar="N", type=int, help="epochs of the rows; runs they start from are shortened in proportion")
     repeats = "runs of each row, seeds 0, 1, … (default: the table's own)"
     add("--repeats", "--seeds", metavar="R", type=int, help=repeats)
+    jobs = "runs that are trained at once, each with its share of the cores and of the GPU's memory (default: 1)"
+    add("--jobs", metavar="N", type=int, default=1, help=jobs)
     only = "only these experiments, and those that they are compared with"
     add("--only", metavar="NAMES", type=words_of, default=(), help=only)
     setting = "change a setting of all rows that have it, or of one row or experiment: NAME:KEY=VALUE; may be repeated"

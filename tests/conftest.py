@@ -1,7 +1,9 @@
-"""What the tests share: quiet logs, the folder of real data where there is one, small compact data sets."""
+"""What the tests share: quiet logs, the folder of real data where there is one, small trainings, a small disk."""
 
+import multiprocessing
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,41 @@ def small_disk(tmp_path):
     disk = SmallDisk(tmp_path / "disk")
     yield disk
     subprocess.run(["umount", "--lazy", disk.folder], check=True)
+
+
+@pytest.fixture(scope="session")
+def processes():
+    """Starts processes that are copies of one that has loaded Keras and drawn a figure."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.warmed"])
+    first = context.Process(target=os.getpid)  # it waits for what is loaded
+    first.start()
+    first.join()
+    return context
+
+
+@pytest.fixture(scope="session")
+def small_training(tmp_path_factory):
+    """The words of a small training on a small set, `--out` and what follows aside."""
+    from tests.small_sets import write_small_set
+    from tests.trainings import WORDS
+
+    folder = tmp_path_factory.mktemp("set")
+    write_small_set(folder, side=120, codec="npy", classes=2, train=(20, 12), val=(6,), separable=True)
+    return ["fanin2", "--data", str(folder), *WORDS]
+
+
+@pytest.fixture(scope="session")
+def undisturbed(processes, small_training, tmp_path_factory):
+    """A run of the small training that nothing happened to, and how many seconds it took."""
+    from tests.trainings import run_command, what_counts
+
+    out = tmp_path_factory.mktemp("undisturbed") / "run"
+    begun = time.monotonic()
+    process = processes.Process(target=run_command, args=([*small_training, "--out", str(out)],))
+    process.start()
+    process.join()
+    seconds = time.monotonic() - begun
+    assert process.exitcode == 0
+    what_counts(out)  # all that belongs to a run is there
+    return out, seconds

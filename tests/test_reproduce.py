@@ -54,6 +54,25 @@ def reproduced(data, tmp_path_factory):
     return out
 
 
+def test_runs_side_by_side_are_the_runs_one_after_another(data, reproduced, tmp_path, capfd):
+    one_thread = os.environ.get("TF_NUM_INTRAOP_THREADS") == "1"
+    main(["thesis-4.1", "--data", str(data), "--out", str(tmp_path), "--only", "fanin2", "--jobs", "2", *TINY])
+    printed = capfd.readouterr().out
+    for name in ("rgb_mean", "fanin2"):
+        if (reproduced / "runs" / name).is_dir():
+            assert f"{name}: epoch 2/2" in printed
+    tables = [(out / "thesis-4.1" / "table.csv").read_text() for out in (reproduced, tmp_path)]
+    assert [line.split(",")[0] for line in tables[0].splitlines()] == [
+        line.split(",")[0] for line in tables[1].splitlines()
+    ]
+    for folder in (reproduced / "runs").iterdir():
+        there, here = (
+            list(csv.DictReader((out / "history.csv").open())) for out in (folder, tmp_path / "runs" / folder.name)
+        )
+        for one, other in zip(there, here, strict=True):
+            assert float(one["loss"]) == pytest.approx(float(other["loss"]), rel=0 if one_thread else 1e-3)
+
+
 def few_shot_plan(*shots, choices):
     return FewShot(shots).plan(TABLES["hallucination-1"], choices)
 
@@ -71,6 +90,10 @@ def test_every_row_is_an_experiment_and_comes_after_the_run_it_starts_from():
             assert row.experiment in EXPERIMENTS
             assert set(row.begins_with) <= set(names[:place])
             assert not row.baseline or row.baseline in names
+            assert all(one in names[:place] for one in row.lookers if one in names)
+            assert not row.lookers or row.lookers[0] in (*names, "gbvs", "gaze", "boxes")
+        for members, against in table.together.values():
+            assert {*members, against} <= {*names, *table.together}
         assert all(name in names for wanted in table.figures.values() for name in wanted)
 
 
@@ -120,7 +143,8 @@ def test_second_attempt_trains_nothing_and_another_table_takes_the_runs_over(dat
     assert {row["whose"] for row in rows} <= {"ours"}  # none of the thesis's classes is here
     absent = "Table 4.2 names classes that this set does not have: Can opener; Hair spray; Gar, garfish."
     assert absent in printed.replace("\n", " ")
-    assert max(map(len, printed.splitlines())) <= 100 + len(str(reproduced))
+    *lines, _ = printed.splitlines()  # the last one is a command to go on with
+    assert max(map(len, lines)) <= 100 + len(str(reproduced))
     assert all(row["of"] in ("12", "11") and int(row["right"]) > int(row["right before"]) for row in rows)
 
 
@@ -148,7 +172,7 @@ def diverged(data, reproduced, tmp_path_factory):
     out = tmp_path_factory.mktemp("diverged")
     shutil.copytree(reproduced / "runs" / "fanin2", out / "runs" / "fanin2")
     words = ["thesis-4.1", "--data", str(data), "--out", str(out), "--only", "fanin2", *TINY]
-    with pytest.raises(UserError, match=r"lacks what could not be trained: rgb, .*the loss is not finite"):
+    with pytest.raises(UserError, match=r"lacks what could not be trained: rgb, .*loss is not finite"):
         main([*words, "--set", "rgb:learning_rate=1e30"])
     return out
 

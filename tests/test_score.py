@@ -175,7 +175,7 @@ def test_the_caption_names_what_the_reference_code_leaves_open(folder, tmp_path)
 def write_maps(folder, size=(WIDTH, HEIGHT), names=("0", "1", "2", "3")):
     from saliency_keras.saliency.controls import Center
 
-    folder.mkdir()
+    folder.mkdir(parents=True)
     grey = np.round(255 * Center()(np.zeros((1, size[1], size[0], 3), np.uint8))[0]).astype(np.uint8)
     for name in names:
         Image.fromarray(grey).save(folder / f"{name}.png")
@@ -240,6 +240,17 @@ def test_log_densities_score_as_the_densities_they_are(folder, tmp_path):
     one, two = scored(tmp_path / "one"), scored(tmp_path / "two")
     for image in ("0.png", "1.png", "2.png"):
         assert two["plain", image] == pytest.approx(one["plain", image], abs=1e-9)
+
+
+def test_maps_of_smiler_are_scored_as_they_lie(folder, tmp_path):
+    """SMILER writes OUT/MODEL/NAME, NAME being the picture's own."""
+    for model in ("AIM", "GBVS"):
+        write_maps(tmp_path / "smiler" / model)
+    both = [word for model in ("AIM", "GBVS") for word in ("--maps", f"{model}={tmp_path / 'smiler' / model}")]
+    main([str(folder), "--predictors", "center", *both, "--out", str(tmp_path / "out")])
+    assert {name for name, _ in scored(tmp_path / "out")} == {"center", "AIM", "GBVS", "human"}
+    with pytest.raises(UserError, match=r"AIM, GBVS in it are those of 2 models: name one, --maps AIM=\S+smiler/AIM"):
+        main([str(folder), "--maps", str(tmp_path / "smiler"), "--out", str(tmp_path / "other")])
 
 
 def test_maps_of_another_size_are_resized_and_it_is_said_so(folder, tmp_path):
@@ -322,3 +333,28 @@ def test_on_osie_gbvs_beats_the_centre_and_people_beat_both(shared_data, tmp_pat
     for metric in ("AUC-Judd", "sAUC", "NSS", "IG"):
         column = METRICS.index(metric)
         assert mean["center"][column] < mean["gbvs"][column] < mean["human"][column]
+
+
+# What commit c465382 gave for the same eight pictures: AUC-Judd, AUC-Borji, sAUC, NSS, CC, SIM, KL and IG, their means.
+BEFORE = {
+    "standard": {
+        "center": [0.7094824, 0.7093383, 0.4946849, 0.7648647, 0.2955619, 0.3703070, 1.3280472, -0.1831328],
+        "human": [0.9199014, 0.9198822, 0.8697859, 3.6022450, 0.6639460, 0.5140833, 1.0926191, 1.8425940],
+    },
+    "mit": {
+        "center": [0.7114895, 0.7060432, 0.5357042, 0.7598482, 0.2955619, 0.3744878, 1.3280472, -0.1655336],
+        "human": [0.9351058, 0.8610403, 0.8365512, 3.5914534, 0.6639460, 0.5140833, 1.0898893, 1.8376760],
+    },
+}
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("convention", list(BEFORE))
+def test_a_right_set_has_the_scores_that_it_had_before_sets_were_checked_as_a_whole(shared_data, tmp_path, convention):
+    words = ["--predictors", "center", "--limit", "8", "--convention", convention, "--out", str(tmp_path)]
+    main([str(shared_data / "osie"), *words])
+    scores = scored(tmp_path)
+    for name, expected in BEFORE[convention].items():
+        found = [values for (row, _), values in scores.items() if row == name]
+        assert len(found) == 8
+        np.testing.assert_allclose(np.mean(found, axis=0), expected, atol=2e-7)

@@ -14,6 +14,7 @@ from pathlib import Path
 from data_prep.sources.source import FilesSource, Picture, distinct_names, human_names
 from data_prep.sources.splits import NAMES, check_share, held_out, named_split
 from saliency_keras.console import UserError
+from saliency_keras.data.fixation_set import DELIMITERS, encoding_of
 from saliency_keras.data.listing import composed, files_below, name_key, text_of
 
 COLUMNS = {
@@ -22,7 +23,8 @@ COLUMNS = {
     "split": ("split", "set", "subset", "part"),
 }
 BOXES = (("x", "y", "width", "height"), ("xmin", "ymin", "xmax", "ymax"))
-DELIMITERS = (",", ";", "\t")
+# How 7z, rar, gzip, bzip2, xz and Zstandard begin.
+OTHER_ARCHIVES = (b"7z\xbc\xaf", b"Rar!", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 MOST_BAD = 0.1  # malformed lines; a list with more of them is no such list
 MOST_MISSING = 0.1  # a list of which more is not there is a list of other pictures
 
@@ -148,7 +150,7 @@ class CsvSource(ListedSource):
         at = self._at
         self._bad, self._lines = [], 0
         try:
-            with open(self.path, newline="", encoding="utf-8-sig") as file:
+            with open(self.path, newline="", encoding=encoding_of(self.path)) as file:
                 reader = csv.reader(file, delimiter=self._delimiter)
                 fields = len(next(reader))
                 for row in reader:
@@ -171,7 +173,8 @@ class CsvSource(ListedSource):
                         continue
                     yield split, name, path, box
         except UnicodeDecodeError as error:
-            raise UserError(f"{self.path} is not UTF-8 text: {error.reason} at byte {error.start}.") from None
+            where = f"{error.reason} at byte {error.start}"
+            raise UserError(f"{self.path} is not UTF-8 text: {where}; save it as UTF-8.") from None
         except csv.Error as error:
             raise UserError(f"{self.path} is malformed: {error}.") from None
 
@@ -190,7 +193,7 @@ class CsvSource(ListedSource):
                 base = os.path.basename(key)
                 for name in {key, base, os.path.splitext(key)[0], os.path.splitext(base)[0]}:
                     self._by_name[name] = None if name in self._by_name else file
-        key = os.path.normpath(name_key(path)).replace(os.sep, "/")
+        key = os.path.normpath(name_key(path).replace("\\", "/")).replace(os.sep, "/")
         return self._by_name.get(key) or self._by_name.get(os.path.basename(key))
 
     def _read(self, classes=None, hold_out=None):
@@ -231,13 +234,17 @@ def _columns(path, label=None):
         path: The list.
         label: What the column of the classes is called, or `None`: one of the usual names.
     """
+    with open(path, "rb") as file:
+        head = file.read(1024)
+    if head.startswith(OTHER_ARCHIVES):
+        raise UserError(f"{path} is an archive or compressed; only zip and tar are read in place: unpack it first.")
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
+        with open(path, newline="", encoding=encoding_of(path)) as file:
             line = file.readline(10_000)
-    except UnicodeDecodeError:
-        raise UserError(
-            f"{path} is no list of pictures, for it is not UTF-8 text; SOURCE is a folder, a LIST.csv, a zip or tar."
-        ) from None
+    except UnicodeDecodeError as error:
+        if b"\0" in head:
+            raise UserError(f"{path} is no list of pictures; SOURCE is a folder, a LIST.csv, a zip or tar.") from None
+        raise UserError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}; save it as UTF-8.") from None
     for delimiter in DELIMITERS:
         header = [name.strip().lower() for name in next(csv.reader([line], delimiter=delimiter), [])]
         at = {}

@@ -260,7 +260,8 @@ class FolderSource(FilesSource):
             folder = self.folder / split
             with os.scandir(folder) as entries:
                 names = sorted(one.name for one in entries if one.is_file() and not one.name.startswith("."))
-            if split and names:
+            names = [name for name in names if split or name != "classes.csv"]
+            if names:
                 yield f"{len(names):,} files of {folder} lie in no class folder and are left out ({shown(names)})"
 
     def _class_folders(self):

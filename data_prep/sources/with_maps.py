@@ -21,7 +21,7 @@ from data_prep.sources.source import Picture, Source, UnusableMap, check_map_nam
 from saliency_keras.console import UserError
 from saliency_keras.data.geometry import Framing
 from saliency_keras.data.listing import shown, stem_key
-from saliency_keras.data.map_folder import check_aspect, map_files, one_map, same_aspect
+from saliency_keras.data.map_folder import check_aspect, folders_of_models, map_files, one_map, same_aspect
 from saliency_keras.data.pictures import UnreadablePicture
 
 LOOKED_AT = 1000  # pictures that are decoded, at most, to find one that is not square
@@ -89,7 +89,9 @@ class NamedMaps:
         if (first := next(filter(has_map, missing), None)) is not None:
             path = trees[folder][first]
             others = sorted(listed.keys() - set(keys)) if hits else sorted(map_files(self.place))
-            there = f" It has {len(others):,} maps with other names ({shown(others)})." if others else ""
+            wanted = {*keys, *(f"{folder}/{key}" for key in keys)}
+            models = folders_of_models(self.place, others, wanted)
+            there = f" It has {len(others):,} maps with other names ({shown(others)}){models}." if others else ""
             raise UserError(
                 f"{self.place} lacks the maps of {len(missing):,} of {len(keys):,} {split} pictures, the first is that "
                 f"of {path}: {self.place / folder / os.path.splitext(path)[0]}.png."

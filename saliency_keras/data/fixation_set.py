@@ -18,12 +18,13 @@ import hashlib
 import json
 import math
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from saliency_keras.console import UserError, progress
-from saliency_keras.data.listing import name_key, shown, text_of
+from saliency_keras.data.listing import name_key, shown, stem_key, text_of
 from saliency_keras.data.pictures import ON_THEIR_SIDE, UnreadablePicture, pictures_in, read_picture
 from saliency_keras.metrics.points import FixationPoints, inside_picture
 
@@ -33,7 +34,7 @@ COLUMNS = ("image", "subject", "x", "y")
 DEGREE_SHARE = 0.03
 # What a position carried over to another size keeps from the far edge of the last pixel, so that it stays inside.
 BORDER = 0.5 + 1e-6
-DELIMITERS = (",", ";", "\t")
+DELIMITERS = (",", ";", "\t", "|")
 COORDINATES = ("pixels", "shares")
 # How a row says that the eye was not seen: blinks, lost samples.
 NO_POSITION = ("", ".", "-", "nan", "na", "n/a", "none", "null", "missing")
@@ -377,11 +378,18 @@ class _Rows:
         return notes
 
 
+def _by_stem(names):
+    """From stems to the names that have them, where that is one: tables leave suffixes out, or write others."""
+    stems = Counter(map(stem_key, names))
+    return {stem_key(name): name for name in names if stems[stem_key(name)] == 1}
+
+
 def _read_csv(path, index_of, unreadable):
     """The `_Rows` of a table; `index_of` and `unreadable` are indices of pictures and of refused files."""
     owners, subjects, xs, ys, absent, bad = [], [], [], [], {}, []
     lost = total = absent_rows = 0
     on_unreadable = {}
+    by_stem = _by_stem({**index_of, **unreadable})
     try:
         with path.open(encoding=encoding_of(path), newline="") as file:
             delimiter, at = _columns(path, file.readline())
@@ -406,6 +414,8 @@ def _read_csv(path, index_of, unreadable):
                     lost += 1
                     continue
                 key = name_key(image)
+                if key not in index_of and key not in unreadable:
+                    key = by_stem.get(stem_key(image), key)
                 owner = index_of.get(key)
                 if owner is None and key in unreadable:
                     on_unreadable[unreadable[key]] = on_unreadable.get(unreadable[key], 0) + 1
@@ -447,7 +457,7 @@ def _columns(path, line):
     hint = " Where nobody knows who looked, give every row the same subject." if missing == ["subject"] else ""
     raise UserError(
         f"{path} has no column {', '.join(missing)}; its first line names image,subject,x,y, separated by commas, "
-        f"semicolons or tabs{there}.{hint}"
+        f"semicolons, tabs or |{there}.{hint}"
     )
 
 

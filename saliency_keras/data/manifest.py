@@ -20,7 +20,6 @@ VERSIONS = (1, 2)  # that are read
 MADE_OF = ("picture", "square", "stored", "run")
 CODECS = ("raw", "jpeg", "npy")
 SPLITS = ("train", "val")
-GREATEST_SIDE = 8192  # pixels of stored pictures; one of them takes 256 MiB
 POOLED = "train+val"  # both, one after the other, for what draws from all pictures
 
 
@@ -326,8 +325,6 @@ class Manifest:
         if "\\u0000" in text:
             raise ValueError("a name with a NUL")
         text.encode()  # a ValueError where a name holds half a character
-        if not 1 <= manifest.side <= GREATEST_SIDE:
-            raise ValueError(f"pictures of {manifest.side} px")
         if not all(0 <= value <= 1 for value in (*manifest.mean_rgb, *(one.mean for one in maps))):
             raise ValueError("a mean")
         if min((number for split in splits.values() for number in split.per_class), default=0) < 0:

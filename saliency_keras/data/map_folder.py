@@ -180,6 +180,25 @@ class NoMap(UserError):
     """A file that holds no array of numbers."""
 
 
+def folders_of_models(place, stems, wanted):
+    """What to say of folders in `place` that each have the maps of one model, as SMILER writes them; or nothing.
+
+    Args:
+        place: The folder.
+        stems: Stems of the maps in it.
+        wanted: Stems of the pictures.
+
+    Returns:
+        Text that begins with a semicolon, or an empty one.
+    """
+    split = (stem.partition("/") for stem in stems)
+    models = sorted({first for first, _, rest in split if rest in wanted})
+    if not models:
+        return ""
+    several = f"{len(models)} models" if len(models) > 1 else "a model"
+    return f"; {shown(models)} in it are those of {several}: name one, --maps {models[0]}={Path(place) / models[0]}"
+
+
 class MapFolder:
     """The maps of a set, asked for by the picture's name; all are read and checked at once.
 
@@ -211,6 +230,7 @@ class MapFolder:
         if missing:
             of = f"{len(missing)} of {len(sizes)} pictures"
             there = f"; it has {len(listed):,} other maps ({shown(listed)})" if listed and not self._files else ""
+            there += folders_of_models(place, listed, _stems(sizes))
             raise UserError(f"{place} lacks the maps of {of}, the first is that of {missing[0]}{there}.")
         if len(_stems(sizes)) < len(sizes):
             raise UserError(

@@ -167,7 +167,7 @@ def check_pictures(manifest, split, stored):
                 raise UserError(f"the shard {path} is damaged: {identifier!r} is no id.")
             seen[identifier] = path.name
         per_class += np.bincount(labels, minlength=len(manifest.classes))
-    for name, said, there in zip(manifest.classes, manifest.splits[split].per_class, per_class, strict=True):
+    for name, said, there in zip(manifest.classes, manifest.split(split).per_class, per_class, strict=True):
         if said != there:
             raise UserError(
                 f"the manifest of {manifest.folder} says {said} {split} pictures of the class {name!r}, "

@@ -299,70 +299,35 @@ SALCLASSNET = (
 
 
 def _scales(experiment, name, crops="", baseline=""):
-    """An experiment at three scales, each on what the networks of the scales before attend to.
-
-    `crops` is the first part of the names of the rows whose networks crop, by default its own.
-    """
+    """An experiment at three scales, each on what the networks of the rows `crops1` and `crops2` attend to."""
     crops = crops or name
     looks = ("", f"{crops}1", f"{crops}1+{crops}2")
-    of_scale = [
+    return tuple(
         Row(experiment, called=f"{name}{scale}", zoom=zoom, baseline=f"{baseline}{scale}" if baseline else "")
         for scale, zoom in enumerate(looks, 1)
-    ]
-    return tuple(of_scale), {f"{name}1 to {name}3": (tuple(row.name for row in of_scale), f"{name}1")}
-
-
-def _attention_tables():
-    """Shen and Liu: Tables 2 to 4 in one, 5, 6, Fig. 8, and controls that nobody ran."""
-    ours, ours_together = _scales("classifier_attention", "scale")
-    plain, plain_together = _scales("max_pooled", "max_pooled", "scale")
-    ours = tuple(dataclasses.replace(row, baseline=f"max_pooled{row.name[-1]}") for row in ours)
-    ours_together = {name: (rows, "max_pooled1 to max_pooled3") for name, (rows, _) in ours_together.items()}
-    local, local_together = _scales("classifier_attention_local", "local")
-    of_object, object_together = _scales("classifier_attention_object", "object")
-    both, both_together = _scales("classifier_attention", "scale")
-    several = tuple(
-        Row("classifier_attention", settings=(f"classifiers={number}",), called=f"classifiers{number}",
-            baseline="classifiers1" if number > 1 else "")
-        for number in (1, 2, 4, 8, 16)
-    )  # fmt: skip
-    crops = {"scale2": "scale1", "center": "center=scale1", "gbvs": "gbvs", "gaze": "gaze", "true boxes": "boxes"}
-    again = Row("classifier_attention", called="scale1 again", baseline="scale1", other_seed=1000)
-    second = tuple(
-        Row("classifier_attention", called=name, zoom=zoom, baseline="scale1") for name, zoom in crops.items()
     )
-    pairs = {f"scale1 + {row.name}": (("scale1", row.name), "scale1") for row in (again, *second)}
-    alike = "All pictures are the squares of a compact set; the paper tests whole pictures of any shape."
-    return {
-        "attention-2": PaperTable(
-            "Classifier activations, Tables 2 to 4: three scales, and the ResNet-50 on the same crops", "attention",
-            (plain[0], *ours, *plain[1:]), together={**plain_together, **ours_together}, beside=ATTENTION_2, note=alike,
-        ),
-        "attention-5": PaperTable(
-            "Classifier activations, Table 5: trained with one of the two losses", "attention",
-            (*both, *local, *of_object),
-            together={**both_together, **{name: (rows, "scale1 to scale3") for name, (rows, _) in
-                                          {**local_together, **object_together}.items()}},
-            beside=ATTENTION_5,
-            note="With the object loss alone the mask comes from local classifiers that were never trained; "
-            "`--set classifier_attention_object:mask=none` uses all of the features. " + alike,
-        ),
-        "attention-6": PaperTable(
-            "Classifier activations, Table 6: accuracy by scale and level", "attention",
-            both, together=both_together, beside=ATTENTION_6, note=alike,
-        ),
-        "attention-8": PaperTable(
-            "Classifier activations, Fig. 8: the number of local classifiers", "attention", several,
-            note="The paper prints a curve without numbers: it rises, then levels. " + alike,
-        ),
-        "attention-controls": PaperTable(
-            "What the second look is worth, and how much of it is this attention", "attention",
-            (Row("classifier_attention", called="scale1"), again, *second), together=pairs,
-            note="`scale1 again` is a second network at scale 1 with another seed: what averaging two networks brings "
-            "without a second look. `center` crops a box of the attended size at the centre, `gaze` what people "
-            "looked at, `true boxes` the object itself.",
-        ),
-    }  # fmt: skip
+
+
+def _together(rows, against):
+    """Rows that are judged as one, and what they are compared with, as `PaperTable.together` has it."""
+    return {f"{rows[0].name} to {rows[-1].name}": (tuple(row.name for row in rows), against)}
+
+
+SCALES = _scales("classifier_attention", "scale")
+SCALES_BESIDE_PLAIN = _scales("classifier_attention", "scale", baseline="max_pooled")
+PLAIN_SCALES = _scales("max_pooled", "max_pooled", crops="scale")
+LOCAL_SCALES = _scales("classifier_attention_local", "local")
+OBJECT_SCALES = _scales("classifier_attention_object", "object")
+SECOND_LOOKS = (
+    Row("classifier_attention", called="scale1_again", baseline="scale1", other_seed=1000),
+    *(
+        Row("classifier_attention", called=name, zoom=zoom, baseline="scale1")
+        for name, zoom in {
+            "scale2": "scale1", "center": "center=scale1", "gbvs": "gbvs", "gaze": "gaze", "true_boxes": "boxes",
+        }.items()
+    ),
+)  # fmt: skip
+SQUARES = "All pictures are the squares of a compact set; the paper tests whole pictures of any shape."
 
 
 TABLES = {
@@ -472,7 +437,52 @@ TABLES = {
         "stages, and networks trained on the same pictures, are not independent; the intervals take them for it and "
         "are too narrow.",
     ),
-    **_attention_tables(),
+    "attention-2": PaperTable(
+        "Classifier activations, Tables 2 to 4: three scales, and the ResNet-50 on the same crops",
+        "attention",
+        (PLAIN_SCALES[0], *SCALES_BESIDE_PLAIN, *PLAIN_SCALES[1:]),
+        beside=ATTENTION_2,
+        note=SQUARES,
+        together=_together(PLAIN_SCALES, "max_pooled1") | _together(SCALES, "max_pooled1 to max_pooled3"),
+    ),
+    "attention-5": PaperTable(
+        "Classifier activations, Table 5: trained with one of the two losses",
+        "attention",
+        (*SCALES, *LOCAL_SCALES, *OBJECT_SCALES),
+        beside=ATTENTION_5,
+        note="With the object loss alone the mask comes from local classifiers that were never trained; "
+        "`--set classifier_attention_object:mask=none` uses all of the features. " + SQUARES,
+        together=_together(SCALES, "scale1")
+        | _together(LOCAL_SCALES, "scale1 to scale3")
+        | _together(OBJECT_SCALES, "scale1 to scale3"),
+    ),
+    "attention-6": PaperTable(
+        "Classifier activations, Table 6: accuracy by scale and level",
+        "attention",
+        SCALES,
+        beside=ATTENTION_6,
+        note=SQUARES,
+        together=_together(SCALES, "scale1"),
+    ),
+    "attention-8": PaperTable(
+        "Classifier activations, Fig. 8: the number of local classifiers",
+        "attention",
+        tuple(
+            Row("classifier_attention", settings=(f"classifiers={number}",), called=f"classifiers{number}",
+                baseline="classifiers1" if number > 1 else "")
+            for number in (1, 2, 4, 8, 16)
+        ),
+        note="The paper prints a curve without numbers: it rises, then levels. " + SQUARES,
+    ),
+    "attention-controls": PaperTable(
+        "What the second look is worth, and how much of it is this attention",
+        "attention",
+        (SCALES[0], *SECOND_LOOKS),
+        note="`scale1_again` is a second network at scale 1 with another seed: what averaging two networks brings "
+        "without a second look. `center` crops a box of the attended size at the centre, `gaze` what people looked "
+        "at, `true_boxes` the object itself.",
+        together={f"scale1 + {row.name}": (("scale1", row.name), "scale1") for row in SECOND_LOOKS},
+    ),
     "salclassnet-4": PaperTable(
         "SalClassNet, Table 4: its maps and its detector's against where people looked",
         "top_down",

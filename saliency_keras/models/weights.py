@@ -5,9 +5,12 @@ keep parts of the network frozen (§III-D).
 """
 
 import contextlib
+import json
 import tempfile
+import zipfile
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 
@@ -34,12 +37,46 @@ def load_network(path):
         raise UserError(f"{absent(path, 'network')}.")
     run_folder.checked(path.parent, path.name)
     try:
+        _check_size(path)
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except MemoryError:
         raise
     except Exception as error:  # Keras, zip and HDF5 raise whatever they stumble over
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(f"{path} cannot be loaded: {reason}") from None
+
+
+def _check_size(path):
+    """Refuses, before any memory is taken, a file whose layers are larger than the weights that it stores.
+
+    Raises:
+        ValueError: If one is, or a member is compressed, which Keras leaves out.
+    """
+    widths = set()
+    with zipfile.ZipFile(path) as archive:
+        if any(member.file_size != member.compress_size for member in archive.infolist()):
+            raise ValueError("a part of it is compressed, which no saved network is")
+        config = json.loads(archive.read("config.json"))
+        with archive.open("model.weights.h5") as member, h5py.File(member, "r") as weights:
+
+            def look(name, one):
+                if isinstance(one, h5py.Dataset):
+                    if one.nbytes > one.id.get_storage_size():
+                        raise ValueError(f"{name} claims more than is in the file")
+                    widths.update(one.shape)
+
+            weights.visititems(look)
+    for width in _widths(config):
+        if width not in widths:
+            raise ValueError(f"it has a layer of {width} units, and no weights for them")
+
+
+def _widths(config):
+    """What the layers of a network's configuration say of their width."""
+    if isinstance(config, dict):
+        yield from (config[name] for name in ("units", "filters") if isinstance(config.get(name), int))
+    for inner in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
+        yield from _widths(inner)
 
 
 @contextlib.contextmanager

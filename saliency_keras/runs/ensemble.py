@@ -27,7 +27,7 @@ def probabilities(run, like=None, level=""):
     Raises:
         UserError: If the run was tested on other pictures or classes, or has no such level.
     """
-    from saliency_keras.metrics.top_k import softmax
+    from saliency_keras.metrics.classification import softmax
 
     found, own = softmax(run.scores(level)), run.predictions
     if like is None:
@@ -53,7 +53,7 @@ def together(runs, level=""):
     first = runs[0].predictions
     if len(runs) == 1 and not level:
         return first
-    from saliency_keras.metrics.top_k import first_classes, rank_of_true_class
+    from saliency_keras.metrics.classification import first_classes, rank_of_true_class
 
     mean = np.mean([probabilities(run, first, level) for run in runs], axis=0)
     return dataclasses.replace(first, ranks=rank_of_true_class(mean, first.labels), first=first_classes(mean, 5))

@@ -8,7 +8,7 @@ from saliency_keras.console import UserError
 from saliency_keras.data.boxes import read_boxes
 from saliency_keras.data.second_look import RunLook, Seen, attended, looks_of
 from saliency_keras.data.stored import Records
-from saliency_keras.metrics.top_k import first_classes
+from saliency_keras.metrics.classification import first_classes
 from saliency_keras.runs.classifier import BEST, Classifier
 from saliency_keras.runs.run import network_in
 

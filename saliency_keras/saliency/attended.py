@@ -114,6 +114,7 @@ def _classes(folder):
 
     try:
         with h5py.File(folder / run_folder.PREDICTIONS, "r") as file:
-            return tuple(str(name) for name in file.attrs["classes"])
+            names = file.attrs["classes"]
+            return tuple(name.decode("utf-8") if isinstance(name, bytes) else str(name) for name in names)
     except (OSError, KeyError, ValueError):
         raise UserError(f"{folder / run_folder.PREDICTIONS} is missing or damaged; train the run again.") from None

@@ -17,7 +17,7 @@ from saliency_keras.experiments.published import ATTENTION_IOU
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import accuracy, difference, intervals_figure
 from saliency_keras.figures.looks import scales_figure
-from saliency_keras.figures.table import percent, points
+from saliency_keras.metrics.digits import percent, points
 from saliency_keras.runs.ensemble import together
 from saliency_keras.runs.looks import scales_of
 from saliency_keras.tables.plan import PlannedRun, plan

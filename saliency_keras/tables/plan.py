@@ -191,7 +191,7 @@ def _addressed(setting):
     return name, f"{key}{equals}{value}"
 
 
-def carry_out(runs, keep_models=True):
+def carry_out(runs, keep_models=True, jobs=1):
     """Trains whatever is not finished.
 
     A run that diverges would do so again, so the others go on without it and without those that start from it.
@@ -199,6 +199,7 @@ def carry_out(runs, keep_models=True):
     Args:
         runs: `PlannedRun`s, those that others start from first.
         keep_models: Whether finished runs keep their networks; those that others start from always do.
+        jobs: How many runs are trained at once.
 
     Returns:
         The runs that are missing, and of each why: `[(PlannedRun, sentence)]`.
@@ -206,6 +207,7 @@ def carry_out(runs, keep_models=True):
     Raises:
         UserError: If a run cannot be trained, or was begun with other choices.
     """
+    from saliency_keras.tables.side_by_side import train_side_by_side
     from saliency_keras.training.loop import Diverged
     from saliency_keras.training.state import drop_state
 
@@ -216,12 +218,30 @@ def carry_out(runs, keep_models=True):
     if cost := cost_of(runs):
         print(cost, flush=True)
     missing, needed = {}, {folder for run in runs for folder in run.needs}
+
+    def ready(run):
+        if run.reads:
+            _check_begun(run)
+
+    def finish(run):
+        if run.finished:
+            drop_state(run.folder / run_folder.STATE)  # of a run that was killed before it had cleared up
+        if not (keep_models or run.folder in needed):
+            for name in run_folder.MODEL, run_folder.BEST:
+                (run.folder / name).unlink(missing_ok=True)
+
+    if jobs > 1:
+        for run in runs:
+            if run.finished:
+                ready(run)
+                finish(run)
+        train_side_by_side([run for run in runs if not run.finished], jobs, missing, ready, finish)
+        return list(missing.values())
     for number, run in enumerate(runs, 1):
         if gone := [folder for folder in run.needs if folder in missing]:
             missing[run.folder] = run, f"{gone[0]} is missing"
             continue
-        if run.reads:
-            _check_begun(run)
+        ready(run)
         if not run.finished:
             left = sum(not other.finished for other in runs[number:])
             print(f"[{number}/{len(runs)}] {run}; {left} runs left after it", flush=True)
@@ -230,11 +250,7 @@ def carry_out(runs, keep_models=True):
             except (Diverged, Unfit) as error:
                 print(f"{run}: {error}", flush=True)
                 missing[run.folder] = run, str(error)
-        else:
-            drop_state(run.folder / run_folder.STATE)  # of a run that was killed before it had cleared up
-        if not (keep_models or run.folder in needed):
-            for name in run_folder.MODEL, run_folder.BEST:
-                (run.folder / name).unlink(missing_ok=True)
+        finish(run)
     return list(missing.values())
 
 

@@ -199,7 +199,7 @@ def test_a_picture_that_does_not_decode_is_kept_from_what_learns(folder):
     assert "1 of 3 pictures cannot be read and are left out: b.png" in kept.notes[-1]
 
 
-@pytest.mark.parametrize("delimiter", [";", "\t"])
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_other_delimiters_and_decimal_commas_are_read(folder, delimiter, encoding):
     expected = read_fixation_set(folder)
@@ -208,6 +208,19 @@ def test_other_delimiters_and_decimal_commas_are_read(folder, delimiter, encodin
     found = read_fixation_set(folder)
     assert found.x.tolist() == expected.x.tolist()
     assert found.subjects.tolist() == expected.subjects.tolist()
+
+
+def test_pictures_may_be_named_without_suffix_or_with_another_one_where_that_is_one_picture(tmp_path):
+    (tmp_path / "images/of").mkdir(parents=True)
+    for name in ("a.png", "of/b.png", "two.png", "two.jpg"):
+        Image.new("RGB", (40, 30)).save(tmp_path / "images" / name)
+    rows = ["a,x,1,1", "a.JPG,x,2,2", "of/b,x,3,3", "two.jpg,x,4,4"]
+    (tmp_path / "fixations.csv").write_text("\n".join(["image,subject,x,y", *rows]))
+    found = read_fixation_set(tmp_path)
+    assert [len(found.points(name)) for name in ("a.png", "of/b.png", "two.jpg", "two.png")] == [2, 1, 1, 0]
+    (tmp_path / "fixations.csv").write_text("\n".join(["image,subject,x,y", *rows, "two,x,5,5"]))
+    with pytest.raises(UserError, match=r"not in images/, the first 'two' in line 6"):
+        read_fixation_set(tmp_path)
 
 
 def test_names_that_differ_in_unicode_composition_are_the_same(folder):

@@ -122,6 +122,23 @@ def test_maps_are_read_where_they_lie(tmp_path, pack):
         np.testing.assert_array_equal(found.map_of(image), MapFolder(folder, sizes).map_of(image))
 
 
+def test_tars_are_entered_where_a_folder_has_nothing_else(tmp_path):
+    folder = tmp_path / "maps"
+    (folder / "sub").mkdir(parents=True)
+    write_npy(folder / "a", LEVELS)
+    write_npy(folder / "sub" / "a", 2 * LEVELS)
+    (tmp_path / "packed").mkdir()
+    for name in ("a", "sub/a"):
+        with tarfile.open(tmp_path / "packed" / f"{name[0]}.tar", "w") as archive:
+            archive.add(folder / f"{name}.npy", f"{name}.npy")
+    sizes = {"a.jpg": (4, 3), "sub/a.jpg": (4, 3)}
+    found = MapFolder(tmp_path / "packed", sizes)
+    np.testing.assert_array_equal(found.map_of("sub/a.jpg"), 2 * LEVELS)
+    write_npy(folder / "a", 3 * LEVELS)
+    packed_tar(tmp_path / "packed", folder / "old.tar")  # beside maps, it is no second source of them
+    np.testing.assert_array_equal(MapFolder(folder, sizes).map_of("a.jpg"), 3 * LEVELS)
+
+
 def test_a_compressed_tar_is_to_be_unpacked_first(tmp_path):
     with tarfile.open(tmp_path / "maps.tar.gz", "w:gz") as archive:
         archive.add(__file__, "a.png")

@@ -469,3 +469,85 @@ def test_smaller_copies_of_osie_have_the_points_that_the_project_was_scored_on(s
     rows = convert("osie", tmp_path / "fixations.mat", tmp_path / "out", "--pictures", shared_data / "osie/images")
     found = {(row["subject"], round(float(row["x"]), 2), round(float(row["y"]), 2)) for row in rows}
     assert found == {(row["subject"], float(row["x"]), float(row["y"])) for row in known}
+
+
+def write_pysaliency(folder, known, x, y, sizes):
+    images = list(sizes)
+    with h5py.File(folder / "stimuli.hdf5", "w") as file:
+        file.attrs["type"] = "FileStimuli"
+        file["filenames"] = images
+        file["shapes"] = [(height, width, 3) for width, height in sizes.values()]
+    with h5py.File(folder / "fixations.hdf5", "w") as file:
+        file.attrs["type"] = "Fixations"
+        file["x"], file["y"] = x, y
+        file["n"] = [images.index(row["image"]) for row in known]
+        file["subject"] = [row["subject"] for row in known]
+    return folder / "fixations.hdf5", []
+
+
+def write_report(folder, known, x, y, sizes):
+    """An eye tracker's export: pictures in the middle of a screen of 1280x1024, decimal commas."""
+    lines = ["PICTURE\tWHO\tLEFT\tTOP"]
+    for row, left, top in zip(known, x, y, strict=True):
+        width, height = sizes[row["image"]]
+        place = f"{left + 640 - width / 2:.2f}\t{top + 512 - height / 2:.2f}".replace(".", ",")
+        lines.append(f"{row['image']}\t{row['subject']}\t{place}")
+    (folder / "report.txt").write_text("\n".join(lines), encoding="utf-16")
+    return folder / "report.txt", ["--screen", "1280x1024", "--columns", "image=PICTURE,subject=WHO,x=LEFT,y=TOP"]
+
+
+def write_salicon(folder, known, x, y, sizes):
+    images = [
+        {"id": number, "file_name": image, "width": sizes[image][0], "height": sizes[image][1]}
+        for number, image in enumerate(sizes)
+    ]
+    annotations = [
+        {"image_id": list(sizes).index(row["image"]), "worker_id": row["subject"], "fixations": [[top + 1, left + 1]]}
+        for row, left, top in zip(known, x, y, strict=True)
+    ]
+    (folder / "fixations.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+    return folder / "fixations.json", []
+
+
+def write_cub_gha(folder, known, x, y, sizes):
+    """As the authors do, whole pixels: those of pictures that are 1,000 times as large."""
+    x, y = (np.rint((one + 0.5) * 1000 - 0.5).astype(int) for one in (x, y))
+    (folder / "CUB_200_2011").mkdir()
+    (folder / "CUB_200_2011/images.txt").write_text("".join(f"{n} {image}\n" for n, image in enumerate(sizes)))
+    for row, left, top in zip(known, x, y, strict=True):
+        width, height = sizes[row["image"]]
+        with open(folder / f"Fixation_{row['subject']}.txt", "a") as file:
+            file.write(f"{list(sizes).index(row['image'])},{1000 * width},{1000 * height},{left},{top},200\n")
+    return folder, []
+
+
+ROADS = {"pysaliency": write_pysaliency, "table": write_report, "salicon": write_salicon, "cub-gha": write_cub_gha}
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    ("name", "road"),
+    [("osie", "pysaliency"), ("osie", "table"), ("osie", "salicon"), ("cub-10", "cub-gha"), ("cub-10", "table")],
+)
+def test_a_real_set_by_another_road_has_the_same_fixations_to_the_digit(shared_data, tmp_path, name, road):
+    """OSIE and CUB-GHA, written as others publish fixations, against the tables in which they were published here."""
+    with open(shared_data / name / {"osie": "fixations.csv", "cub-10": "gaze.csv"}[name], newline="") as file:
+        known = list(csv.DictReader(file))
+    chosen = sorted({row["image"] for row in known})[::40]
+    known = [row for row in known if row["image"] in chosen]
+    folder = tmp_path / "CUB_200_2011/images"
+    pictures = shared_data / name / ("images" if name == "osie" else ".")
+    sizes = {}
+    for image in chosen:
+        with Image.open(pictures / image) as one:
+            sizes[image] = one.size
+    x, y = np.array([[float(row["x"]), float(row["y"])] for row in known]).T
+    source, words = ROADS[road](tmp_path, known, x, y, sizes)
+    for image in chosen:
+        (folder / image).parent.mkdir(parents=True, exist_ok=True)
+        (folder / image).symlink_to(pictures.resolve() / image)
+    where = folder.parent if road == "cub-gha" else folder
+    rows = convert(road, source, tmp_path / "out", "--pictures", where, *words)
+    found = [(row["image"], row["subject"], round(float(row["x"]), 2), round(float(row["y"]), 2)) for row in rows]
+    assert sorted(found) == sorted((row["image"], row["subject"], float(row["x"]), float(row["y"])) for row in known)
+    assert len(found) > 400

@@ -1,6 +1,7 @@
 """Networks among predictors stay in the parent process; worker processes ask it for maps."""
 
 import os
+import signal
 import threading
 
 import numpy as np
@@ -63,6 +64,25 @@ def test_what_the_network_raises_is_raised_and_the_folder_is_free_again(tree, tm
         compaction.compact(FolderSource(tree), tmp_path / "set", (Network(failure),), side=48, shards=3, workers=2)
     assert not list((tmp_path / "set").glob("*-of-*"))
     assert not [one for one in threading.enumerate() if "_serve" in one.name]
+
+
+class Deadly(FolderSource):
+    """Kills the worker that reads a certain picture, while others wait for maps."""
+
+    def read(self, picture, content=None):
+        if picture.place == "train/eel/004.png":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(picture, content)
+
+
+def test_a_worker_that_is_killed_ends_the_run_with_a_sentence_and_the_next_one_goes_on(make_tree, tmp_path):
+    tree = make_tree(tmp_path / "pictures", train=12, val=3)
+    options = {"saliency": (Network(),), "side": 48, "shards": 6, "workers": 2}
+    with pytest.raises(UserError, match="a worker process was killed"):
+        compaction.compact(Deadly(tree), tmp_path / "set", **options)
+    compaction.compact(FolderSource(tree), tmp_path / "set", **options)
+    compaction.compact(FolderSource(tree), tmp_path / "whole", **options)
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")
 
 
 def test_a_network_is_compiled_for_one_size_of_batch(monkeypatch):

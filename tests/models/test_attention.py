@@ -1,5 +1,9 @@
 """Classifier attention: Otsu's mask, both losses and the prediction, against plain numpy and scikit-image."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -184,3 +188,16 @@ def test_parts_are_strides_and_both_classifiers():
 def test_arguments_that_it_cannot_have_are_refused_in_a_sentence(arguments, sentence):
     with pytest.raises(UserError, match=sentence):
         network(**arguments)
+
+
+@pytest.mark.backend
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_it_is_so_on_other_backends(backend):
+    pytest.importorskip(backend)
+    if keras.backend.backend() == backend:
+        pytest.skip("this is the backend that the other tests run on")
+    tests = "scikit or equation or (numpy and logits) or plain"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", tests]
+    done = subprocess.run(command, env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:]

@@ -233,14 +233,21 @@ def test_images_per_second_leave_validation_out(finished):
 
 def test_a_run_folder_is_one_process_s(data, tmp_path):
     from saliency_keras.console import UserError
-    from saliency_keras.files import only_process
+    from saliency_keras.files import claimed
 
-    (tmp_path / "run").mkdir()
     words = ["rgb", "--data", data, "--out", tmp_path / "run", "--epochs", 1, *SMALL]
-    with only_process(tmp_path / "run"), pytest.raises(UserError, match="another process is writing"):
-        train(*words)
-    assert not list((tmp_path / "run").iterdir())
-    train(*words)
+    with claimed(tmp_path / "run"):
+        with pytest.raises(UserError, match="another process is writing"):
+            train(*words)
+        assert not list((tmp_path / "run").iterdir())
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").touch()
+    with pytest.raises(UserError, match="is not empty and holds no run"):  # there is none to go on with
+        train(*words, "--resume")
+    (tmp_path / "run" / "notes.txt").unlink()
+    train(*words, "--resume")  # where nothing was begun, it begins: a job that is requeued has one command
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["epochs"] == 1
 
 
 def test_resuming_a_finished_run_changes_nothing(data, finished):
@@ -282,7 +289,6 @@ def test_constant_model_scores_chance_on_every_batch_size(data):
     [
         (["fanin4"], "there is no experiment 'fanin4'"),
         (["rgbs_pretrained"], "train rgb first"),
-        (["rgb", "--resume"], "holds no run to resume"),
         (["rgb", "--init", "nowhere"], "no run folder nowhere"),
         (["rgb", "--epochs", "0"], "at least 1"),
         (["rgb", "--devices", "0"], "at least 1"),

@@ -10,6 +10,7 @@ from PIL import Image
 
 from data_prep import compact, spool
 from data_prep.compaction import compact as compact_source
+from data_prep.export_squares import export_squares
 from data_prep.sources import open_source
 from saliency_keras.console import UserError
 
@@ -83,6 +84,17 @@ def test_shards_do_not_depend_on_workers_nor_on_the_groups_of_rows(tree, hub, tm
     write_parquet(other / "valid.parquet", rows_of(tree, "val"), features(), group=1)
     make(other, tmp_path / "c")
     assert shards(tmp_path / "a") == shards(tmp_path / "b") == shards(tmp_path / "c")
+
+
+@pytest.mark.parametrize("tar", [False, True])
+def test_squares_for_a_predictor_elsewhere_are_those_of_the_folder(tree, hub, tmp_path, tar):
+    for source, out in ((hub, "a"), (tree, "b")):
+        export_squares(source, tmp_path / out, tar=tar, workers=0, square=40, shorter=40, side=40)
+    a, b = ({path.relative_to(tmp_path / out): path.read_bytes() for path in (tmp_path / out).rglob("*")
+             if path.suffix in (".png", ".tar", ".npy", ".csv")} for out in ("a", "b"))  # fmt: skip
+    assert a == b
+    assert len(a) == (2 if tar else 27) + 2
+    assert not (tmp_path / "a" / spool.FOLDER).exists()
 
 
 def test_each_picture_is_read_once_and_what_waits_in_memory_is_bounded(hub, tmp_path, monkeypatch):

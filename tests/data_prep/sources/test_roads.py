@@ -12,6 +12,7 @@ import scipy.io
 from PIL import Image
 
 from data_prep import compact
+from data_prep.compaction import make_plan
 from data_prep.sources import open_source
 from data_prep.sources.source import Picture
 from data_prep.sources.splits import held_out
@@ -117,6 +118,46 @@ def test_a_few_malformed_lines_of_a_list_are_left_out_counted_and_named(tmp_path
     )
     kept = sorted(one.id for split in ("train", "val") for one in source.pictures(split))
     assert kept == sorted(f"{n}.png" for n in range(40) if n not in (3, 7, 9))
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_list_may_have_other_delimiters_an_encoding_of_excel_and_paths_of_windows(tmp_path, delimiter, encoding):
+    rows = [(f"of {n % 2}\\{n}.png", "ab"[n % 2]) for n in range(8)]
+    for path, _ in rows:
+        draw(tmp_path / path.replace("\\", "/"))
+    text = "\r\n".join(delimiter.join(row) for row in [("File", "Class"), *rows])
+    (tmp_path / "l.csv").write_bytes(text.encode(encoding))
+    source = open_source(tmp_path / "l.csv", hold_out=0.3)
+    pictures = [one for split in ("train", "val") for one in source.pictures(split)]
+    assert sorted(source.content(one)[:4] for one in pictures) == [b"\x89PNG"] * 8
+
+
+def test_a_picture_that_is_named_again_is_counted_and_one_with_two_labels_refused(tmp_path, capsys):
+    rows = [(f"{n}.png", "ab"[n % 2], "train" if n < 4 else "val") for n in range(8)]
+    for path, *_ in rows:
+        draw(tmp_path / path)
+    path = write_list(tmp_path / "l.csv", ("path", "label", "split"), [*rows, rows[0], rows[1]])
+    assert make_plan(open_source(path), ["center"]).pictures("train") == 4
+    assert "2 train pictures are listed again and are left out" in capsys.readouterr().out
+    write_list(path, ("path", "label", "split"), [*rows, ("0.png", "b", "train")])
+    with pytest.raises(UserError, match=r"train has the picture '0\.png' twice, as a and b; a picture has one class"):
+        make_plan(open_source(path), ["center"])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"7z\xbc\xaf\x27\x1c", "only zip and tar are read in place: unpack it first"),
+        (b"Rar!\x1a\x07\x00", "only zip and tar are read in place: unpack it first"),
+        ("path,label\n1.png,é\n".encode("latin-1"), r"not UTF-8 text: .* at byte 17; save it as UTF-8"),
+        (b"\x00\xff\x80", "is no list of pictures; SOURCE is a folder"),
+    ],
+)
+def test_a_file_that_is_no_list_says_what_it_is(tmp_path, content, said):
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(UserError, match=said):
+        open_source(tmp_path / "file")
 
 
 def test_a_label_written_in_two_compositions_is_one_class(tmp_path):
