@@ -55,7 +55,7 @@ def _conclusion(options):
     runs = [Run.load(folder) for folder in options.runs]
     if not all((run.folder / run_folder.PREDICTIONS).is_file() for run in runs):
         return "\n".join(map(str, runs))
-    return f"{conclusion(runs)}\n{console.next_step('report', *options.runs, why='the same with tables, maps and cases')}"
+    return f"{conclusion(runs)}\n{console.next_step('report', *options.runs, why='the same with maps and cases')}"
 
 
 def plot(runs=(), *, gains=False, published=False, network=None):

@@ -2,8 +2,10 @@
 
     python -m saliency_keras.report RUN RUN … [--out report.html]
 
-Writes one HTML file that needs nothing else: accuracies with intervals, curves, the cases each run was surest of, the
-accuracy of each class, and each further run compared with the first over the same pictures. Prints the file's name.
+Writes one HTML file that needs nothing else: the answer and the gains with intervals on top, the set, what differs
+between the runs, a diagram of each network, curves, each further run compared with the first over the same pictures,
+those on which two runs disagree with map and Grad-CAM of both, confusion matrices, and the cases each run was surest
+of. Prints the file's name.
 """
 
 from pathlib import Path
@@ -45,13 +47,13 @@ def report(runs, *, out="report.html"):
     """
     from saliency_keras.figures import report as document
     from saliency_keras.figures.document import html_page
-    from saliency_keras.runs.labels import labels_of
     from saliency_keras.runs.run import Run
 
     out = Path(out)
     files.check_file(out)
     runs = [Run.of(one) for one in (runs if isinstance(runs, list | tuple) else [runs])]
-    page = html_page(" · ".join(labels_of(runs)), document.report(runs))
+    blocks = document.report(runs)
+    page = html_page(blocks[0].text, blocks)
     out.parent.mkdir(parents=True, exist_ok=True)
     with files.whole_file(out, "w", encoding="utf-8") as file:
         file.write(page)

@@ -19,8 +19,8 @@ from saliency_keras.data.fixation_split import is_held_out
 from saliency_keras.data.listing import shown
 from saliency_keras.data.pictures import UnreadablePicture
 from saliency_keras.metrics.fixation_metrics import CONVENTIONS, METRICS, all_metrics
-from saliency_keras.metrics.statistics import seeds_interval
 from saliency_keras.metrics.points import Density
+from saliency_keras.metrics.statistics import seeds_interval
 
 HUMAN = "human"
 BATCH = 8
