@@ -3,6 +3,7 @@
 python -m saliency_keras.train fanin3 --data DIR        on a compact data set
 python -m saliency_keras.train fanin3                   on the built-in pictures
 python -m saliency_keras.train readout_bi --data DIR    a network that predicts saliency, on a fixation set
+python -m saliency_keras.train my_module:build          a network of your own (docs/own_network.md)
 python -m saliency_keras.train --list                   what there is to train
 """
 
@@ -13,6 +14,7 @@ from saliency_keras import console, run_folder
 from saliency_keras.console import UserError, check_seed
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import EXPERIMENTS, experiment
+from saliency_keras.experiments.experiment import Experiment
 from saliency_keras.experiments.tables import Row, baseline_of
 from saliency_keras.training.start import WHOLE_PICTURES, check_kind, check_start, parents_of
 from saliency_keras.training.tensorboard import check_tensorboard
@@ -23,7 +25,7 @@ DATA = "compact data set, by default the built-in pictures `popout`; for a netwo
 
 def _parser():
     parser = console.parser(__spec__.name, __doc__)
-    parser.add_argument("experiment", nargs="?", help="name of an experiment; --list shows them")
+    parser.add_argument("experiment", nargs="?", help="its name; --list shows all; or my_module:build")
     parser.add_argument("--list", action="store_true", help="print every experiment and what it reproduces")
     parser.add_argument("--data", metavar="DIR", help=DATA)
     parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/EXPERIMENT)")
@@ -86,7 +88,8 @@ def _fit(options):
     `init`, `precision`, `augment`, `devices`, `tensorboard`, `resume` and `set`.
 
     Args:
-        experiment: Name of an experiment, or an `Experiment`.
+        experiment: Name of an experiment, an `Experiment`, or a function that builds a network of your own, of which
+            docs/own_network.md says more.
         data: Folder of a compact data set, or `None` or `"popout"` for the built-in pictures.
         out: The run folder, `runs/EXPERIMENT` by default.
         init: The run to start from, a `Run` or its folder, or a dictionary of runs by part of the network.
@@ -98,7 +101,7 @@ def _fit(options):
     Raises:
         UserError: For any mistake that the user can correct; nothing is written then, or the run can be resumed.
     """
-    chosen = experiment(options.experiment)
+    chosen = _experiment(options.experiment)
     check_seed(options.seed)
     if options.maps != "own":
         if chosen.learns_from_fixations:
@@ -143,6 +146,15 @@ def _fit(options):
     chosen_options = ("seed", "precision", "resume", "augment", "tensorboard", "devices")
     summary = train(chosen, data, out, parents=parents, **{name: getattr(options, name) for name in chosen_options})
     return None if summary is None else Run.load(out)
+
+
+def _experiment(given):
+    """The `Experiment` of that name, the one given, or that of a network of one's own."""
+    if isinstance(given, Experiment) or (isinstance(given, str) and ":" not in given):
+        return experiment(given)
+    from saliency_keras.training.own import own_experiment
+
+    return own_experiment(given)
 
 
 def _print_small(chosen, paper):

@@ -236,7 +236,8 @@ def _html_figure(picture):
 def _html_case(case):
     images = "".join(f"<div>{_image(one)}<small>{_escaped(one.caption)}</small></div>" for one in case.pictures)
     lines = "<br>".join(map(_escaped, case.lines))
-    return f'<figure><div class="row{" four" * (len(case.pictures) == 4)}">{images}</div><figcaption>{lines}</figcaption></figure>'
+    row = "row four" if len(case.pictures) == 4 else "row"
+    return f'<figure><div class="{row}">{images}</div><figcaption>{lines}</figcaption></figure>'
 
 
 def _image(picture):

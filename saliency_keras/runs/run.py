@@ -320,13 +320,34 @@ def network_in(folder):
 
     if not run_folder.has_network(folder):
         raise UserError(f"{folder} is no finished run: it has no model.keras.")
-    return network_of(load_network(Path(folder) / run_folder.MODEL), _parts_in(folder))
+    try:
+        model = load_network(Path(folder) / run_folder.MODEL)
+    except UserError as error:
+        module, colon, _ = _network_name(folder).rpartition(":")
+        if not colon:
+            raise
+        raise UserError(
+            f"the network of {folder} has layers of its own; in Python, `import {module}` before it is loaded. {error}"
+        ) from None
+    return network_of(model, _parts_in(folder))
 
 
 def _parts_in(folder):
     """The parts that a run's `config.json` names, or `None`."""
-    try:
-        parts = json.loads((Path(folder) / run_folder.CONFIG).read_text(encoding="utf-8")).get("parts")
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return None
+    parts = _config_in(folder).get("parts")
     return parts if isinstance(parts, dict) else None
+
+
+def _network_name(folder):
+    """The name of the network that a run's `config.json` names, or `""`."""
+    experiment = _config_in(folder).get("experiment")
+    return str(experiment.get("network", "")) if isinstance(experiment, dict) else ""
+
+
+def _config_in(folder):
+    """A run's `config.json` as a dictionary, empty where it cannot be read."""
+    try:
+        config = json.loads((Path(folder) / run_folder.CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return config if isinstance(config, dict) else {}
