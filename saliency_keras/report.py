@@ -10,7 +10,7 @@ of. Prints the file's name.
 
 from pathlib import Path
 
-from saliency_keras import console, files
+from saliency_keras import console, files, run_folder
 
 
 def main(arguments=None):
@@ -27,7 +27,11 @@ def main(arguments=None):
     runs = list(map(Run.of, options.runs))
     print(report(runs, out=options.out))
     print(conclusion(runs))
-    print(console.next_step("classify", options.runs[0], "PHOTO", why="what the network sees in a picture of yours"))
+    trained = [run.folder for run in runs if run_folder.has_network(run.folder)]
+    if trained:
+        print(console.next_step("classify", trained[-1], "photo.jpg", why="what it sees in a picture of yours"))
+    else:
+        print(console.next_step("evaluate", options.runs[-1], why="the accuracy of each class"))
 
 
 def report(runs, *, out="report.html"):

@@ -230,7 +230,7 @@ def _html_table(table):
 
 
 def _html_figure(picture):
-    return f'<figure style="max-width: {picture.width}px">{_image(picture)}</figure>'
+    return f'<figure style="width: {picture.width}px">{_image(picture)}</figure>'
 
 
 def _html_case(case):
@@ -277,9 +277,8 @@ h2 { font-size: 1.3rem; margin: 2.6rem 0 .8rem; padding-top: .6rem; border-top: 
 h3 { font-size: 1.05rem; margin: 1.6rem 0 .5rem; }
 p { max-width: 46rem; margin: .6rem 0; }
 .answer { font-size: 1.2rem; line-height: 1.45; max-width: 54rem; }
-.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); gap: 1rem; }
-.figures { align-items: start; margin: .8rem 0; }
-.figures figure { margin: 0; min-width: 0; }
+.figures { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 1rem 2rem; margin: .8rem 0; }
+.figures figure { margin: 0; max-width: 100%; }
 .figures img { display: block; width: 100%; height: auto; }
 .caution { border-left: 4px solid #b34700; background: #fff3e2; padding: .5rem .8rem; }
 .scroll, .wide { overflow-x: auto; margin: .8rem 0; }
@@ -308,6 +307,5 @@ summary { cursor: pointer; font-weight: 600; padding: .3rem 0; }
   details::details-content { content-visibility: visible; display: block; }
   .scroll, .wide { overflow: visible; }
   .wide img { min-width: 0; }
-  .figures { grid-template-columns: repeat(2, 1fr); }
 }
 """

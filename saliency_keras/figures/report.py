@@ -51,20 +51,22 @@ def report(runs):
         UserError: If a run has no predictions, is given twice, or was tested on other pictures than the first.
     """
     labels = labels_of(runs)
-    first, *others = zip(runs, labels, strict=True)
+    others = runs[1:]
     cautions = dict.fromkeys(sentence for run in runs for sentence in warnings(run))
-    blocks = [Heading(question(runs, labels), level=1), Answer(conclusion(runs)), *map(Caution, cautions)]
+    blocks = [Heading(question(runs), level=1), Answer(conclusion(runs)), *map(Caution, cautions)]
     if others:
         blocks += [*_gains(runs), Heading("The runs"), _overview(runs, labels)]
         if differing := _differences(runs, labels):
             blocks += ["What differs between them; all else is the same, and in each run's config.json:", differing]
     blocks += [Heading("The pictures"), _card(runs[0]), Heading("The networks" if others else "The network")]
     blocks += [_diagrams(runs, labels), Heading("Curves"), _curves(runs, labels)]
-    for run, label in others:
-        told = comparison(run, first[0], label, first[1], explained=False)
-        blocks += [Heading(f"{label} against {first[1]}"), *told]
-        if len(others) <= PAIRS:
-            blocks += disagreement_blocks(run, first[0], label, first[1])
+    pairs, called = _pairs(runs), {id(run): label for run, label in zip(runs, labels, strict=True)}
+    for run, baseline in pairs:
+        label, label_baseline = (called[id(one)] for one in (run, baseline))
+        blocks += [Heading(f"{label} against {label_baseline}")]
+        blocks += comparison(run, baseline, label, label_baseline, explained=False)
+        if len(pairs) <= PAIRS:
+            blocks += disagreement_blocks(run, baseline, label, label_baseline)
     for run, label in zip(runs, labels, strict=True):
         blocks += [Heading(label), title_of(run.config), *_one_run(run, label)]
         if not others and (changed := _differences(runs, labels)):
@@ -72,15 +74,28 @@ def report(runs):
     return [*blocks, Heading("How to read the numbers"), *EXPLAINED]
 
 
-def question(runs, labels):
+def _pairs(runs):
+    """Which runs are compared: each further one with the first, or with the one of its own seed in the first's row."""
+    baseline, *rows = rows_of_seeds(runs)
+    if not rows:
+        return [(run, runs[0]) for run in runs[1:]]
+    return [(run, baseline.runs.get(seed, runs[0])) for row in rows for seed, run in row.runs.items()]
+
+
+def question(runs):
     """What the page answers: `"Is fanin3 better than rgb on imagenette-160?"`."""
     data = _set_name(runs[0])
     where = f" on {data}" if data else ""
+    baseline, *rows = [row.label.replace(", at chance", "") for row in rows_of_seeds(runs)]
     if len(runs) == 1:
-        return f"What does {labels[0]} get right{where}?"
-    if len(runs) == 2:
-        return f"Is {labels[1]} better than {labels[0]}{where}?"
-    return f"Which of {len(runs) - 1} runs is better than {labels[0]}{where}?"
+        return f"What does {baseline} get right{where}?"
+    if not rows:
+        return f"How far apart are {len(runs)} runs of {baseline}{where}?"
+    if len(rows) == 1:
+        return f"Is {rows[0]} better than {baseline}{where}?"
+    if len(rows) <= VERDICTS:
+        return f"Which is better than {baseline}{where}: {', or '.join(rows)}?"
+    return f"Which of {len(rows)} is better than {baseline}{where}?"
 
 
 def conclusion(runs):
@@ -253,7 +268,7 @@ def _curves(runs, labels):
 
 def _one_run(run, label):
     return [
-        *accuracies(run),
+        *(block for block in accuracies(run) if not isinstance(block, Caution)),  # cautions stand on top
         *confusion_blocks(run, label),
         *case_blocks(run),
         Folded("Accuracy of each class", [written_class_table(*class_table(run))]),
