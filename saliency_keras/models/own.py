@@ -93,8 +93,7 @@ def build(network, arguments, side, classes, mean=None):
         wanted = (side, side, shapes[name])
         if any(have not in (None, want) for have, want in zip(tensor.shape[1:], wanted, strict=True)):
             raise UserError(
-                f"the input `{name}` of {network} must have the shape {wanted}. "
-                f"Received: {tuple(tensor.shape[1:])}"
+                f"the input `{name}` of {network} must have the shape {wanted}. Received: {tuple(tensor.shape[1:])}"
             )
     logits = _logits(network, model, classes)
     _check_layers(network, model)
