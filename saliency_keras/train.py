@@ -8,6 +8,7 @@ python -m saliency_keras.train --list                   what there is to train
 """
 
 import json
+import textwrap
 from pathlib import Path
 
 from saliency_keras import console, run_folder
@@ -59,17 +60,19 @@ def main(arguments=None):
     run = _fit(options)
     if run is None:  # another process than the first
         return
-    print(f"{run}")
-    for warning in warnings(run):
-        print(f"caution: {warning}")
+    for sentence in (str(run), *(f"caution: {warning}" for warning in warnings(run))):
+        print(textwrap.fill(sentence, 100, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False))
     print(f"{run.folder}: see curves.png and summary.json")
     print(_next_step(run))
 
 
 def _next_step(run):
     """The command that this run is for: the comparison with its baseline, or the training of that one."""
+    from saliency_keras.runs.labels import set_name
+
+    data = run.config["data"]
     if run.config["experiment"]["task"] == "fixation_maps":
-        return console.next_step("score", run.config["data"]["folder"], "--predictors", f"{run.folder},center",
+        return console.next_step("score", data["folder"], "--predictors", f"{run.folder},center",
                                  "--held-out", why="its maps against fixations")  # fmt: skip
     baseline = baseline_of(run.name)
     folder = default_out(baseline, "own", run.seed)
@@ -77,8 +80,9 @@ def _next_step(run):
         return console.next_step("evaluate", run.folder, why="the accuracy of each class")
     if run_folder.is_finished(folder):
         return console.next_step("evaluate", run.folder, "--against", folder, why="is it better than its baseline?")
-    seed = ["--seed", run.seed] if run.seed else []
-    return console.next_step("train", baseline, "--data", run.config["data"]["folder"], *seed, why="its baseline")
+    words = [] if set_name(run.config) == "popout" else ["--data", data["folder"]]
+    words += ["--seed", run.seed] if run.seed else []
+    return console.next_step("train", baseline, *words, why="its baseline")
 
 
 def _fit(options):

@@ -5,8 +5,6 @@ the others are compared with. Figures are narrow, so that they are legible on a 
 """
 
 import json
-import re
-from pathlib import Path
 
 from saliency_keras.console import UserError
 from saliency_keras.figures.cases import case_blocks, disagreement_blocks
@@ -26,7 +24,7 @@ from saliency_keras.figures.evaluation import (
 )
 from saliency_keras.figures.intervals import intervals_figure, pooled, printed_gain, rows_of_seeds
 from saliency_keras.metrics.digits import percent, points
-from saliency_keras.runs.labels import labels_of, title_of
+from saliency_keras.runs.labels import labels_of, set_name, title_of
 from saliency_keras.runs.learned import warnings
 from saliency_keras.runs.networks import network_of_run
 
@@ -84,7 +82,7 @@ def _pairs(runs):
 
 def question(runs):
     """What the page answers: `"Is fanin3 better than rgb on imagenette-160?"`."""
-    data = _set_name(runs[0])
+    data = set_name(runs[0].config)
     where = f" on {data}" if data else ""
     baseline, *rows = [row.label.replace(", at chance", "") for row in rows_of_seeds(runs)]
     if len(runs) == 1:
@@ -197,12 +195,7 @@ def _settings(run):
     config = run.config
     chosen = {name: value for name, value in run.settings.items() if name not in NOT_SETTINGS}
     trained = {name: config.get(name) for name in ("seed", "precision", "backend", "augment", "devices", "init")}
-    return {**chosen, "maps": run.maps or "none", **trained, "data": _set_name(run)}
-
-
-def _set_name(run):
-    """The name of a run's data set; that of the built-in one without its key."""
-    return re.sub(r"^popout-[0-9a-f]{12}$", "popout", Path(str(run.config["data"].get("folder", ""))).name)
+    return {**chosen, "maps": run.maps or "none", **trained, "data": set_name(config)}
 
 
 def _written(value):
@@ -213,7 +206,7 @@ def _written(value):
 def _card(run):
     """The data set in a small table."""
     data, predictions = run.config["data"], run.predictions
-    rows = [["name", _set_name(run) or "?"]]
+    rows = [["name", set_name(run.config) or "?"]]
     try:
         manifest = run.data_set()
     except UserError:
