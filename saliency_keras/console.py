@@ -11,6 +11,7 @@ import inspect
 import os
 import shlex
 import sys
+import textwrap
 from pathlib import Path
 
 _called_as = None  # how the entry point called the command: "saliency-keras train"
@@ -187,6 +188,11 @@ def _is_installed(name):
         return importlib.util.find_spec(name) is not None
     except ValueError:  # it is being imported, or a test has taken it away
         return False
+
+
+def say(sentence):
+    """Prints a sentence in lines of 100 letters, the further ones indented."""
+    print(textwrap.fill(sentence, 100, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False))
 
 
 def next_step(name, *words, why=""):

@@ -21,12 +21,12 @@ def main(arguments=None):
     parser.add_argument("--out", metavar="FILE", type=Path, default=Path("report.html"), help=where)
     options = parser.parse_args(arguments)
 
-    from saliency_keras.figures.report import conclusion
+    from saliency_keras.figures.verdict import conclusion
     from saliency_keras.runs.run import Run
 
     runs = list(map(Run.of, options.runs))
     print(report(runs, out=options.out))
-    print(conclusion(runs))
+    console.say(conclusion(runs))
     trained = [run.folder for run in runs if run_folder.has_network(run.folder)]
     if trained:
         print(console.next_step("classify", trained[-1], "photo.jpg", why="what it sees in a picture of yours"))

@@ -38,7 +38,7 @@ def main(arguments=None):
     style.save(scored.figure(), out / "figure.png")
     print(terminal(scored), flush=True)
     print(f"written: {out / 'table.md'}, {out / 'scores.csv'}, {out / 'figure.png'}")
-    print(scored.scores.conclusion())
+    console.say(scored.scores.conclusion())
     print(console.next_step("train", "readout_bi", "--data", options.fixations, why="learns maps from these fixations"))
 
 

@@ -8,7 +8,6 @@ python -m saliency_keras.train --list                   what there is to train
 """
 
 import json
-import textwrap
 from pathlib import Path
 
 from saliency_keras import console, run_folder
@@ -60,8 +59,9 @@ def main(arguments=None):
     run = _fit(options)
     if run is None:  # another process than the first
         return
-    for sentence in (str(run), *(f"caution: {warning}" for warning in warnings(run))):
-        print(textwrap.fill(sentence, 100, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False))
+    console.say(str(run))
+    for warning in warnings(run):
+        console.say(f"caution: {warning}")
     print(f"{run.folder}: see curves.png and summary.json")
     print(_next_step(run))
 

@@ -17,18 +17,16 @@ from saliency_keras.figures.evaluation import (
     accuracies,
     class_table,
     comparison,
-    difference_sentence,
     figures_of,
-    verdict,
     written_class_table,
 )
-from saliency_keras.figures.intervals import intervals_figure, pooled, printed_gain, rows_of_seeds
+from saliency_keras.figures.intervals import intervals_figure, printed_gain, rows_of_seeds
+from saliency_keras.figures.verdict import VERDICTS, against_first, conclusion
 from saliency_keras.metrics.digits import percent, points
 from saliency_keras.runs.labels import labels_of, set_name, title_of
 from saliency_keras.runs.learned import warnings
 from saliency_keras.runs.networks import network_of_run
 
-VERDICTS = 3  # runs that are each compared with the first in a sentence; of more, the best one is
 PAIRS = 3  # comparisons that are shown with the pictures on which the two runs disagree
 NARROW = 5.0  # inches of a figure that is legible on a phone
 CLASSES_NAMED = 12
@@ -96,44 +94,9 @@ def question(runs):
     return f"Which of {len(rows)} is better than {baseline}{where}?"
 
 
-def conclusion(runs):
-    """What came out, in a sentence or two: what each further run, or row of runs that differ by seed, is to the first.
-
-    Args:
-        runs: `runs.run.Run`s of classifiers, one or more.
-
-    Returns:
-        The sentences.
-    """
-    first, *others = runs
-    if not others:
-        return verdict(first)
-    baseline, found = _against_first(runs)
-    if not found:  # nothing was trained with the first one's seed
-        best = max(others, key=lambda run: run.predictions.correct().mean())
-        return f"The best: {verdict(best, first)}" if len(others) > 1 else verdict(best, first)
-    told = []
-    for row, one in found if len(found) <= VERDICTS else [max(found, key=lambda pair: pair[1].value)]:
-        over = f"over {one.pictures:,} pictures" + f" and {len(one.seeds)} seeds" * (len(one.seeds) > 1)
-        two = {row.label: row.first, baseline.label: baseline.first}
-        told.append(difference_sentence(two, (one.value, one.low, one.high, one.pictures), over))
-    return " ".join(told) if len(found) <= VERDICTS else f"The best of {len(found)}: {told[0]}"
-
-
-def _against_first(runs):
-    """The first run's row, and the other rows with their differences to it: `(Seeds, [(Seeds, Estimate)])`."""
-    baseline, *rows = rows_of_seeds(runs)
-    pairs = [(row, row.less(baseline)) for row in rows]
-    pairs = [(row, difference) for row, difference in pairs if difference is not None]
-    if not pairs:
-        return baseline, []
-    found = pooled([difference for _, difference in pairs])
-    return baseline, [(row, one) for (row, _), one in zip(pairs, found, strict=True)]
-
-
 def _gains(runs):
     """What each run, or each row of runs that differ by their seed only, gains over the first: a figure."""
-    baseline, found = _against_first(runs)
+    baseline, found = against_first(runs)
     if not found:
         return []
     panel = [(row.label, one, printed_gain(row.first, baseline.first)) for row, one in found]
