@@ -300,7 +300,9 @@ figcaption { font-size: .85rem; line-height: 1.4; margin-top: .3rem; }
 details { margin: .8rem 0; }
 summary { cursor: pointer; font-weight: 600; padding: .3rem 0; }
 @media print {
-  body { font-size: 11px; }
+  :root { font-size: 11px; }
+  body { font-size: 1rem; }
+  .gallery { grid-template-columns: repeat(3, 1fr); }
   main { max-width: none; padding: 0; }
   h2, h3 { break-after: avoid; }
   figure, tr, .answer { break-inside: avoid; }

@@ -9,7 +9,7 @@ import json
 from saliency_keras.console import UserError
 from saliency_keras.figures.cases import case_blocks, disagreement_blocks
 from saliency_keras.figures.confusion import confusion_blocks
-from saliency_keras.figures.curves import comparison_figure, run_figure
+from saliency_keras.figures.curves import LOSSES, comparison_figure, run_figure
 from saliency_keras.figures.diagram import diagram_in_words, network_diagram
 from saliency_keras.figures.document import Answer, Caution, Figures, Folded, Heading, Table, figure_picture
 from saliency_keras.figures.evaluation import (
@@ -214,7 +214,8 @@ def _curves(runs, labels):
     """Curves, one narrow figure a quantity."""
     if len(runs) == 1:
         run = runs[0]
-        names = [name for name in run.history if f"val_{name}" in run.history] + ["learning_rate"]
+        names = [name for name in run.history if f"val_{name}" in run.history]
+        names = [*sorted(names, key=lambda name: name in LOSSES), "learning_rate"]
         draw = {name: run_figure(run.config, run.history, only=(name,)) for name in names if name in run.history}
     else:
         names = [name for name in figures_of(len(runs[0].predictions.classes)) if f"val_{name}" in runs[0].history]
