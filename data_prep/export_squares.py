@@ -401,7 +401,9 @@ def _finish(out, plan, results):
     from data_prep import spool
     from data_prep.compaction import write_checksums, write_table
 
-    rows = [(*row, part.split) for part, result in zip(plan.parts, results, strict=True) for row in result["skipped"]]
+    rows = [
+        (*row, part.split) for part, result in zip(plan.parts, results, strict=True) for row in result["skipped"]
+    ]
     skipped = {(split, identifier) for identifier, _, split in rows}
     counts = dict.fromkeys(SPLITS, 0)
     example = None

@@ -39,6 +39,7 @@ FACE = {
     "saliency_keras.figures.overlay": "contact_sheet",
     "saliency_keras.figures.photograph": "photograph_figure",
     "saliency_keras.metrics.digits": "percent points",
+    "saliency_keras.models.alexnet": "Layers pool",
     "saliency_keras.models.count": "multiply_adds parameters",
     "saliency_keras.notebook": "show small_runs",
     "saliency_keras.plot": "plot",

@@ -14,6 +14,7 @@ import shlex
 import signal
 import socket
 import sys
+import textwrap
 import threading
 from pathlib import Path
 
@@ -351,6 +352,11 @@ def _is_installed(name):
         return importlib.util.find_spec(name) is not None
     except ValueError:  # it is being imported, or a test has taken it away
         return False
+
+
+def say(sentence):
+    """Prints a sentence in lines of 100 letters, the further ones indented."""
+    print(textwrap.fill(sentence, 100, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False))
 
 
 def next_step(name, *words, why=""):

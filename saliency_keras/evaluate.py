@@ -38,7 +38,7 @@ def main(arguments=None):
         write_csv(out / "per_class.csv", *class_table(run, against))
     print(terminal(found))
     print(f"written: {out / 'evaluation.md'}, {out / 'per_class.csv'}")
-    print(verdict(run, against))
+    console.say(verdict(run, against))
     print(console.next_step("report", *filter(None, [options.against, options.run]), why="one page with figures"))
 
 

@@ -67,11 +67,12 @@ SHOWN = 80  # pixels of the page for one inch of a figure
 STORED = 100  # pixels of the picture for the same inch, so that it is sharp on a good screen
 
 
-def show(thing):
+def show(thing, alt=""):
     """Displays a figure, or a document.
 
     Args:
         thing: A `matplotlib.figure.Figure`, Markdown text, or a list of `figures.document` blocks.
+        alt: What a figure shows, for those who do not see it; by default what its titles, axes and legends say.
     """
     from IPython.display import Image, Markdown, display
 
@@ -81,4 +82,5 @@ def show(thing):
     file = io.BytesIO()
     with style.look():
         thing.savefig(file, format="png", dpi=STORED, metadata={"Software": None})
-    display(Image(file.getvalue(), width=round(SHOWN * thing.get_figwidth())))
+    width = round(SHOWN * thing.get_figwidth())
+    display(Image(file.getvalue(), width=width, alt=alt or style.in_words(thing)))

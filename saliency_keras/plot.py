@@ -14,7 +14,7 @@ an experiment's network, or of a run's, with their sizes and where the saliency 
 
 from pathlib import Path
 
-from saliency_keras import console, run_folder
+from saliency_keras import console
 
 
 def main(arguments=None):
@@ -33,30 +33,30 @@ def main(arguments=None):
     if bool(options.runs) == bool(options.network):
         parser.error("give the folders of runs, or --network and the name of one")
 
+    from saliency_keras.experiments import EXPERIMENTS
     from saliency_keras.figures import style
+    from saliency_keras.runs.run import Run
 
     out = options.out or Path(f"{Path(options.network).name}.png" if options.network else "comparison.png")
     style.check_path(out)
     style.save(plot(options.runs, gains=options.gains, published=options.published, network=options.network), out)
     print(out)
-    print(_conclusion(options))
-
-
-def _conclusion(options):
-    """What came out, and the next command worth typing."""
-    from saliency_keras.experiments import EXPERIMENTS
-    from saliency_keras.figures.report import conclusion
-    from saliency_keras.runs.run import Run
-
     if options.network:
-        if options.network in EXPERIMENTS:
-            return console.next_step("train", options.network, why="on the built-in pictures")
-        return console.next_step("evaluate", options.network)
-    runs = [Run.load(folder) for folder in options.runs]
-    if not all((run.folder / run_folder.PREDICTIONS).is_file() for run in runs):
-        return "\n".join(map(str, runs))
-    following = console.next_step("report", *options.runs, why="the same with tables, maps and cases")
-    return f"{conclusion(runs)}\n{following}"
+        known = options.network in EXPERIMENTS
+        print(console.next_step("train" if known else "evaluate", options.network))
+        return
+    console.say(_conclusion([Run.load(folder) for folder in options.runs]))
+    print(console.next_step("report", *options.runs, why="the same with maps and cases"))
+
+
+def _conclusion(runs):
+    """What came out, in a sentence or two; of runs whose predictions do not compare, the figures of each."""
+    from saliency_keras.figures.verdict import conclusion
+
+    try:
+        return conclusion(runs)
+    except console.UserError:
+        return "; ".join(map(str, runs))
 
 
 def plot(runs=(), *, gains=False, published=False, network=None):

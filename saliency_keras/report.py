@@ -2,13 +2,15 @@
 
     python -m saliency_keras.report RUN RUN … [--out report.html]
 
-Writes one HTML file that needs nothing else: accuracies with intervals, curves, the cases each run was surest of, the
-accuracy of each class, and each further run compared with the first over the same pictures. Prints the file's name.
+Writes one HTML file that needs nothing else: the answer and the gains with intervals on top, the set, what differs
+between the runs, a diagram of each network, curves, each further run compared with the first over the same pictures,
+those on which two runs disagree with map and Grad-CAM of both, confusion matrices, and the cases each run was surest
+of. Prints the file's name.
 """
 
 from pathlib import Path
 
-from saliency_keras import console, files
+from saliency_keras import console, files, run_folder
 
 
 def main(arguments=None):
@@ -19,13 +21,17 @@ def main(arguments=None):
     parser.add_argument("--out", metavar="FILE", type=Path, default=Path("report.html"), help=where)
     options = parser.parse_args(arguments)
 
-    from saliency_keras.figures.report import conclusion
+    from saliency_keras.figures.verdict import conclusion
     from saliency_keras.runs.run import Run
 
     runs = list(map(Run.of, options.runs))
     print(report(runs, out=options.out))
-    print(conclusion(runs))
-    print(console.next_step("classify", options.runs[0], "PHOTO", why="what the network sees in a picture of yours"))
+    console.say(conclusion(runs))
+    trained = [run.folder for run in runs if run_folder.has_network(run.folder)]
+    if trained:
+        print(console.next_step("classify", trained[-1], "photo.jpg", why="what it sees in a picture of yours"))
+    else:
+        print(console.next_step("evaluate", options.runs[-1], why="the accuracy of each class"))
 
 
 def report(runs, *, out="report.html"):
@@ -45,13 +51,13 @@ def report(runs, *, out="report.html"):
     """
     from saliency_keras.figures import report as document
     from saliency_keras.figures.document import html_page
-    from saliency_keras.runs.labels import labels_of
     from saliency_keras.runs.run import Run
 
     out = Path(out)
     files.check_file(out)
     runs = [Run.of(one) for one in (runs if isinstance(runs, list | tuple) else [runs])]
-    page = html_page(" · ".join(labels_of(runs)), document.report(runs))
+    blocks = document.report(runs)
+    page = html_page(blocks[0].text, blocks)
     out.parent.mkdir(parents=True, exist_ok=True)
     with files.whole_file(out, "w", encoding="utf-8") as file:
         file.write(page)

@@ -58,7 +58,7 @@ def main(arguments=None):
         raise
     print(f"written: {', '.join(str(path) for path in sorted(folder.iterdir()))}")
     if told := results.conclusion():
-        print(told)
+        console.say(told)
         folders = [results.runs[row.name][0].folder for row in results.rows()]
         print(console.next_step("report", *folders, "--out", folder / "report.html", why="the runs on one page"))
     check_missing(missing, options.table)

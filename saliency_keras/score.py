@@ -37,7 +37,7 @@ def main(arguments=None):
         style.save(scored.figure(), figure_png)
     print(terminal(scored), flush=True)
     print(f"written: {', '.join(map(str, written))}")
-    print(scored.scores.conclusion())
+    console.say(scored.scores.conclusion())
     print(console.next_step("train", "readout_bi", "--data", options.fixations, why="learns maps from these fixations"))
 
 

@@ -3,6 +3,7 @@
 python -m saliency_keras.train fanin3 --data DIR        on a compact data set
 python -m saliency_keras.train fanin3                   on the built-in pictures
 python -m saliency_keras.train readout_bi --data DIR    a network that predicts saliency, on a fixation set
+python -m saliency_keras.train my_module:build          a network of your own (docs/own_network.md)
 python -m saliency_keras.train --list                   what there is to train
 python -m saliency_keras.train --list fanin3            everything that this training would do, and its layers
 """
@@ -14,6 +15,7 @@ from saliency_keras import console, run_folder
 from saliency_keras.console import UserError, check_seed
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import EXPERIMENTS, experiment
+from saliency_keras.experiments.experiment import Experiment
 from saliency_keras.experiments.tables import Row, baseline_of
 from saliency_keras.training.start import WHOLE_PICTURES, check_kind, check_start, parents_of
 from saliency_keras.training.tensorboard import check_tensorboard
@@ -24,7 +26,7 @@ DATA = "compact data set, by default the built-in pictures `popout`; for a netwo
 
 def _parser():
     parser = console.parser(__spec__.name, __doc__)
-    parser.add_argument("experiment", nargs="?", help="name of an experiment; --list shows them")
+    parser.add_argument("experiment", nargs="?", help="its name; --list shows all; or my_module:build")
     parser.add_argument("--list", action="store_true", help="print every experiment; of EXPERIMENT, all that it does")
     parser.add_argument("--data", metavar="DIR", help=DATA)
     parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/EXPERIMENT)")
@@ -63,17 +65,20 @@ def main(arguments=None):
         run = _fit(options)
     if run is None:  # another process than the first
         return
-    print(f"{run}")
+    console.say(str(run))
     for warning in warnings(run):
-        print(f"caution: {warning}")
+        console.say(f"caution: {warning}")
     print(f"{run.folder}: see curves.png and summary.json")
     print(_next_step(run))
 
 
 def _next_step(run):
     """The command that this run is for: the comparison with its baseline, or the training of that one."""
+    from saliency_keras.runs.labels import set_name
+
+    data = run.config["data"]
     if run.config["experiment"]["task"] == "fixation_maps":
-        return console.next_step("score", run.config["data"]["folder"], "--predictors", f"{run.folder},center",
+        return console.next_step("score", data["folder"], "--predictors", f"{run.folder},center",
                                  "--held-out", why="its maps against fixations")  # fmt: skip
     baseline = baseline_of(run.name)
     folder = default_out(baseline, "own", run.seed)
@@ -81,8 +86,9 @@ def _next_step(run):
         return console.next_step("evaluate", run.folder, why="the accuracy of each class")
     if run_folder.is_finished(folder):
         return console.next_step("evaluate", run.folder, "--against", folder, why="is it better than its baseline?")
-    seed = ["--seed", run.seed] if run.seed else []
-    return console.next_step("train", baseline, "--data", run.config["data"]["folder"], *seed, why="its baseline")
+    words = [] if set_name(run.config) == "popout" else ["--data", data["folder"]]
+    words += ["--seed", run.seed] if run.seed else []
+    return console.next_step("train", baseline, *words, why="its baseline")
 
 
 def _fit(options):
@@ -93,7 +99,8 @@ def _fit(options):
     `set`.
 
     Args:
-        experiment: Name of an experiment, or an `Experiment`.
+        experiment: Name of an experiment, an `Experiment`, or a function that builds a network of your own, of which
+            docs/own_network.md says more.
         data: Folder of a compact data set, or `None` or `"popout"` for the built-in pictures.
         out: The run folder, `runs/EXPERIMENT` by default.
         init: The run to start from, a `Run` or its folder, or a dictionary of runs by part of the network.
@@ -106,7 +113,7 @@ def _fit(options):
         UserError: For any mistake that the user can correct; nothing is written then, or the run can be resumed.
     """
     check_seed(options.seed)
-    paper, parents = experiment(options.experiment), _parents(options.init)
+    paper, parents = _experiment(options.experiment), _parents(options.init)
     out = Path(options.out) if options.out else default_out(paper.name, options.maps, options.seed)
     data = None if _is_popout(options.data) else options.data
     if data is None and paper.learns_from_fixations:
@@ -185,13 +192,22 @@ def _print_specification(options):
     from saliency_keras.figures.document import terminal
     from saliency_keras.training.specification import specification
 
-    one, manifest = experiment(options.experiment), None
+    one, manifest = _experiment(options.experiment), None
     if options.data and _is_popout(options.data):
         one = one.on_popout()
     elif options.data and not one.learns_from_fixations:
         check_kind(one, options.data)
         manifest = Manifest.load(options.data)
     print(terminal(specification(_chosen(one, options), manifest), width=160))
+
+
+def _experiment(given):
+    """The `Experiment` of that name, the one given, or that of a network of one's own."""
+    if isinstance(given, Experiment) or (isinstance(given, str) and ":" not in given):
+        return experiment(given)
+    from saliency_keras.training.own import own_experiment
+
+    return own_experiment(given)
 
 
 def _print_small(chosen, paper):

@@ -24,7 +24,7 @@ ARROWS = {
     "training": GROUND | {"metrics", "models", "saliency", "data", "experiments", "runs", "figures", "scoring"},
     "tables": GROUND
     | {"metrics", "models", "saliency", "data", "experiments", "runs", "figures", "scoring", "training"},
-    "notebook": GROUND | {"data", "experiments", "runs", "figures", "tables"},
+    "notebook": GROUND | {"metrics", "data", "experiments", "runs", "figures", "tables"},
     "data_prep.sources": GROUND | {"data", "metrics"},
     "data_prep": GROUND | {"data", "metrics", "models", "saliency", "figures", "data_prep.sources"},
 }

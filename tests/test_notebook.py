@@ -25,6 +25,19 @@ def test_a_figure_is_a_sharp_picture(shown):
     assert shown[0].width == 4 * notebook.SHOWN
 
 
+def test_a_figure_has_the_alternative_text_that_its_axes_and_legends_say(shown):
+    figure = style.new_figure(4, 3)
+    figure.suptitle("fanin3")
+    ax = figure.subplots()
+    ax.plot([1, 2], label="training")
+    ax.set(xlabel="epoch", ylabel="Top-1 accuracy (%)")
+    ax.legend()
+    notebook.show(figure)
+    notebook.show(figure, alt="two epochs")
+    assert shown[0].alt == "fanin3: Top-1 accuracy (%) over epoch (training)"
+    assert shown[1].alt == "two epochs"
+
+
 def test_a_document_and_a_text_are_markdown(shown):
     notebook.show([Heading("Title"), Table(["name"], [["<b>"]])])
     notebook.show("plain")

@@ -1,6 +1,7 @@
 """`report`: one page with every run's figures, comparison and classes, names as text, nothing from outside."""
 
 import html
+import json
 import re
 import shutil
 import subprocess
@@ -8,6 +9,8 @@ import subprocess
 import pytest
 
 from saliency_keras.console import UserError
+from saliency_keras.figures import report as document
+from saliency_keras.figures.document import Caution, Heading, Table
 from saliency_keras.report import main
 from saliency_keras.runs.run import Run
 from tests.runs_fixture import CLASSES, write_run
@@ -15,7 +18,15 @@ from tests.runs_fixture import CLASSES, write_run
 
 @pytest.fixture
 def runs(tmp_path):
-    return [write_run(tmp_path / name, name, skill=skill) for name, skill in (("rgb", 1.2), ("fanin3", 1.6))]
+    return [small(write_run(tmp_path / name, name, skill=skill)) for name, skill in (("rgb", 1.2), ("fanin3", 1.6))]
+
+
+def small(folder, **entries):
+    """The run with narrow dense layers, so that its diagram is drawn in no time, and other entries of `config.json`."""
+    config = json.loads((folder / "config.json").read_text())
+    config["experiment"]["arguments"]["dense_units"] = 8
+    (folder / "config.json").write_text(json.dumps(config | entries))
+    return folder
 
 
 def test_two_runs_are_shown_and_compared_with_the_first(tmp_path, runs, capsys):
@@ -27,12 +38,15 @@ def test_two_runs_are_shown_and_compared_with_the_first(tmp_path, runs, capsys):
     assert "points above rgb (95 % interval" in printed[1]
     assert printed[2].startswith("next: ")
     text = out.read_text(encoding="utf-8")
-    assert "<title>rgb · fanin3</title>" in text
+    assert "<title>Is fanin3 better than rgb on imagenette?</title>" in text
+    assert f'<p class="answer">{printed[1]}</p>' in text
     assert "<h2>fanin3 against rgb</h2>" in text
     for folder in runs:
         right = int(Run.load(folder).predictions.correct().sum())
         assert f"<td class=s>{right} of 210</td>" in text
-    assert text.count("data:image/png;base64,") == 3
+    # Gains, Top-1, Top-5, two confusion matrices, and Fan-in3's diagram; a made-up network `rgb` is not drawn.
+    assert text.count("data:image/png;base64,") == 6
+    assert "multiply with the map of conv1" in text
     for name in CLASSES:
         assert html.escape(name) in text
     assert "<b>bold</b>" not in text
@@ -42,7 +56,36 @@ def test_one_run_has_no_comparison(tmp_path, runs):
     main([str(runs[0]), "--out", str(tmp_path / "page.html")])
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "against" not in text
-    assert text.count("data:image/png;base64,") == 1
+    assert "What does rgb get right on imagenette?" in text
+    assert text.count("data:image/png;base64,") == 6  # five curves and the confusion matrix
+
+
+def test_what_differs_between_runs_stands_there_and_what_is_alike_does_not(runs):
+    blocks = document.report([Run.load(folder) for folder in runs])
+    (differing,) = (block for block in blocks if isinstance(block, Table) and block.header[0] == "setting")
+    assert differing.header == ["setting", "rgb", "fanin3"]
+    assert differing.rows == [["network", "rgb", "fanin3"]]
+
+
+def test_runs_that_differ_by_seed_are_one_row_of_the_answer_and_are_compared_seed_by_seed(tmp_path):
+    made = [("rgb", 0.8, 0), ("rgb", 0.9, 1), ("noconv2", 2.0, 0), ("noconv2", 2.1, 1)]
+    runs = [Run.load(small(write_run(tmp_path / f"{n}{s}", n, skill=k, seed=s))) for n, k, s in made]
+    top1 = [run.predictions.correct().mean() for run in runs]
+    blocks = document.report(runs)
+    gain = 100 * (top1[2] + top1[3] - top1[0] - top1[1]) / 2
+    assert blocks[0].text == "Is noconv2 better than rgb on imagenette?"
+    assert f"noconv2 is {gain:.1f} points above rgb" in blocks[1].text
+    assert "2 seeds" in blocks[1].text
+    against = [block.text for block in blocks if isinstance(block, Heading) and "against" in block.text]
+    assert against == ["noconv2, seed 0 against rgb, seed 0", "noconv2, seed 1 against rgb, seed 1"]
+
+
+def test_a_run_that_learned_nothing_is_said_so_on_top(tmp_path):
+    runs = [Run.load(small(write_run(tmp_path / n, n, skill=k))) for n, k in (("rgb", 0.0), ("noconv2", 2.0))]
+    blocks = document.report(runs)
+    assert isinstance(blocks[2], Caution)
+    assert "rgb is at chance" in blocks[2].text
+    assert blocks[0].text == "Is noconv2 better than rgb on imagenette?"
 
 
 def test_a_place_for_the_page_is_looked_for_first_and_made_last(tmp_path, runs):
@@ -87,5 +130,5 @@ def test_a_browser_shows_it_whole_at_the_width_of_a_phone_and_of_a_desk(tmp_path
     assert "CONSOLE" not in done.stderr  # errors, and whatever the page's own policy kept from being fetched
     scrolled, images, drawn, marked = map(int, re.search("<title>(.*?)</title>", done.stdout)[1].split())
     assert scrolled <= width
-    assert images == drawn == 3
+    assert images == drawn == 6
     assert marked == 0  # names of classes with tags in them are text

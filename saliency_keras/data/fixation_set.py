@@ -501,7 +501,9 @@ def _notes_on_pictures(pictures, rows, folder):
     named = set(pictures.named()) | {pictures.refused[place] for place in rows.unreadable}
     if not named:
         return []
-    refused = {os.path.relpath(one.name, folder / "images"): one for one in pictures.refused if one in named}
+    refused = {
+        os.path.relpath(one.name, folder / "images"): one for one in pictures.refused if one in named
+    }
     note = pictures_left_out(refused, len(pictures.names) + len(named))
     lost = sum(rows.unreadable.values())
     return [f"{note}, with {lost:,} fixations" if lost else note]

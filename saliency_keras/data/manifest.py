@@ -267,7 +267,9 @@ class Manifest:
         folder = Path(folder)
         path = folder / "manifest.json"
         if not folder.is_dir():
-            raise UserError(f"{absent(folder)}; make a data set with `python -m data_prep.compact SOURCE {folder}`.")
+            raise UserError(
+                f"{absent(folder)}; make a data set with `python -m data_prep.compact SOURCE {folder}`."
+            )
         if not path.is_file():
             raise UserError(
                 f"{folder} has no manifest.json, so it is no finished compact data set; run data_prep.compact (again)."
@@ -382,8 +384,6 @@ def made_by_other_kernels(one, other):
     if one.get("digest") == other.get("digest") or not one.get("recipe") or one["recipe"] != other.get("recipe"):
         return False
     return bool(one["kernels"] and other["kernels"]) and one["kernels"] != other["kernels"]
-
-
 def _text(version, fields):
     fields = {"format": FORMAT, "version": version, **fields}
     del fields["folder"]

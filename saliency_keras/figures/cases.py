@@ -6,12 +6,14 @@ cases are described in words alone.
 
 import numpy as np
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.figures.document import Case, Gallery, Heading, photograph
 from saliency_keras.figures.overlay import heat, overlay
 from saliency_keras.metrics.classification import softmax
 
 CASES = 6
+DISAGREEMENTS = 3  # pictures shown of each kind
 
 
 def case_blocks(run):
@@ -86,6 +88,96 @@ def pictures_shown(run, ids):
     Raises:
         UserError: If the data set is no longer there, or is another one.
     """
+    found = {}
+    for picture, (pixels, saliency_map) in inputs_shown(run, ids).items():
+        found[picture] = [photograph(pixels, "picture")]
+        if saliency_map is not None:
+            found[picture].append(photograph(heat(saliency_map), "saliency map"))
+            found[picture].append(photograph(overlay(pixels, saliency_map), "map over picture"))
+    return found
+
+
+def disagreement_blocks(run, other, label, label_other):
+    """Pictures that one of two runs has right and the other wrong, with the map and Grad-CAM of both.
+
+    Those are shown for which the two differ most in the probability of the true class. Grad-CAM is that of the class
+    that each run chooses, over the picture in grey.
+
+    Args:
+        run: `runs.run.Run`.
+        other: Another one, tested on the same pictures.
+        label: What `run` is called.
+        label_other: What `other` is called.
+
+    Returns:
+        A document's blocks; without the data set or the trained networks, what is there of it.
+    """
+    ours, theirs = run.predictions, other.predictions.in_order_of(run.predictions)
+    place = {picture: index for index, picture in enumerate(other.predictions.ids)}
+    same = np.array([place[picture] for picture in ours.ids])
+    chances = [softmax(run.scores()), softmax(other.scores())[same]]
+    of_true = [_of_class(one, ours.labels) for one in chances]
+    apart = of_true[0] - of_true[1]
+    right = ours.correct(), theirs.correct()
+    groups = {
+        f"{label} is right, {label_other} is wrong": np.flatnonzero(right[0] & ~right[1]),
+        f"{label_other} is right, {label} is wrong": np.flatnonzero(right[1] & ~right[0]),
+    }
+    groups = {
+        title: sorted(found, key=lambda index: -abs(apart[index]))[:DISAGREEMENTS] for title, found in groups.items()
+    }
+    wanted = set(ours.ids[[index for found in groups.values() for index in found]])
+    try:
+        pictures, note = _seen_by_both(wanted, {label: run, label_other: other}), []
+    except UserError as error:
+        pictures, note = {}, [f"The pictures themselves are not shown: {error}"]
+    blocks = list(note)
+    for title, found in groups.items():
+        cases = []
+        for index in found:
+            said = [
+                f"{name}: {ours.classes[first]}, {_in_percent(chance[index, first])}"
+                for name, chance, first in zip(
+                    (label, label_other), chances, (ours.first[index, 0], theirs.first[index, 0]), strict=True
+                )
+            ]
+            lines = [f"true: {ours.classes[ours.labels[index]]}", *said, str(ours.ids[index])]
+            cases.append(Case(pictures.get(ours.ids[index], []), lines))
+        blocks += [Heading(title, level=3), Gallery(cases) if cases else "None."]
+    return blocks
+
+
+def _seen_by_both(ids, runs):
+    """Of each picture: itself, and for each run its map and what its choice rests on."""
+    from saliency_keras.runs.classifier import Classifier
+
+    found = {}
+    for label, run in runs.items():
+        classifier = Classifier(run.folder) if run_folder.has_network(run.folder) else None
+        for picture, (pixels, saliency_map) in inputs_shown(run, ids).items():
+            shown = found.setdefault(picture, [photograph(pixels, "picture")])
+            seen = classifier and classifier.classified(pixels, saliency_map)
+            saliency_map = seen.saliency if seen else saliency_map
+            if saliency_map is not None:
+                shown.append(photograph(heat(saliency_map), f"map, {label}"))
+            if seen:
+                shown.append(photograph(overlay(pixels, seen.grad_cam), f"Grad-CAM, {label}"))
+    return found
+
+
+def inputs_shown(run, ids):
+    """What a run's validation showed its network of some pictures.
+
+    Args:
+        run: `runs.run.Run`.
+        ids: Set of ids.
+
+    Returns:
+        From an id to uint8 pixels `(side, side, 3)`, and the map uint8 `(side, side)` or `None`.
+
+    Raises:
+        UserError: If the data set is no longer there, or is another one.
+    """
     from saliency_keras.data.reader import Reader
     from saliency_keras.data.shown import Shown
     from saliency_keras.data.stored import Records
@@ -99,15 +191,8 @@ def pictures_shown(run, ids):
     side = run.settings["side"]
     reader = Reader(manifest, split, side, len(ids), run.maps and Shown.parse(run.maps), run.seed, subset=places)
     ((inputs, _),) = reader.validation()
-    found = {}
-    for index, picture in enumerate(stored.ids(reader.places)):
-        pixels = inputs["image"][index]
-        found[picture] = [photograph(pixels, "picture")]
-        if "saliency" in inputs:
-            saliency_map = inputs["saliency"][index]
-            found[picture].append(photograph(heat(saliency_map), "saliency map"))
-            found[picture].append(photograph(overlay(pixels, saliency_map), "map over picture"))
-    return found
+    maps = inputs["saliency"][..., 0] if "saliency" in inputs else [None] * len(inputs["image"])
+    return dict(zip(stored.ids(reader.places), zip(inputs["image"], maps, strict=True), strict=True))
 
 
 def _in_percent(probability):

@@ -56,13 +56,14 @@ QUANTITIES = {
 }
 
 
-def run_figure(config, history, published=False):
+def run_figure(config, history, published=False, only=()):
     """The curves of one run: each metric in training and validation, the loss and the learning rate.
 
     Args:
         config: The run's `config.json` as a dict.
         history: `{column: array (epochs,)}`, as `runs.run.read_history` gives it; the run may be unfinished.
         published: Whether to draw what the paper prints though the run differs from the paper's in its pictures.
+        only: Names of the metrics to draw, one below the other in a narrow figure; empty for all.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -71,8 +72,9 @@ def run_figure(config, history, published=False):
     published = of_strategy(config) if published else published_of(config)
     source = " ".join(str(experiment[key]) for key in ("paper", "row") if experiment.get(key)) or "published"
     metrics = [*_metrics(history), *(["learning_rate"] if "learning_rate" in history else [])]
+    metrics = [name for name in metrics if not only or name in only]
     with style.look():
-        figure, axes = _panels(metrics, epochs=history["epoch"][-1])
+        figure, axes = _panels(metrics, epochs=history["epoch"][-1], columns=1 if only else 2)
         figure.suptitle(style.one_line(title_of(config)), x=0.01, ha="left", fontsize=11)
         for ax, metric in zip(axes, metrics, strict=True):
             if metric == "learning_rate":
@@ -90,13 +92,14 @@ def run_figure(config, history, published=False):
     return figure
 
 
-def comparison_figure(runs, labels=None, published=False):
+def comparison_figure(runs, labels=None, published=False, only=()):
     """The validation curves of several runs in one picture, one line a run.
 
     Args:
         runs: `runs.run.Run`s, of any lengths.
         labels: One label a run; by default what tells them apart, `runs.labels.labels_of(runs)`.
         published: Whether to draw what the paper prints though the runs differ from the paper's in their pictures.
+        only: Names of the metrics to draw, one below the other in a narrow figure; empty for all.
 
     Returns:
         A `matplotlib.figure.Figure` with a panel for each metric of validation: Top-1 and Top-5 for classifiers. The
@@ -104,16 +107,17 @@ def comparison_figure(runs, labels=None, published=False):
     """
     labels = [style.one_line(label) for label in labels or labels_of(runs)]
     found = dict.fromkeys(name for run in runs for name in _metrics(run.history) if f"val_{name}" in run.history)
-    metrics = [name for name in found if name not in LOSSES] or list(found)
+    metrics = [name for name in found if name not in LOSSES and (not only or name in only)] or list(found)
     if not metrics:
         raise UserError("there is nothing to compare: no run has a metric of validation in its history.csv.")
     printed = [(run.name, run.of_strategy if published else run.published) for run in runs]
     named = [*labels, *([style.PUBLISHED_LABEL] if any(figures for _, figures in printed) else [])]
     named.append("chance (1,000 classes)")
-    columns = max(1, min(len(named), LETTERS_IN_WIDTH // (max(map(len, named)) + 11)))
+    letters = LETTERS_IN_WIDTH // (2 if only else 1)
+    columns = max(1, min(len(named), letters // (max(map(len, named)) + 11)))
     with style.look():
         epochs = max(run.history["epoch"][-1] for run in runs)
-        figure, axes = _panels(metrics, epochs, legend_lines=-(-len(named) // columns))
+        figure, axes = _panels(metrics, epochs, -(-len(named) // columns), columns=1 if only else 2)
         for ax, metric in zip(axes, metrics, strict=True):
             for run, label, line in zip(runs, labels, style.line_styles(), strict=False):
                 _line(ax, run.history, f"val_{metric}", label=label, **line)
@@ -135,13 +139,13 @@ def _quantity(metric):
     return QUANTITIES.get(metric, Quantity(style.one_line(metric)))
 
 
-def _panels(metrics, epochs, legend_lines=0):
-    """A figure with one named panel a metric over so many epochs, two in a row: `(figure, list of axes)`."""
+def _panels(metrics, epochs, legend_lines=0, columns=2):
+    """A figure with one named panel a metric over so many epochs, two in a row or one: `(figure, list of axes)`."""
     from matplotlib.ticker import MaxNLocator
 
-    rows = -(-len(metrics) // 2)
-    figure = style.new_figure(10, 0.6 + 3.1 * rows + 0.2 * legend_lines)
-    axes = list(figure.subplots(rows, min(2, len(metrics)), squeeze=False).flat)
+    rows = -(-len(metrics) // columns)
+    figure = style.new_figure(5 * columns, 0.6 + 3.1 * rows + 0.2 * legend_lines)
+    axes = list(figure.subplots(rows, min(columns, len(metrics)), squeeze=False).flat)
     for ax in axes[len(metrics) :]:
         ax.remove()
     for ax, metric in zip(axes, metrics, strict=False):

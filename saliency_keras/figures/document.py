@@ -15,6 +15,7 @@ from saliency_keras.figures.table import aligns_right, column_groups, markdown_t
 from saliency_keras.metrics.digits import is_missing
 
 WIDTH = 100  # letters in a line of a terminal
+PIXELS_AN_INCH = 85  # of a figure on a page, for those that stand beside one another
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,16 @@ class Caution:
 
 
 @dataclasses.dataclass(frozen=True)
+class Answer:
+    """The sentence that a page is there for, larger than the others."""
+
+    text: str
+
+    def __str__(self):
+        return self.text
+
+
+@dataclasses.dataclass(frozen=True)
 class Table:
     """A table: column names, and rows of cells as `table.markdown_table` takes them.
 
@@ -52,16 +63,31 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A picture: the bytes of a file, its kind (`"png"` or `"jpeg"`), and what it shows."""
+    """A picture.
+
+    Attributes:
+        data: The bytes of a file.
+        kind: `"png"` or `"jpeg"`.
+        caption: What it shows, for those who do not see it too.
+        width: Pixels of the page that it takes where there is room; 0 for all there are.
+    """
 
     data: bytes
     kind: str
     caption: str
+    width: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Figures:
+    """Pictures beside one another, as many as fit, each as wide as a phone at the least."""
+
+    pictures: list[Picture]
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One photograph with what belongs to it: pictures side by side above lines of text."""
+    """One photograph with what belongs to it: pictures side by side, each with its caption, above lines of text."""
 
     pictures: list[Picture]
     lines: list[str]
@@ -96,7 +122,7 @@ def figure_picture(figure, caption):
     """A Matplotlib figure as a `Picture`."""
     file = io.BytesIO()
     style.write(figure, file, "png")
-    return Picture(file.getvalue(), "png", caption)
+    return Picture(file.getvalue(), "png", caption, round(PIXELS_AN_INCH * figure.get_figwidth()))
 
 
 def photograph(pixels, caption):
@@ -173,11 +199,15 @@ def _html(block):
         return _html_table(block)
     if isinstance(block, Picture):
         return f'<figure class="wide">{_image(block)}</figure>'
+    if isinstance(block, Figures):
+        return f'<div class="figures">{"".join(map(_html_figure, block.pictures))}</div>'
     if isinstance(block, Gallery):
         return f'<div class="gallery">{"".join(map(_html_case, block.cases))}</div>'
     if isinstance(block, Folded):
         inner = "\n".join(map(_html, block.blocks))
         return f"<details><summary>{_escaped(block.title)}</summary>\n{inner}\n</details>"
+    if isinstance(block, Answer):
+        return f'<p class="answer">{_escaped(block.text)}</p>'
     if isinstance(block, Caution):
         return f'<p class="caution"><strong>Caution:</strong> {_escaped(block.text)}</p>'
     return f"<p>{_escaped(block)}</p>"
@@ -199,10 +229,15 @@ def _html_table(table):
     return f'<div class="scroll" tabindex="0"><table>{head}\n<tbody>\n{body}\n</tbody></table></div>'
 
 
+def _html_figure(picture):
+    return f'<figure style="width: {picture.width}px">{_image(picture)}</figure>'
+
+
 def _html_case(case):
-    images = "".join(map(_image, case.pictures))
+    images = "".join(f"<div>{_image(one)}<small>{_escaped(one.caption)}</small></div>" for one in case.pictures)
     lines = "<br>".join(map(_escaped, case.lines))
-    return f'<figure><div class="row">{images}</div><figcaption>{lines}</figcaption></figure>'
+    row = "row four" if len(case.pictures) == 4 else "row"
+    return f'<figure><div class="{row}">{images}</div><figcaption>{lines}</figcaption></figure>'
 
 
 def _image(picture):
@@ -241,6 +276,10 @@ h1 { font-size: 1.6rem; line-height: 1.25; margin: .8rem 0; }
 h2 { font-size: 1.3rem; margin: 2.6rem 0 .8rem; padding-top: .6rem; border-top: 2px solid #1a1a1a; }
 h3 { font-size: 1.05rem; margin: 1.6rem 0 .5rem; }
 p { max-width: 46rem; margin: .6rem 0; }
+.answer { font-size: 1.2rem; line-height: 1.45; max-width: 54rem; }
+.figures { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 1rem 2rem; margin: .8rem 0; }
+.figures figure { margin: 0; max-width: 100%; }
+.figures img { display: block; width: 100%; height: auto; }
 .caution { border-left: 4px solid #b34700; background: #fff3e2; padding: .5rem .8rem; }
 .scroll, .wide { overflow-x: auto; margin: .8rem 0; }
 .wide img { display: block; width: 100%; min-width: 40rem; height: auto; }
@@ -254,9 +293,21 @@ th.n, td.n { text-align: right; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: 1rem; margin: .8rem 0; }
 .gallery figure { margin: 0; min-width: 0; }
 .row { display: grid; grid-template-columns: repeat(3, 1fr); gap: 2px; }
+.row.four { grid-template-columns: repeat(2, 1fr); }
 .row img { width: 100%; height: auto; display: block; }
+.row small { display: block; font-size: .7rem; line-height: 1.2; color: #444; overflow-wrap: anywhere; }
 figcaption { font-size: .85rem; line-height: 1.4; margin-top: .3rem; }
 details { margin: .8rem 0; }
 summary { cursor: pointer; font-weight: 600; padding: .3rem 0; }
-@media print { details > * { display: block; } h2 { break-before: auto; } }
+@media print {
+  :root { font-size: 11px; }
+  body { font-size: 1rem; }
+  .gallery { grid-template-columns: repeat(3, 1fr); }
+  main { max-width: none; padding: 0; }
+  h2, h3 { break-after: avoid; }
+  figure, tr, .answer { break-inside: avoid; }
+  details::details-content { content-visibility: visible; display: block; }
+  .scroll, .wide { overflow: visible; }
+  .wide img { min-width: 0; }
+}
 """

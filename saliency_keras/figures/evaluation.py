@@ -31,6 +31,21 @@ Q_EXPLAINED = (
     f"More than luck is a q of {FALSE_DISCOVERIES} or less: on average at most {100 * FALSE_DISCOVERIES:g} % of the "
     "classes called so are not."
 )
+EXTREMES_EXPLAINED = "The extremes were picked for being extreme: part of each is luck."
+PAIRED_EXPLAINED = (
+    "Interval of a difference: paired bootstrap over the pictures (percentile, 10,000 resamples, seed 0). McNemar's "
+    "test is exact and two-sided. Both speak of these two trained networks; training again with another seed adds to "
+    "the uncertainty."
+)
+CHANCE_EXPLAINED = (
+    "At chance: the 95 % interval of Top-1 does not lie wholly above what a guess without looking gets right, one of "
+    "the classes or always the largest one. A difference to such a run says nothing about a strategy."
+)
+# What a page says once about its statistics.
+EXPLAINED = (
+    "Interval of an accuracy: Wilson's, 95 %, over pictures.", PAIRED_EXPLAINED, Q_EXPLAINED, EXTREMES_EXPLAINED,
+    CHANCE_EXPLAINED,
+)  # fmt: skip
 FIGURES = {"top1": ("Top-1", 1), "top5": ("Top-5", 5)}
 
 
@@ -94,11 +109,27 @@ def verdict(run, against=None):
     label, label_against = labels_of([run, against])
     before = against.predictions.in_order_of(ours).correct()
     interval = bootstrap_interval(right.astype(int) - before)
-    place = difference_in_words(right.mean() - before.mean(), *interval, pictures, label_against)
-    apart = "" if interval[0] > 0 or interval[1] < 0 else f"{label} and {label_against} cannot be told apart: "
-    nothing = _learned_nothing({label: run, label_against: against})
+    found = (right.mean() - before.mean(), *interval, pictures)
+    return difference_sentence({label: run, label_against: against}, found, f"over {pictures:,} pictures")
+
+
+def difference_sentence(runs, found, over):
+    """How much one run, or row of runs, is above or below another, in a sentence.
+
+    Args:
+        runs: The two by their labels, each a `runs.run.Run`.
+        found: The difference at Top-1, 0 to 1, both ends of its interval, and the number of pictures.
+        over: What the interval is over, in words.
+
+    Returns:
+        `"fanin3 is 3.5 points below noconv2 (95 % interval 2.0 to 5.1 below) at Top-1 over 500 pictures."` Where the
+        interval holds zero, it says first that the two cannot be told apart.
+    """
+    label, other = runs
+    apart = "" if found[1] > 0 or found[2] < 0 else f"{label} and {other} cannot be told apart: "
+    nothing = _learned_nothing(runs)
     empty = f"; that says nothing about the strategies, for {nothing}" if nothing else ""
-    return f"{apart}{label} is {place} at Top-1 over {pictures:,} pictures{empty}."
+    return f"{apart}{label} is {difference_in_words(*found, other)} at Top-1 {over}{empty}."
 
 
 def _learned_nothing(runs):
@@ -131,7 +162,7 @@ def accuracies(run):
     return blocks
 
 
-def comparison(run, against, label, label_against):
+def comparison(run, against, label, label_against, explained=True):
     """The difference of two runs over the same pictures, with interval, test and the classes that changed most.
 
     Args:
@@ -139,6 +170,8 @@ def comparison(run, against, label, label_against):
         against: The `Run` to compare with; a difference is positive where `run` is better.
         label: What `run` is called.
         label_against: What `against` is called.
+        explained: Whether the statistics are explained here; a page with several comparisons explains them once, by
+            `EXPLAINED`.
 
     Returns:
         Blocks.
@@ -167,12 +200,10 @@ def comparison(run, against, label, label_against):
     return [
         *([Caution(caution)] if nothing else []),
         Table(header, rows),
-        f"Interval: paired bootstrap over the {pictures:,} pictures (percentile, 10,000 resamples, seed 0). McNemar's "
-        "test is exact and two-sided. Both speak of these two trained networks; training again with another seed "
-        "adds to the uncertainty.",
+        *([f"Over {pictures:,} pictures. {PAIRED_EXPLAINED}"] if explained else []),
         *_kernels(run.config["data"], against.config["data"]),
         Table(["pictures at Top-1", f"{label_against} right", f"{label_against} wrong"], table),
-        *_extremes(ours, theirs, label, label_against),
+        *_extremes(ours, theirs, label, label_against, explained),
     ]
 
 
@@ -286,7 +317,7 @@ def relative_gain(before, right):
     return f"{100 * (right / before - 1):+.0f} %" if before else None
 
 
-def _extremes(ours, theirs, label, label_against):
+def _extremes(ours, theirs, label, label_against, explained):
     changes = class_changes(ours, theirs)
     gained = [one for one in changes if one.gain > 0][:CLASSES_IN_EXTREMES]
     lost = [one for one in changes[::-1] if one.gain < 0][:CLASSES_IN_EXTREMES]
@@ -298,8 +329,8 @@ def _extremes(ours, theirs, label, label_against):
         rows = [[ours.classes[one.index], *one.cells()] for one in chosen]
         header = ["class", f"{label_against} right", f"{label} right", "of", "points", "relative", "q"]
         blocks += [f"Classes that {title} most at Top-1:", Table(header, rows)]
-    told = f"More than luck: {count_beyond_luck(changes)}. {Q_EXPLAINED}"
-    return [*blocks, "The extremes were picked for being extreme: part of each is luck.", told]
+    told = f"More than luck: {count_beyond_luck(changes)}."
+    return [*blocks, EXTREMES_EXPLAINED, f"{told} {Q_EXPLAINED}"] if explained else [*blocks, told]
 
 
 def count_beyond_luck(changes):

@@ -293,12 +293,13 @@ def gain_panels(runs):
     return panels
 
 
-def intervals_figure(panels, parts=False, what="Top-1"):
+def intervals_figure(panels, parts=False, width=9, what="Top-1"):
     """Differences of accuracies with their intervals, a line each.
 
     Args:
         panels: From a panel's title to its lines `(label, Estimate, published difference or None)`, 0 to 1.
         parts: Whether a panel's first line is a whole, filled, and the others its parts, hollow.
+        width: Of the figure in inches; at 5, it is legible on a phone.
         what: Which accuracies they are of.
 
     Returns:
@@ -307,7 +308,7 @@ def intervals_figure(panels, parts=False, what="Top-1"):
     heights = [len(lines) for lines in panels.values()]
     keyed = any(theirs is not None or len(one.seeds) > 1 for lines in panels.values() for _, one, theirs in lines)
     with style.look():
-        figure = style.new_figure(9, 0.8 + 0.5 * len(heights) + 0.26 * sum(heights) + 0.3 * keyed)
+        figure = style.new_figure(width, 0.8 + 0.5 * len(heights) + 0.26 * sum(heights) + 0.3 * keyed)
         axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         for ax, (title, lines) in zip(axes, panels.items(), strict=True):
             for place, (_, one, theirs) in enumerate(lines):
@@ -322,8 +323,10 @@ def intervals_figure(panels, parts=False, what="Top-1"):
             ax.set_yticks(range(len(lines)), [style.one_line(line[0]) for line in lines])
             ax.set_ylim(len(lines) - 0.4, -0.6)
             ax.set_title(style.one_line(title))
-        axes[-1].set_xlabel(f"difference at {what} (percentage points, 95 % interval)")
+        axes[-1].set_xlabel(f"difference at {what}{', ' if width > 6 else chr(10)}percentage points, 95 % interval")
         if keyed:
             marks = {label: mark for ax in axes for mark, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-            figure.legend(reversed(marks.values()), reversed(marks.keys()), loc="outside lower left", ncols=3)
+            figure.legend(
+                reversed(marks.values()), reversed(marks.keys()), loc="outside lower left", ncols=3 if width > 6 else 1
+            )
     return figure

@@ -1,26 +1,37 @@
-"""The report on one or several runs: a document with figures, curves, comparisons, classes and cases.
+"""The report on one or several runs: a page with its answer on top, and what the answer rests on below.
 
 It brings together what the neighbours make; nothing is computed here. With several runs, the first is the one that
-the others are compared with.
+the others are compared with. Figures are narrow, so that they are legible on a phone.
 """
 
 import json
 
-from saliency_keras.figures.cases import case_blocks
-from saliency_keras.figures.curves import comparison_figure, run_figure
-from saliency_keras.figures.document import Folded, Heading, Table, figure_picture
+from saliency_keras.console import UserError
+from saliency_keras.figures.cases import case_blocks, disagreement_blocks
+from saliency_keras.figures.confusion import confusion_blocks
+from saliency_keras.figures.curves import LOSSES, comparison_figure, run_figure
+from saliency_keras.figures.diagram import diagram_in_words, network_diagram
+from saliency_keras.figures.document import Answer, Caution, Figures, Folded, Heading, Table, figure_picture
 from saliency_keras.figures.evaluation import (
+    EXPLAINED,
     accuracies,
     class_table,
     comparison,
     figures_of,
-    verdict,
     written_class_table,
 )
-from saliency_keras.metrics.digits import percent
-from saliency_keras.runs.labels import labels_of, title_of
+from saliency_keras.figures.intervals import intervals_figure, printed_gain, rows_of_seeds
+from saliency_keras.figures.verdict import VERDICTS, against_first, conclusion
+from saliency_keras.metrics.digits import percent, points
+from saliency_keras.runs.labels import labels_of, set_name, title_of
+from saliency_keras.runs.learned import warnings
+from saliency_keras.runs.networks import network_of_run
 
-VERDICTS = 3  # runs that are each compared with the first in a sentence; of more, the best one is
+PAIRS = 3  # comparisons that are shown with the pictures on which the two runs disagree
+NARROW = 5.0  # inches of a figure that is legible on a phone
+CLASSES_NAMED = 12
+# Fields of config.json that differ from run to run without saying anything about the result.
+NOT_SETTINGS = ("name", "paper", "row", "published", "popout", "shown", "parents")
 
 
 def report(runs):
@@ -36,34 +47,67 @@ def report(runs):
         UserError: If a run has no predictions, is given twice, or was tested on other pictures than the first.
     """
     labels = labels_of(runs)
-    if len(runs) == 1:
-        return [Heading(title_of(runs[0].config), level=1), *_one_run(runs[0])]
-    first, *others = zip(runs, labels, strict=True)
-    curves = figure_picture(comparison_figure(runs, labels), f"validation curves of {', '.join(labels)}")
-    blocks = [Heading(f"{len(runs)} runs", level=1), _overview(runs, labels), curves]
-    for run, label in others:
-        blocks += [Heading(f"{label} against {first[1]}"), *comparison(run, first[0], label, first[1])]
+    others = runs[1:]
+    cautions = dict.fromkeys(sentence for run in runs for sentence in warnings(run))
+    blocks = [Heading(question(runs), level=1), Answer(conclusion(runs)), *map(Caution, cautions)]
+    if others:
+        blocks += [*_gains(runs), Heading("The runs"), _overview(runs, labels)]
+        if differing := _differences(runs, labels):
+            blocks += ["What differs between them; all else is the same, and in each run's config.json:", differing]
+    blocks += [Heading("The pictures"), _card(runs[0]), Heading("The networks" if others else "The network")]
+    blocks += [_diagrams(runs, labels), Heading("Curves"), _curves(runs, labels)]
+    pairs, called = _pairs(runs), {id(run): label for run, label in zip(runs, labels, strict=True)}
+    for run, baseline in pairs:
+        label, label_baseline = (called[id(one)] for one in (run, baseline))
+        blocks += [Heading(f"{label} against {label_baseline}")]
+        blocks += comparison(run, baseline, label, label_baseline, explained=False)
+        if len(pairs) <= PAIRS:
+            blocks += disagreement_blocks(run, baseline, label, label_baseline)
     for run, label in zip(runs, labels, strict=True):
-        blocks += [Heading(label), title_of(run.config), *_one_run(run)]
-    return blocks
+        blocks += [Heading(label), title_of(run.config), *_one_run(run, label)]
+        if not others and (changed := _differences(runs, labels)):
+            blocks += ["Settings other than the paper's:", changed]
+    return [*blocks, Heading("How to read the numbers"), *EXPLAINED]
 
 
-def conclusion(runs):
-    """What came out, in a sentence or two: the runs' verdicts, each further one's against the first.
+def _pairs(runs):
+    """Which runs are compared: each further one with the first, or with the one of its own seed in the first's row."""
+    baseline, *rows = rows_of_seeds(runs)
+    if not rows:
+        return [(run, runs[0]) for run in runs[1:]]
+    return [(run, baseline.runs.get(seed, runs[0])) for row in rows for seed, run in row.runs.items()]
 
-    Args:
-        runs: `runs.run.Run`s of classifiers, one or more.
 
-    Returns:
-        The sentences.
-    """
-    first, *others = runs
-    if not others:
-        return verdict(first)
-    if len(others) > VERDICTS:
-        best = max(others, key=lambda run: run.predictions.correct().mean())
-        return f"The best of {len(runs)} runs: {verdict(best, first)}"
-    return " ".join(verdict(run, first) for run in others)
+def question(runs):
+    """What the page answers: `"Is fanin3 better than rgb on imagenette-160?"`."""
+    data = set_name(runs[0].config)
+    where = f" on {data}" if data else ""
+    baseline, *rows = [row.label.replace(", at chance", "") for row in rows_of_seeds(runs)]
+    if len(runs) == 1:
+        return f"What does {baseline} get right{where}?"
+    if not rows:
+        return f"How far apart are {len(runs)} runs of {baseline}{where}?"
+    if len(rows) == 1:
+        return f"Is {rows[0]} better than {baseline}{where}?"
+    if len(rows) <= VERDICTS:
+        return f"Which is better than {baseline}{where}: {', or '.join(rows)}?"
+    return f"Which of {len(rows)} is better than {baseline}{where}?"
+
+
+def _gains(runs):
+    """What each run, or each row of runs that differ by their seed only, gains over the first: a figure."""
+    baseline, found = against_first(runs)
+    if not found:
+        return []
+    panel = [(row.label, one, printed_gain(row.first, baseline.first)) for row, one in found]
+    told = (
+        f"{label}: {points(one.value, one.pictures)} points, {points(one.low, one.pictures)} to "
+        f"{points(one.high, one.pictures)}"
+        for label, one, _ in panel
+    )
+    title = f"Top-1, differences to {baseline.label}"
+    figure = intervals_figure({f"against {baseline.label}": panel}, width=NARROW)
+    return [Figures([figure_picture(figure, f"{title}: {'; '.join(told)}.")])]
 
 
 def _overview(runs, labels):
@@ -87,27 +131,102 @@ def _overview(runs, labels):
                 None if seconds is None else f"{seconds / 3600:.2f}",
             ]
         )
-    return Table(header, rows)
+    told = [place for place in range(len(header)) if any(row[place] is not None for row in rows)]
+    return Table([header[place] for place in told], [[row[place] for place in told] for row in rows])
 
 
-def _one_run(run):
-    return [
-        *accuracies(run),
-        figure_picture(run_figure(run.config, run.history), f"curves of {title_of(run.config)}"),
-        *case_blocks(run),
-        Folded("Accuracy of each class", [written_class_table(*class_table(run))]),
-        Folded("Settings", [_settings(run.config)]),
-    ]
+def _differences(runs, labels):
+    """The settings in which runs differ, or one run from its paper's: a table, or `None`."""
+    from saliency_keras.experiments import EXPERIMENTS
+
+    told = [_settings(run) for run in runs]
+    header = ["setting", *labels]
+    if len(runs) == 1:
+        paper = EXPERIMENTS.get(runs[0].name)
+        if paper is None:
+            return None
+        header, told = ["setting", "this run", "the paper's"], [told[0], paper.settings]
+        told[0] = {name: value for name, value in told[0].items() if name in told[1]}
+    names = dict.fromkeys(name for one in told for name in one)
+    written = {name: [_written(one.get(name)) for one in told] for name in names}
+    rows = [[name, *values] for name, values in written.items() if len(set(values)) > 1]
+    return Table(header, rows) if rows else None
 
 
-def _settings(config):
-    """Every entry of `config.json`, one level of nesting opened."""
-    rows = []
-    for name, value in config.items():
-        entries = {f"{name}.{key}": entry for key, entry in value.items()} if isinstance(value, dict) else {name: value}
-        rows += [[key, _written(entry)] for key, entry in entries.items()]
-    return Table(["setting", "value"], rows)
+def _settings(run):
+    """What may differ between runs: the experiment's settings, the maps, and how it was trained."""
+    config = run.config
+    chosen = {name: value for name, value in run.settings.items() if name not in NOT_SETTINGS}
+    trained = {name: config.get(name) for name in ("seed", "precision", "backend", "augment", "devices", "init")}
+    return {**chosen, "maps": run.maps or "none", **trained, "data": set_name(config)}
 
 
 def _written(value):
+    value = list(value) if isinstance(value, tuple) else value
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _card(run):
+    """The data set in a small table."""
+    data, predictions = run.config["data"], run.predictions
+    rows = [["name", set_name(run.config) or "?"]]
+    try:
+        manifest = run.data_set()
+    except UserError:
+        manifest = None
+    counts = (run.summary.get("pictures") or {}) if manifest is None else {}
+    if manifest is not None:
+        counts = {name: split.records for name, split in manifest.splits.items()}
+    told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    rows += [["pictures", told]] if told else []
+    names = list(predictions.classes[:CLASSES_NAMED])
+    more = f" and {len(predictions.classes) - len(names):,} more" if len(predictions.classes) > len(names) else ""
+    rows += [
+        ["classes", f"{len(predictions.classes):,}: {', '.join(names)}{more}"],
+        ["tested", f"{predictions.ids.size:,} pictures of {predictions.split}"],
+        ["size", f"{data.get('side')} px stored, {run.settings.get('side')} px seen"],
+    ]
+    for name in data.get("maps", []):
+        predictor = manifest.map_named(name).predictor if manifest is not None else {"name": name}
+        version = f", version {predictor['version']}" if "version" in predictor else ""
+        rows.append(["saliency map", f"{name}: {predictor.get('name', name)}{version}"])
+    rows.append(["digest", str(data.get("digest", ""))[:12]])
+    return Table(["the set", ""], rows)
+
+
+def _diagrams(runs, labels):
+    """A diagram of each different network among the runs."""
+    drawn = {}
+    for run, label in zip(runs, labels, strict=True):
+        chosen = json.dumps([run.config["experiment"].get(name) for name in ("network", "arguments")], sort_keys=True)
+        drawn.setdefault(chosen + str(run.settings.get("side")), []).append((run, label))
+    pictures = []
+    for alike in drawn.values():
+        network = network_of_run(alike[0][0])
+        names = ", ".join(dict.fromkeys(run.name for run, _ in alike))
+        if network is not None:
+            told = f"The network of {names}: {diagram_in_words(network)}."
+            pictures.append(figure_picture(network_diagram(network, names), told))
+    return Figures(pictures) if pictures else "The networks are not drawn: their weights were not kept."
+
+
+def _curves(runs, labels):
+    """Curves, one narrow figure a quantity."""
+    if len(runs) == 1:
+        run = runs[0]
+        names = [name for name in run.history if f"val_{name}" in run.history]
+        names = [*sorted(names, key=lambda name: name in LOSSES), "learning_rate"]
+        draw = {name: run_figure(run.config, run.history, only=(name,)) for name in names if name in run.history}
+    else:
+        names = [name for name in figures_of(len(runs[0].predictions.classes)) if f"val_{name}" in runs[0].history]
+        draw = {name: comparison_figure(runs, labels, only=(name,)) for name in names}
+    return Figures([figure_picture(one, f"{name} over epochs of {', '.join(labels)}") for name, one in draw.items()])
+
+
+def _one_run(run, label):
+    return [
+        *(block for block in accuracies(run) if not isinstance(block, Caution)),  # cautions stand on top
+        *confusion_blocks(run, label),
+        *case_blocks(run),
+        Folded("Accuracy of each class", [written_class_table(*class_table(run))]),
+    ]

@@ -82,6 +82,42 @@ def shortened(text, letters):
     return text if len(text) <= letters else f"{text[: letters - end - 1]}…{text[-end:]}"
 
 
+def in_words(figure):
+    """What a figure shows, for those who do not see it: its titles, axes and legends in a line.
+
+    Args:
+        figure: `matplotlib.figure.Figure`.
+
+    Returns:
+        `"fanin3 · own maps: Top-1 accuracy (%) over epoch (training, validation); …"`; of a figure without axes that
+        say anything, its texts.
+    """
+    titles = [figure.get_suptitle()] if hasattr(figure, "get_suptitle") else []
+    legend = [text.get_text() for one in figure.legends for text in one.get_texts()]
+    panels = []
+    for ax in figure.axes:
+        lines = [text.get_text() for text in ax.get_legend().get_texts()] if ax.get_legend() else []
+        across = f"over {ax.get_xlabel()}" if ax.get_xlabel() and ax.get_ylabel() else ax.get_xlabel()
+        ticks = [tick.get_text() for tick in ax.get_yticklabels() if not _is_number(tick.get_text())]
+        words = [ax.get_title(loc="left") or ax.get_title(), ax.get_ylabel(), across]
+        told = " ".join(one_line(word) for word in words if word)
+        named = ", ".join(dict.fromkeys(one_line(word) for word in (*lines, *ticks) if word.strip()))
+        texts = [] if told or named else [one_line(text.get_text()) for text in ax.texts]
+        panels.append(told + f" ({named})" * bool(named) + ", ".join(texts))
+    told = "; ".join(dict.fromkeys(panel for panel in panels if panel))
+    head = ": ".join(one_line(title) for title in titles if title)
+    found = ": ".join(part for part in (head, told) if part) or "figure"
+    return f"{found}. {', '.join(map(one_line, legend))}" if legend else found
+
+
+def _is_number(text):
+    try:
+        float(text.replace("\u2212", "-") or 0)
+    except ValueError:
+        return False
+    return True
+
+
 def check_path(path):
     """Refuses, before any work is done, a figure's name that does not say its format, or a folder that is not there."""
     if Path(path).suffix.lower() not in SUFFIXES:

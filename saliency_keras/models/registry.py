@@ -9,6 +9,7 @@ import keras
 from keras import layers
 
 from saliency_keras.console import UserError
+from saliency_keras.models import own as own_networks
 from saliency_keras.models.alexnet import Layers, alexnet
 from saliency_keras.models.attention import classifier_attention, parts_by_stride, pretrained_backbone
 from saliency_keras.models.backbones import classifier_features
@@ -93,6 +94,8 @@ SALIENCY_NETWORKS = {
 
 def shows_map(network, arguments):
     """Whether the network of that name, with those arguments, has an input for the map."""
+    if own_networks.is_own(network):
+        return own_networks.shows_map(network, arguments)
     return network in NETWORKS and NETWORKS[network].shows_map(arguments)
 
 
@@ -100,7 +103,7 @@ def build(network, arguments, side, classes, mean=None):
     """Builds a classifier that takes plain pixels.
 
     Args:
-        network: A name in `NETWORKS`.
+        network: A name in `NETWORKS`, or of a network of one's own (`models.own`).
         arguments: Its keyword arguments and those of `Layers`, in one dictionary.
         side: Width and height of picture and map, in pixels.
         classes: Number of classes.
@@ -114,6 +117,8 @@ def build(network, arguments, side, classes, mean=None):
     Raises:
         UserError: If the side is too small for the network's poolings, or an argument has a value it cannot have.
     """
+    if own_networks.is_own(network):
+        return own_networks.build(network, arguments, side, classes, mean)
     options = {field.name for field in dataclasses.fields(Layers)}
     layer = Layers(**{name: value for name, value in arguments.items() if name in options})
     own = {name: value for name, value in arguments.items() if name not in options}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 from saliency_keras.console import UserError
@@ -67,10 +68,15 @@ def of_strategy(config):
 
 def title_of(config):
     """What a run is, in a line: `"fanin3 · own maps · imagenette · seed 0"`, from its `config.json` as a dict."""
-    data = Path(str(config.get("data", {}).get("folder", ""))).name
+    data = set_name(config)
     maps = config.get("maps", "own") if config["experiment"].get("task") != "fixation_maps" else None
     words = [config["experiment"]["name"], maps and f"{maps} maps", data, f"seed {config.get('seed', 0)}"]
     return " · ".join(word for word in words if word)
+
+
+def set_name(config):
+    """The name of a run's data set, from its `config.json`; that of the built-in one without the key of its version."""
+    return re.sub(r"^popout-[0-9a-f]{12}$", "popout", Path(str(config.get("data", {}).get("folder", ""))).name)
 
 
 def labels_of(runs):

@@ -81,7 +81,9 @@ class Looker:
         found = attended(self._looks, [Seen(pixels)])[0]
         crops = [(0, 0, *pixels.shape[1::-1]), *(one.crop for one in found[:-1])]
         looks, every = [], []
-        for number, (crop, look, classifier) in enumerate(zip(crops, self._looks, self._classifiers, strict=True), 1):
+        for number, (crop, look, classifier) in enumerate(
+            zip(crops, self._looks, self._classifiers, strict=True), 1
+        ):
             left, top, right, bottom = crop
             classified = classifier(pixels[top:bottom, left:right])
             every.append(classified.every)

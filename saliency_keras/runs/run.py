@@ -218,11 +218,32 @@ def network_in(folder):
 
     if not run_folder.has_network(folder):
         raise UserError(f"{folder} is no finished run: it has no model.keras.")
-    return network_of(load_network(Path(folder) / run_folder.MODEL), _parts_in(folder))
+    try:
+        model = load_network(Path(folder) / run_folder.MODEL)
+    except UserError as error:
+        module, colon, _ = _network_name(folder).rpartition(":")
+        if not colon:
+            raise
+        raise UserError(
+            f"the network of {folder} has layers of its own; in Python, `import {module}` before it is loaded. {error}"
+        ) from None
+    return network_of(model, _parts_in(folder))
 
 
 def _parts_in(folder):
     """The parts that a run's `config.json` names, or `None`."""
-    config = run_folder.checked(folder, run_folder.CONFIG)
-    parts = read_json(config).get("parts") if config.is_file() else None
+    parts = _config_in(folder).get("parts")
     return parts if isinstance(parts, dict) else None
+
+
+def _network_name(folder):
+    """The name of the network that a run's `config.json` names, or `""`."""
+    experiment = _config_in(folder).get("experiment")
+    return str(experiment.get("network", "")) if isinstance(experiment, dict) else ""
+
+
+def _config_in(folder):
+    """A run's `config.json` as a dictionary, empty where there is none."""
+    config = run_folder.checked(folder, run_folder.CONFIG)
+    found = read_json(config) if config.is_file() else {}
+    return found if isinstance(found, dict) else {}

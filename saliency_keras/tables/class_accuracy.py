@@ -13,7 +13,7 @@ from saliency_keras.experiments.published import SALCLASSNET_6
 from saliency_keras.figures.alpha import alpha_figure
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import accuracy, intervals_figure, mean_class
-from saliency_keras.figures.table import points
+from saliency_keras.metrics.digits import points
 from saliency_keras.tables.plan import plan
 from saliency_keras.tables.results import INTERVALS, write_files
 

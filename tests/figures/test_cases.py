@@ -9,7 +9,7 @@ import pytest
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.stored import Records
-from saliency_keras.figures.cases import best_and_worst, case_blocks, pictures_shown
+from saliency_keras.figures.cases import best_and_worst, case_blocks, disagreement_blocks, pictures_shown
 from saliency_keras.figures.document import Gallery, photograph
 from saliency_keras.figures.overlay import heat, overlay
 from saliency_keras.runs.run import Run
@@ -88,6 +88,30 @@ def test_cases_show_three_pictures_each_and_say_what_was_true_and_what_came_firs
     assert [case.lines[-1] for case in wrong.cases] == val["id"][[8, 6, 5, 3, 2]].tolist()
     assert wrong.cases[0].lines[:2] == ["true: class2, 0.034 %", "first: class1, 99.9 %"]
     assert {len(case.pictures) for case in (*right.cases, *wrong.cases)} == {3}
+
+
+def test_pictures_on_which_two_runs_disagree_are_those_that_only_one_has_right(run_with_pictures, tmp_path):
+    """`run` says class 1 of all pictures but the first; the other one says class 2 of all."""
+    run, val = run_with_pictures
+    data = run.config["data"]
+    folder = write_run(tmp_path / "other", "rgb", classes=run.predictions.classes, pictures=9, side=32, maps=None,
+                       data=data["digest"], data_folder=data["folder"])  # fmt: skip
+    order = np.arange(9)[::-1]  # its pictures are in another order
+    scores = np.zeros((9, 3))
+    scores[:, 2] = 5
+    ids = val["id"][order].tolist()
+    write_predictions(
+        folder / "predictions.h5", scores, val["label"][order], run.predictions.classes, ids, data["digest"]
+    )
+    first, ours, second, theirs = disagreement_blocks(run, Run.load(folder), "ours", "theirs")
+    assert (first.text, second.text) == ("ours is right, theirs is wrong", "theirs is right, ours is wrong")
+    # Labels are 0, 1, 2, 0, 1, 2 …; ours is right of 1, 4, 7 and of 0, theirs of 2, 5, 8.
+    assert [case.lines[-1] for case in ours.cases] == val["id"][[7, 4, 1]].tolist()
+    assert [case.lines[-1] for case in theirs.cases] == val["id"][[8, 5, 2]].tolist()
+    assert theirs.cases[0].lines[:3] == ["true: class2", "ours: class1, 99.9 %", "theirs: class2, 98.7 %"]
+    shown = theirs.cases[0].pictures  # no weights were kept, so there is no Grad-CAM; `other` sees no map
+    assert [one.caption for one in shown] == ["picture", "map, ours"]
+    assert shown[1].data == photograph(heat(val["saliency"][8, 2:34, 2:34]), "").data
 
 
 def test_without_the_data_set_the_cases_are_told_in_words(tmp_path):
