@@ -30,8 +30,6 @@ class GradCam:
     """
 
     def __init__(self, model, layer=None):
-        if isinstance(model.output, dict):  # a network that is taught a map too
-            model = keras.Model(model.input, model.output["logits"], name=model.name)
         self.layer = layer or last_convolution(model)
         self._features, self._classifier = _cut(model, self.layer)
         self._centres = receptive_centres(model, self.layer)
