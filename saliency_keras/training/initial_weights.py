@@ -89,7 +89,8 @@ def initial_weights(experiment, network, parents, seed):
 def _is_alexnet(experiment):
     """Whether its network is AlexNet or made of its layers."""
     arguments = experiment.arguments
-    return "width_multiplier" in arguments and arguments.get("backbone", "alexnet") == "alexnet"
+    backbone = arguments.get("backbone") or arguments.get("detector") or "alexnet"
+    return "width_multiplier" in arguments and backbone == "alexnet"
 
 
 def _published(experiment, network):

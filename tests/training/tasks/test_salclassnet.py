@@ -163,6 +163,23 @@ def test_the_joined_network_begins_with_both_runs(stages):
                 np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
+def test_a_file_of_keras_weights_fills_the_detector_and_the_trunk(tmp_path):
+    whole = keras.applications.MobileNet(weights=None, input_shape=(64, 64, 3), classes=1000)
+    file = tmp_path / "mobilenet.weights.h5"
+    keras.applications.MobileNet(weights=None).save_weights(file)
+    whole.load_weights(file)
+    kernel = whole.get_layer("conv_pw_13").get_weights()[0]
+    for name, layer in (("salclassnet_detector", "conv_pw_13_saliency"), ("resnet_rgbs", "conv_pw_13")):
+        of_mobilenet = {"detector": "MobileNet", "backbone": "MobileNet", "width_multiplier": 1.0}
+        chosen = small(name, **of_mobilenet, weights=str(file))
+        found = build(chosen.network, chosen.arguments, SIDE, CLASSES)
+        carried = initial_weights(chosen, found, {}, 0)
+        np.testing.assert_array_equal(found.model.get_layer(layer).get_weights()[0], kernel)
+        left = {one.name for one in found.model.layers if one.weights} - set(carried)
+        new = {"score_saliency"} if name == "salclassnet_detector" else {"map_new_channel", "first_new_channel"}
+        assert left - {"predictions"} == new
+
+
 def test_the_history_has_both_losses_and_their_sum(joined):
     summary = json.loads((joined / "summary.json").read_text())
     last = summary["last"]
