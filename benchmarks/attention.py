@@ -3,9 +3,9 @@
     python benchmarks/attention.py RUN SOURCE [--pictures N] [--repeats N]
 
 RUN is a finished run of `classifier_attention`, SOURCE the pictures of its classes. All is processor time of this
-process, over the same pictures, in turns; the smallest of the repeats counts. Loading and tracing the network takes some
-seconds whatever the set's size, so that compaction is measured with N pictures of each split and with a quarter of
-them, and the difference is told.
+process, over the same pictures, in turns; the smallest of the repeats counts. Loading and tracing the network takes
+some seconds whatever the set's size, so that compaction is measured with N pictures of each split and with a quarter
+of them, and the difference is told.
 """
 
 import argparse
