@@ -40,9 +40,7 @@ def train_side_by_side(runs, jobs, unfit, ready, finish):
                 running[run.folder] = run, *_started(context, run, _free_cores(running, jobs), jobs)
             for run, process, answers, _ in _ended(running):
                 del running[run.folder]
-                kind, sentence = (
-                    answers.recv() if answers.poll() else ("failed", f"{run} ended with {process.exitcode}")
-                )
+                kind, sentence = _answer(run, process, answers)
                 if kind == "finished":
                     finish(run)
                 elif kind == "unfit":
@@ -93,6 +91,13 @@ def _ended(running):
     if running:
         multiprocessing.connection.wait([process.sentinel for _, process, *_ in running.values()])
     return [one for one in running.values() if not one[1].is_alive()]
+
+
+def _answer(run, process, answers):
+    try:
+        return answers.recv()
+    except EOFError:  # it said nothing
+        return "failed", f"{run}: its process ended with {process.exitcode}; give the same command to go on."
 
 
 def _train(run, cores, answers):
