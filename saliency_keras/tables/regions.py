@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.reader import Reader
 from saliency_keras.figures.document import Table
@@ -51,7 +52,10 @@ class Regions:
     def write(self, results, folder):
         """As `TableKind.write`."""
         name = results.table.rows[-1].experiment
-        joined = next(run for run in results.planned if run.experiment.name == name and run.finished and run.seed == 0)
+        made = [run for run in results.planned if run.experiment.name == name and run.finished and run.seed == 0]
+        if not made:
+            raise UserError(f"the table is about the features of {name}, whose run is missing.")
+        joined = made[0]
         network, side = network_in(joined.folder), joined.experiment.pictures.side
         manifest = Manifest.load(results.data)
         some = np.arange(min(MOST, manifest.split("val").records))

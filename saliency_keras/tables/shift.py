@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.reader import Reader
 from saliency_keras.data.shown import Shown
@@ -52,7 +53,10 @@ class Shift:
     def write(self, results, folder):
         """As `TableKind.write`."""
         runs = {run.experiment.name: run for run in results.planned if run.finished and run.seed == 0}
-        joined = runs[results.table.rows[-1].experiment]
+        name = results.table.rows[-1].experiment
+        if not {DETECTOR, name} <= runs.keys():
+            raise UserError(f"the table compares the maps of {DETECTOR} and {name}; one of the two runs is missing.")
+        joined = runs[name]
         pictures, taught, maps = _maps(results.data, joined.experiment, [runs[DETECTOR], joined])
         before, after = maps
         figures = compared(before, after, taught)

@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+from saliency_keras.console import UserError
 from saliency_keras.experiments.published import SALCLASSNET_4, SALCLASSNET_4_METRICS, SUSPECT_4
 from saliency_keras.figures.document import Table
 from saliency_keras.runs.run import Run
@@ -63,6 +64,8 @@ class TopDown:
         from saliency_keras.scoring.fixation_scores import Protocol, score_set
 
         made = [run for run in results.planned if run.finished and _makes_maps(run)]
+        if not made:
+            raise UserError("no network that makes maps is there, so there is nothing to score.")
         own = []
         for run in made:
             one = predictor(str(run.folder))
