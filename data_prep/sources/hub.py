@@ -315,16 +315,31 @@ def hub_files(folder, kind):
         kind: `"parquet"` or `"tar"`.
 
     Returns:
-        Paths, sorted; none if these are the folders of an image folder.
+        Paths, sorted; none if it is an image folder, which may have a million files further down.
     """
     folder = Path(folder)
+    train = named_split([one.name for one in folder.iterdir()], "train")
+    if train and (folder / train).is_dir() and any(one.is_dir() for one in (folder / train).iterdir()):
+        return []
     for pattern in (f"*.{kind}", f"*/*.{kind}", f"*/*/*.{kind}"):
         found = sorted(one for one in folder.glob(pattern) if not one.name.startswith(".") and one.is_file())
         if found:
             return found
-        if pattern != f"*.{kind}" and named_split([one.name for one in folder.iterdir()], "train"):
-            return []  # an image folder may have a million files further down
     return []
+
+
+def way_out(folder):
+    """What to say where a folder is neither an image folder nor a set of the hub, but looks like the latter."""
+    if not os.path.isdir(folder):
+        return ""
+    if arrows := hub_files(folder, "arrow"):
+        return f" It has {arrows[0].name}, as `save_to_disk` writes; write the set with `to_parquet` instead."
+    if tars := hub_files(folder, "tar"):
+        return (
+            f" It has {tars[0].name}, which is no tar of a webdataset: samples have a picture and a label, .cls or "
+            f".json. imagenet:{folder} reads the tars of ILSVRC2012; compressed tars are to be unpacked first."
+        )
+    return ""
 
 
 def _found(place, kind):
@@ -421,11 +436,14 @@ def _columns(path, asked=None):
     there = ", ".join(schema.names)
     image = _one_of(kinds, [name for name in kinds if said.get(name, {}).get("_type") == "Image"], PICTURE_COLUMNS)
     if image is None:
-        raise UserError(f"{path} has no column with the bytes of pictures, or several; its columns are {there}.")
+        raise UserError(
+            f"{path} has no column with the bytes of pictures, or several; its columns are {there}. Pictures in files "
+            "of their own are read by a LIST.csv of path,label."
+        )
     label = asked
     if label is None:
         labels = [name for name in schema.names if said.get(name, {}).get("_type") == "ClassLabel"]
-        label = _one_of(schema.names, labels, LABEL_COLUMNS)
+        label = _one_of([name for name in schema.names if name != image], labels, LABEL_COLUMNS)
         if label is None:
             choice = f" --label {labels[0]}, for example, says which." if labels else " --label COLUMN says which."
             raise UserError(f"{path} has no column label, or several; its columns are {there}.{choice}")
