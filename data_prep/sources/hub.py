@@ -35,7 +35,8 @@ ROWS = 32  # pictures that are decoded at a time
 PICTURE_COLUMNS = ("image", "img", "picture", "jpg", "jpeg", "png", "webp")
 LABEL_COLUMNS = ("label", "labels", "class", "category", "target", "cls")
 LABEL_FIELDS = ("label", "cls")
-SAMPLES_PEEKED = 16
+PEEKED, SAMPLES_PEEKED = 200, 16  # entries of a folder, samples of a tar, that show what it is
+LEVELS = 3  # the folder, its subfolders and theirs: CONFIGURATION/SPLIT/*.parquet
 
 
 class Row(NamedTuple):
@@ -321,11 +322,20 @@ def hub_files(folder, kind):
     train = named_split([one.name for one in folder.iterdir()], "train")
     if train and (folder / train).is_dir() and any(one.is_dir() for one in (folder / train).iterdir()):
         return []
-    for pattern in (f"*.{kind}", f"*/*.{kind}", f"*/*/*.{kind}"):
-        found = sorted(one for one in folder.glob(pattern) if not one.name.startswith(".") and one.is_file())
-        if found:
-            return found
+    level = [folder]
+    for _ in range(LEVELS):
+        entries = {one: _first_entries(one) for one in level}
+        holders = [one for one, few in entries.items() if any(entry.suffix == f".{kind}" for entry in few)]
+        if found := [file for one in holders for file in one.glob(f"*.{kind}") if file.is_file()]:
+            return sorted(file for file in found if not file.name.startswith("."))
+        level = [entry for few in entries.values() for entry in few if entry.is_dir()]
     return []
+
+
+def _first_entries(folder):
+    """Some of the entries of a folder, hidden ones aside: enough to see what it has."""
+    with os.scandir(folder) as entries:
+        return [Path(one.path) for one in itertools.islice(entries, PEEKED) if not one.name.startswith(".")]
 
 
 def way_out(folder):
