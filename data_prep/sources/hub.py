@@ -111,9 +111,6 @@ class _HubSource(ListedSource):
             for number, one in enumerate(found)
         ]
 
-    def __getstate__(self):
-        return {**self.__dict__, "_files": None}  # workers read by place
-
 
 class ParquetSource(_HubSource):
     """The pictures of parquet files.
