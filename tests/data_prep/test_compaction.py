@@ -513,6 +513,15 @@ def test_pictures_of_val_that_are_in_train_too_are_counted(tree, tmp_path, capsy
     assert "cat/again.png, in train as cat/001.png" in printed
 
 
+def test_files_that_are_no_pictures_are_no_duplicates(tree, tmp_path, capsys):
+    for split in ("train", "val"):
+        (tree / split / "cat" / "Thumbs.db").write_bytes(b"the same everywhere")
+    shutil.copy(tree / "train/dog/000.png", tree / "val/dog/again.png")
+    compaction.compact(FolderSource(tree), tmp_path / "out", ["center"], side=32, workers=0)
+    said = capsys.readouterr().out
+    assert "1 of 10 val pictures are duplicates of pictures in train; one is dog/again.png" in said
+
+
 def test_pictures_with_an_orientation_tag_are_counted(tree, tmp_path, capsys):
     tag = Image.Exif()
     tag[274] = 8
