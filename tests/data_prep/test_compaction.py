@@ -536,3 +536,24 @@ def test_what_was_skipped_is_named_with_the_total(tree, tmp_path, capsys):
     compact_command.main([str(tree), str(tmp_path / "set"), "--saliency", "uniform", "--workers", "0"])
     printed = capsys.readouterr().out
     assert "skipped: 1 pictures that cannot be read of 28 (see skipped.csv): dog/Thumbs.db" in printed
+
+
+@pytest.mark.parametrize("place", ["train/set", "val/deeper/set"])
+def test_a_set_among_the_class_folders_of_its_source_is_refused(tree, tmp_path, place):
+    with pytest.raises(UserError, match="whose folders are classes; choose a folder elsewhere"):
+        compact(tree, tree / place)
+    assert not (tree / place).exists()
+    (tmp_path / "link").symlink_to(tree / "train")
+    with pytest.raises(UserError, match="whose folders are classes"):
+        compact(tree, tmp_path / "link" / "set")
+    compact(tree, tree / "set")  # beside train/ and val/ nothing is taken for a class
+
+
+def test_a_link_that_leads_nowhere_is_named_as_one(tree, tmp_path):
+    (tree / "train" / "cat" / "gone.png").symlink_to(tmp_path / "removed.png")
+    compact(tree, tmp_path / "set")
+    reasons = {row["id"]: row["reason"] for row in skipped(tmp_path / "set")}
+    assert reasons["cat/gone.png"] == f"a link to {tmp_path / 'removed.png'}, where nothing is"
+    (tmp_path / "nowhere").symlink_to(tmp_path / "removed")
+    with pytest.raises(UserError, match=f"nowhere is a link to {tmp_path / 'removed'}, where nothing is; choose"):
+        compact(tree, tmp_path / "nowhere")
