@@ -101,7 +101,7 @@ def test_what_a_notebook_shows_of_a_run_is_escaped(tmp_path):
     run = sk.load(write_run(tmp_path / "run", data_folder="compact/<script>"))
     assert "&lt;script&gt;" in run._repr_html_()
     assert "<script>" not in run._repr_html_()
-    assert f"Top-1 {100 * run.top1:.2f} %" in str(run)
+    assert f"Top-1 {sk.percent(run.top1, run.summary['pictures']['validation'])} % (95 % interval" in str(run)
 
 
 def test_a_network_is_the_experiment_s_with_other_arguments():

@@ -124,6 +124,7 @@ def network_diagram(network, title, caption=""):
     with style.look():
         figure = style.new_figure(wide, tall + head)
         figure.set_layout_engine("none")
+        figure.set_label(f"The network {title}: {diagram_in_words(network)}.")
         ax = figure.add_axes((0, 0, 1, 1))
         ax.set_axis_off()
         ax.set_xlim(0, wide)
