@@ -146,7 +146,8 @@ class Run:
             verdict = "" if self.summary["beats_center"] else ", which it does not beat: it counts as untrained"
             pictures = self.summary["pictures"]["validation"]
             return f"{run} on {pictures} held-out pictures (center: {center}{verdict})"
-        pictures = self.summary["pictures"]["validation"]
+        # Runs of earlier versions do not say how many pictures they were validated on.
+        pictures = (self.summary.get("pictures") or {}).get("validation") or self.predictions.ids.size
         interval = wilson_interval(round(last["val_top1"] * pictures), pictures)
         top5, best_top1 = percent(last["val_top5"], pictures), percent(best["val_top1"], pictures)
         return (
