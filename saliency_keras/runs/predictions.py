@@ -1,7 +1,6 @@
 """What a run's network said of each tested picture: `predictions.h5`, read and checked.
 
-The file may come from elsewhere. Each array is stored in one piece in the file itself, so that none takes more memory
-than the file is large.
+The file may come from elsewhere. Each array is stored in the file itself, and is not larger than the file can hold.
 """
 
 import contextlib
@@ -12,6 +11,7 @@ import numpy as np
 
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
+from saliency_keras.data.bounded import EXPANSION
 
 AT_ONCE = 4096  # pictures whose scores are looked at together
 TEXTS_AT_ONCE = 64
@@ -199,7 +199,7 @@ def _dataset(path, file, name):
     found = file[name]
     if found.external or found.is_virtual:
         raise ValueError(f"{name} is not stored in the file itself")
-    if found.chunks or found.nbytes > found.id.get_storage_size() or found.nbytes > path.stat().st_size:
+    if found.nbytes > EXPANSION * min(found.id.get_storage_size(), path.stat().st_size):
         raise ValueError(f"{name} claims more than is in the file")
     return found
 
@@ -216,7 +216,7 @@ def _texts(path, dataset):
     for begin in range(0, len(dataset), TEXTS_AT_ONCE):
         found.append(dataset.asstr()[begin : begin + TEXTS_AT_ONCE])
         size += sum(map(len, found[-1]))
-        if size > path.stat().st_size:
+        if size > EXPANSION * path.stat().st_size:
             raise ValueError("the ids are longer than the file")
     return list(itertools.chain(*found))
 

@@ -439,3 +439,20 @@ def test_a_further_map_does_not_keep_a_run_from_being_resumed(data, finished):
     fewer = dataclasses.replace(manifest, maps=manifest.maps[:1])
     assert fewer.digest() == manifest.digest() == json.loads((finished / "config.json").read_text())["data"]["digest"]
     assert manifest.digest("other") != manifest.digest()
+
+
+def test_a_validation_loss_that_is_not_finite_stops_before_anything_of_the_epoch_is_kept():
+    from types import SimpleNamespace
+
+    from saliency_keras.console import StopAfterStep
+    from saliency_keras.experiments.experiment import Schedule
+
+    term = SimpleNamespace(metrics=())
+    task = SimpleNamespace(terms={"logits": term}, measure=dict, steps=3, best="val_loss", smaller_is_better=True)
+    history, kept = [], []
+    listener = SimpleNamespace(epoch_ended=lambda row, last: kept.append(row))
+    recorder = loop._Recorder(task, Schedule(), history, [listener], None, StopAfterStep(), None)
+    recorder.epoch, recorder.started = 2, time.perf_counter()
+    with pytest.raises(loop.Diverged, match="val_loss is not finite in epoch 2; lower the learning rate"):
+        recorder._record({"loss": 1.0, "val_loss": float("nan")})
+    assert not history + kept

@@ -1,0 +1,47 @@
+"""What `--resume` compares: the same run goes on, another one is refused with what differs."""
+
+import json
+
+import pytest
+
+from saliency_keras.console import UserError
+from saliency_keras.runs.config import check_same, threads
+from tests.runs_fixture import write_run
+
+DEVICE = {"machine": "x86_64", "cores": 2, "accelerators": [], "threads": 2}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run that was begun with two threads, and is not finished."""
+    agreed = {"init": None, "started_from": {}, "backend": "tensorflow", "devices": 1, "command": "train fanin3"}
+    folder = write_run(tmp_path / "run", device=DEVICE, **agreed)
+    (folder / "summary.json").unlink()
+    return folder
+
+
+def config_of(run, **device):
+    config = json.loads((run / "config.json").read_text())
+    return {**config, "device": {**DEVICE, **device}}
+
+
+def test_an_unfinished_run_goes_on_with_as_many_threads_as_it_was_begun_with(run):
+    check_same(config_of(run), run)
+    with pytest.raises(UserError, match=r"started with 2 threads, here are 1, .*TF_NUM_INTRAOP_THREADS=2"):
+        check_same(config_of(run, threads=1), run)
+    check_same(config_of(run, threads=1, accelerators=["GPU"]), run)  # processors do not compute there
+
+
+def test_a_finished_run_and_one_that_recorded_no_threads_are_the_same_on_any_machine(run):
+    config = config_of(run)
+    del config["device"]["threads"]
+    (run / "config.json").write_text(json.dumps(config))
+    check_same(config_of(run, threads=1), run)
+    (run / "config.json").write_text(json.dumps(config_of(run)))
+    (run / "summary.json").write_text("{}")
+    check_same(config_of(run, threads=1), run)
+
+
+def test_threads_are_those_that_tensorflow_uses(monkeypatch):
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
+    assert threads() == 3
