@@ -72,6 +72,8 @@ def test_while_a_training_builds_its_network_another_one_is_refused(begin, small
         train.main([*small_training, "--out", str(out), "--seed", "1"])
     assert go_on(first) == (0, "")
     assert what_counts(out) == what_counts(undisturbed[0])
+    for name in ("model.keras", "best.keras", "predictions.h5"):  # equal runs are equal files
+        assert (out / name).read_bytes() == (undisturbed[0] / name).read_bytes()
 
 
 def test_who_looked_before_the_other_wrote_looks_again_inside_its_claim(begin, undisturbed, tmp_path):
