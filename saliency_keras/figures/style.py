@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 
 from saliency_keras.console import UserError
-from saliency_keras.files import whole_file
+from saliency_keras.files import check_claims, whole_file
 
 # The colours of Okabe & Ito (2008), which colour-blind readers tell apart, dark before light.
 COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -122,6 +122,7 @@ def _is_number(text):
 
 def check_path(path):
     """Refuses, before any work is done, a figure's name that does not say its format, or a folder that is not there."""
+    check_claims(path)
     if Path(path).suffix.lower() not in SUFFIXES:
         raise UserError(f"a figure's name must end in one of {', '.join(SUFFIXES)}. Received: {path}")
     if not Path(path).resolve().parent.is_dir():
