@@ -63,7 +63,6 @@ def main(arguments=None):
         print(f"{records:,} records in codec {manifest.codec}, {size:,} bytes, are in {manifest.folder}")
     else:
         print_set(manifest)
-        print(console.next_step("train", "fanin3", "--data", manifest.folder, why="Fan-in3 on these pictures"))
 
 
 def _compact(options):
@@ -139,7 +138,7 @@ def settings(options):
 
 
 def print_set(manifest):
-    """Prints what a data set holds and what was skipped."""
+    """Prints what a data set holds, what was skipped, and what can be done with it."""
     from saliency_keras.data.listing import shown
 
     for name, split in manifest.splits.items():
@@ -154,6 +153,7 @@ def print_set(manifest):
     if (manifest.folder / "boxes.csv").is_file():
         print("the source's boxes, as shares of the stored pictures, are in boxes.csv")
     print(f"the data set is in {manifest.folder}")
+    print(console.next_step("train", "fanin3", "--data", manifest.folder, why="Fan-in3 on these pictures"))
 
 
 def _convert(options):
