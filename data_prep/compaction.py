@@ -556,7 +556,7 @@ def _finish(out, plan, results):
     manifest = _manifest(plan, results)
     manifest.save(out)
     _clear_up(out, plan)
-    for note in (*_notes(plan, results), *_duplicates(plan, checksums)):
+    for note in (*_notes(plan, results), *_duplicates(plan, checksums, skipped)):
         print(note, flush=True)
     return Manifest.load(out)
 
@@ -682,13 +682,14 @@ def flat_notes(names, results, total):
     return notes
 
 
-def _duplicates(plan, checksums):
+def _duplicates(plan, checksums, skipped):
     """A sentence about pictures of val whose files are in train too: accuracy on them is memory."""
+    skipped = {(split, identifier) for identifier, _, split in skipped}
     where = {"train": {}, "val": {}}
     for (split, picture), checksum in zip(
         ((task.split, picture) for task in plan.tasks for picture in task.pictures), checksums.tolist(), strict=False
     ):
-        if checksum:
+        if checksum and (split, picture.id) not in skipped:
             where[split].setdefault(checksum, []).append(picture)
     found = []
     for key in where["val"].keys() & where["train"].keys():
@@ -701,11 +702,12 @@ def _duplicates(plan, checksums):
                 found.append((picture, twins))
     if not found:
         return []
+    total = plan.pictures("val") - sum(split == "val" for split, _ in skipped)
     labels = sum(all(other.label != picture.label for other in twins) for picture, twins in found)
     picture, twins = min(found, key=lambda pair: pair[0].id)
     others = f", {labels:,} of them under another class" if labels else ""
     return [
-        f"{len(found):,} of {plan.pictures('val'):,} val pictures are duplicates of pictures in train{others}; one is "
+        f"{len(found):,} of {total:,} val pictures are duplicates of pictures in train{others}; one is "
         f"{picture.id}, in train as {twins[0].id}"
     ]
 

@@ -39,7 +39,7 @@ def fill(source, tasks, folder):
     """
     if source.one_by_one:
         return None
-    place = folder / FOLDER
+    place = folder.absolute() / FOLDER  # workers may have another current folder
     if _is_whole(place, source, tasks):
         return place
     remove(folder)

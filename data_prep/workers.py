@@ -81,7 +81,7 @@ def kept_here(predictors, workers):
 
 
 class _Owner:
-    """Calls functions for workers, one call at a time and all in one thread.
+    """Calls functions for workers: one call at a time, or several where the processor computes (`many_at_once`).
 
     Args:
         functions: The functions by name.
@@ -96,7 +96,8 @@ class _Owner:
 
     def __init__(self, functions, context, workers):
         self._functions, self.failure = functions, None
-        self._caller = concurrent.futures.ThreadPoolExecutor(1)
+        self._ready, self._alone = set(), threading.Lock()
+        self._caller = concurrent.futures.ThreadPoolExecutor(workers)
         pairs = [context.Pipe() for _ in range(workers)] if functions else []
         self.connections, self.taken = [there for _, there in pairs], context.Value("i", 0)
         self._threads = [threading.Thread(target=self._serve, args=[here], daemon=True) for here, _ in pairs]
@@ -135,11 +136,18 @@ class _Owner:
     def _call(self, name, images):
         import numpy as np
 
+        from saliency_keras.saliency.per_picture import many_at_once
+
         if self.failure is None:
             try:
-                return np.asarray(self._functions[name](images), np.float32)
+                # The first call builds and compiles the network.
+                with contextlib.nullcontext() if name in self._ready and many_at_once() else self._alone:
+                    maps = np.asarray(self._functions[name](images), np.float32)
+                self._ready.add(name)
+                return maps
             except Exception as error:
                 self.failure = error
+        return None
 
 
 def in_workers(work, todo, workers, bar, kept=None):

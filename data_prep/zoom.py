@@ -24,7 +24,7 @@ from saliency_keras.data.geometry import box_in_pixels
 from saliency_keras.data.manifest import SPLITS
 from saliency_keras.data.pictures import UnreadablePicture
 from saliency_keras.data.second_look import Attended, Seen, attended, looks_of
-from saliency_keras.files import check_folder, only_process
+from saliency_keras.files import check_folder, claimed
 
 BATCH = 32
 NOTHING = Attended((0,) * 4, (0,) * 4)  # of a file that is no picture
@@ -110,8 +110,7 @@ class ZoomedSource(Source):
         found = _read_rows(self._out / ATTENDED, self._digest)
         if not found.keys() >= set(keys):
             _check_out(self._out)
-            self._out.mkdir(parents=True, exist_ok=True)
-            with only_process(self._out):
+            with claimed(self._out):
                 found = _read_rows(self._out / ATTENDED, self._digest, mend=True)
                 every = ((split, picture) for split, pictures in listed.items() for picture in pictures)
                 todo = [one for one, key in zip(every, keys, strict=True) if key not in found]

@@ -18,6 +18,7 @@ import textwrap
 import threading
 from pathlib import Path
 
+WIDTH = 100  # letters in a line of a terminal
 _called_as = None  # how the entry point called the command: "saliency-keras train"
 _is_program = False  # whether this process is a command, whose signals are the command's
 _way_on = ""  # how a command that is stopped goes on
@@ -355,12 +356,12 @@ def _is_installed(name):
 
 
 def say(sentence):
-    """Prints a sentence in lines of 100 letters, the further ones indented."""
-    print(textwrap.fill(sentence, 100, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False))
+    """Prints a sentence in lines of `WIDTH` letters, the further ones indented."""
+    print(textwrap.fill(sentence, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False))
 
 
 def next_step(name, *words, why=""):
-    """The last line of a command: another command worth typing, called as this one was.
+    """The last line of a command: another command worth typing, called as this one was; a shell takes it as it is.
 
     Args:
         name: Name of that command.
@@ -368,11 +369,19 @@ def next_step(name, *words, why=""):
         why: What it does, in a few words.
 
     Returns:
-        `"next: python -m saliency_keras.evaluate runs/fanin3  (accuracy of each class)"`.
+        `"next: python -m saliency_keras.evaluate runs/fanin3  # accuracy of each class"`, in lines of 100 letters that
+        end in a backslash.
     """
     package = "data_prep" if name in ("compact", "add_map", "verify", "beam", "fixations") else __package__
     program = f"{_called_as.rpartition(' ')[0]} {name}" if _called_as else f"python -m {package}.{name}"
-    return f"next: {' '.join([program, *map(shlex.quote, map(str, words))])}" + (f"  ({why})" if why else "")
+    lines = [f"next: {program}"]
+    for word in map(shlex.quote, map(str, words)):
+        if len(lines[-1]) + len(word) < WIDTH - 2:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"    {word}")
+    told = " \\\n".join(lines)
+    return f"{told}  # {why}" if why else told
 
 
 def check_seed(seed):

@@ -101,6 +101,15 @@ def test_settings_are_read_as_the_type_that_the_key_has():
         ("batch=0", "at least 1"),
         ("learning_rate=NaN", "positive"),
         ("learning_rate=-1", "positive"),
+        ("dense_units=1000000000000", "65,536 at most"),
+        ("batch_norm_momentum=NaN", "at least 0 and below 1"),
+        ("dropout=1e999", "at least 0 and below 1"),
+        ("weight_decay=-Infinity", "65,536 at most"),
+        ("drops=[-1]", "from 1 on"),
+        ("steps=[[1,1e999]]", "pairs of an epoch and a rate"),
+        ("batch=" + "9" * 30, "a number of 30 digits"),
+        ("epochs=" + "9" * 5000, "Received: 9{80}…$"),  # longer than what Python reads as a number
+        ("side=100000", "from 1 to 8192"),
         ("name=other", "fits no setting"),
         ("new_weights=ones", "uniform01"),
     ],
@@ -108,6 +117,11 @@ def test_settings_are_read_as_the_type_that_the_key_has():
 def test_setting_that_does_not_fit_is_refused_with_what_would(setting, says):
     with pytest.raises(UserError, match=says):
         experiment("fanin3").with_settings([setting])
+
+
+def test_a_number_of_epochs_that_nobody_can_mean_is_refused_before_the_schedule_is_stretched():
+    with pytest.raises(UserError, match=r"99,999 at most\. Received: epochs=a number of 30 digits"):
+        experiment("fanin3").lasting(int("9" * 30))
 
 
 def test_unknown_name_lists_the_known_ones():

@@ -12,7 +12,7 @@ import pytest
 
 from saliency_keras import files
 from saliency_keras.console import UserError
-from saliency_keras.files import only_process
+from saliency_keras.files import claimed, only_process, whole_file
 
 ROOT = Path(__file__).parents[1]
 HOLD = """
@@ -97,3 +97,41 @@ def test_a_folder_that_may_not_be_opened_is_no_lock(folder, monkeypatch):
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(PermissionError):
         only_process(folder).__enter__()
+
+
+def test_a_claimed_folder_is_made_and_removed_again_if_nothing_came_into_it(tmp_path):
+    with claimed(tmp_path / "runs" / "one"):
+        assert (tmp_path / "runs" / "one").is_dir()
+    assert not (tmp_path / "runs").exists()
+    with claimed(tmp_path / "runs" / "one"), whole_file(tmp_path / "runs" / "one" / "result.txt", "w") as file:
+        file.write("one")
+    assert (tmp_path / "runs" / "one" / "result.txt").read_text() == "one"
+
+
+def exchange(folder, instead):
+    """Moves a folder away, and puts something else in its place."""
+    folder.rename(folder.with_name("moved"))
+    if instead != "nothing":
+        other = folder.with_name("other") if instead == "a link to another folder" else folder
+        other.mkdir()
+        (other / "result.txt").write_text("of the second process")
+        (other / ".result.txt.incomplete").write_text("half of what it writes")
+        if other != folder:
+            folder.symlink_to(other)
+
+
+@pytest.mark.parametrize("instead", ["nothing", "another folder", "a link to another folder"])
+def test_nothing_is_written_into_a_folder_that_took_the_place_of_the_claimed_one(folder, instead):
+    refused = pytest.raises(UserError, match=f"the folder {folder} was removed or replaced")
+    with claimed(folder), refused, whole_file(folder / "result.txt", "w"):
+        exchange(folder, instead)
+    if instead != "nothing":
+        assert (folder / "result.txt").read_text() == "of the second process"
+        assert (folder / ".result.txt.incomplete").read_text() == "half of what it writes"
+
+
+def test_a_folder_whose_name_is_no_text_is_refused_before_it_is_made(tmp_path):
+    name = os.fsdecode(b"run\xff")
+    with pytest.raises(UserError, match=r"run\\udcff is not UTF-8"), claimed(tmp_path / name):
+        pass
+    assert not list(tmp_path.iterdir())

@@ -2,7 +2,7 @@
 
 import os
 
-from data_prep.sources.hub import ParquetSource, WebdatasetSource, hub_files, is_parquet, is_webdataset
+from data_prep.sources.hub import ParquetSource, WebdatasetSource, hub_files, is_parquet, is_webdataset, way_out
 from saliency_keras.console import UserError
 
 
@@ -46,7 +46,10 @@ def _open(name, hold_out, label):
     else:
         from data_prep.sources.source import FolderSource
 
-        source = FolderSource(name, hold_out)
+        try:
+            source = FolderSource(name, hold_out)
+        except UserError as error:
+            raise UserError(f"{error}{way_out(name)}") from None
     if label is not None and source.description["kind"] not in ("list", "parquet"):
         raise UserError(f"{name} has no columns; --label is for a list or parquet files.")
     return source

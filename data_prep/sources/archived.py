@@ -38,7 +38,7 @@ class ArchiveSource(ListedSource):
         """Yields `(split, class, member, None)` of each file of a class folder."""
         self._beside = []
         splits = {name for names in NAMES.values() for name in names}
-        for member in self._members:
+        for member in self._members or members_of(self.path):
             split, _, below = member.name.removeprefix("./").removeprefix(self._cut).partition("/")
             if split.lower() not in splits:
                 split, below = "", member.name.removeprefix("./").removeprefix(self._cut)
@@ -79,4 +79,4 @@ class ArchiveSource(ListedSource):
         return changed_at(picture.place.archive)
 
     def __getstate__(self):
-        return {**self.__dict__, "_members": None}  # workers read by place
+        return {**self.__dict__, "_members": None}  # workers read by place; a cluster's lists the archive again

@@ -35,7 +35,8 @@ ROWS = 32  # pictures that are decoded at a time
 PICTURE_COLUMNS = ("image", "img", "picture", "jpg", "jpeg", "png", "webp")
 LABEL_COLUMNS = ("label", "labels", "class", "category", "target", "cls")
 LABEL_FIELDS = ("label", "cls")
-SAMPLES_PEEKED = 16
+PEEKED, SAMPLES_PEEKED = 200, 16  # entries of a folder, samples of a tar, that show what it is
+LEVELS = 3  # the folder, its subfolders and theirs: CONFIGURATION/SPLIT/*.parquet
 
 
 class Row(NamedTuple):
@@ -109,9 +110,6 @@ class _HubSource(ListedSource):
             one._replace(id=f"{self._names[one.label]}/{split or 'picture'}-{number:07d}")
             for number, one in enumerate(found)
         ]
-
-    def __getstate__(self):
-        return {**self.__dict__, "_files": None}  # workers read by place
 
 
 class ParquetSource(_HubSource):
@@ -315,16 +313,40 @@ def hub_files(folder, kind):
         kind: `"parquet"` or `"tar"`.
 
     Returns:
-        Paths, sorted; none if these are the folders of an image folder.
+        Paths, sorted; none if it is an image folder, which may have a million files further down.
     """
     folder = Path(folder)
-    for pattern in (f"*.{kind}", f"*/*.{kind}", f"*/*/*.{kind}"):
-        found = sorted(one for one in folder.glob(pattern) if not one.name.startswith(".") and one.is_file())
-        if found:
-            return found
-        if pattern != f"*.{kind}" and named_split([one.name for one in folder.iterdir()], "train"):
-            return []  # an image folder may have a million files further down
+    train = named_split([one.name for one in folder.iterdir()], "train")
+    if train and (folder / train).is_dir() and any(one.is_dir() for one in (folder / train).iterdir()):
+        return []
+    level = [folder]
+    for _ in range(LEVELS):
+        entries = {one: _first_entries(one) for one in level}
+        holders = [one for one, few in entries.items() if any(entry.suffix == f".{kind}" for entry in few)]
+        if found := [file for one in holders for file in one.glob(f"*.{kind}") if file.is_file()]:
+            return sorted(file for file in found if not file.name.startswith("."))
+        level = [entry for few in entries.values() for entry in few if entry.is_dir()]
     return []
+
+
+def _first_entries(folder):
+    """Some of the entries of a folder, hidden ones aside: enough to see what it has."""
+    with os.scandir(folder) as entries:
+        return [Path(one.path) for one in itertools.islice(entries, PEEKED) if not one.name.startswith(".")]
+
+
+def way_out(folder):
+    """What to say where a folder is neither an image folder nor a set of the hub, but looks like the latter."""
+    if not os.path.isdir(folder):
+        return ""
+    if arrows := hub_files(folder, "arrow"):
+        return f" It has {arrows[0].name}, as `save_to_disk` writes; write the set with `to_parquet` instead."
+    if tars := hub_files(folder, "tar"):
+        return (
+            f" It has {tars[0].name}, which is no tar of a webdataset: samples have a picture and a label, .cls or "
+            f".json. imagenet:{folder} reads the tars of ILSVRC2012; compressed tars are to be unpacked first."
+        )
+    return ""
 
 
 def _found(place, kind):
@@ -421,11 +443,14 @@ def _columns(path, asked=None):
     there = ", ".join(schema.names)
     image = _one_of(kinds, [name for name in kinds if said.get(name, {}).get("_type") == "Image"], PICTURE_COLUMNS)
     if image is None:
-        raise UserError(f"{path} has no column with the bytes of pictures, or several; its columns are {there}.")
+        raise UserError(
+            f"{path} has no column with the bytes of pictures, or several; its columns are {there}. Pictures in files "
+            "of their own are read by a LIST.csv of path,label."
+        )
     label = asked
     if label is None:
         labels = [name for name in schema.names if said.get(name, {}).get("_type") == "ClassLabel"]
-        label = _one_of(schema.names, labels, LABEL_COLUMNS)
+        label = _one_of([name for name in schema.names if name != image], labels, LABEL_COLUMNS)
         if label is None:
             choice = f" --label {labels[0]}, for example, says which." if labels else " --label COLUMN says which."
             raise UserError(f"{path} has no column label, or several; its columns are {there}.{choice}")

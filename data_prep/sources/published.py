@@ -63,9 +63,10 @@ class PublishedSource(ListedSource):
     """
 
     def __init__(self, kind, folder):
-        self.folder, self.where = Path(folder), f"{kind}:{folder}"
+        self.folder, self.where = Path(os.path.abspath(folder)), f"{kind}:{folder}"
         if not self.folder.is_dir():
             raise UserError(f"there is no folder {folder}; SOURCE is {kind}:DIR, DIR being where the set was unpacked.")
+        self._kind = kind
         self._rows, names = SETS[kind](self.folder)
         self._boxes = {row.path: row.boxes for row in self._rows}
         self._read(classes=names or None)
@@ -73,6 +74,9 @@ class PublishedSource(ListedSource):
 
     def rows(self):
         """Yields `(split, class, path, None)` of each picture."""
+        if self._rows is None:
+            self._rows, _ = SETS[self._kind](self.folder)
+            self._boxes = {row.path: row.boxes for row in self._rows}
         for row in self._rows:
             yield row.split, row.label, row.path, None
 
@@ -108,7 +112,8 @@ class PublishedSource(ListedSource):
         ]
 
     def __getstate__(self):
-        return {**self.__dict__, "_rows": None, "_boxes": None}  # workers read by place
+        # Workers read by place; a cluster's lists the set again.
+        return {**self.__dict__, "_rows": None, "_boxes": None}
 
 
 def cub(folder):

@@ -125,6 +125,7 @@ def comparison_figure(runs, labels=None, published=False, only=()):
             _chance_line(ax, metric, {run.config.get("data", {}).get("classes") for run in runs})
             _published_lines(ax, printed, metric)
         lines = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        lines = {label: lines[label] for label in [*labels, *lines] if label in lines}  # the runs, then other lines
         figure.legend(lines.values(), lines.keys(), loc="outside lower left", ncols=columns, handlelength=4)
     return figure
 

@@ -124,6 +124,7 @@ def network_diagram(network, title, caption=""):
     with style.look():
         figure = style.new_figure(wide, tall + head)
         figure.set_layout_engine("none")
+        figure.set_label(f"The network {title}: {diagram_in_words(network)}.")
         ax = figure.add_axes((0, 0, 1, 1))
         ax.set_axis_off()
         ax.set_xlim(0, wide)
@@ -171,8 +172,11 @@ def boxes_of(network):
     boxes = _graph(network)
     boxes = _contracted(boxes, _is_minor)
     boxes = _resizings_on_the_way(boxes)
+    boxes = _contracted(boxes, _arithmetic)
     if _rows(boxes) > ROWS:
         boxes = _contracted(boxes, _same_stage)
+    if _rows(boxes) > ROWS:
+        boxes = _contracted(boxes, _without_weights)
     return _in_columns(boxes)
 
 
@@ -301,6 +305,17 @@ def _same_stage(source, box, consumers):
     return alike and bare and not source.joins and not box.joins
 
 
+def _arithmetic(source, box, consumers):
+    """Whether two boxes are operations that are no layers, such as sums and comparisons."""
+    return not any(isinstance(one, layers.Layer) for one in (*source.operations, *box.operations))
+
+
+def _without_weights(source, box, consumers):
+    """Whether two boxes compute without weights, and neither is an input or a join of the map."""
+    bare = not any(_weights(one) for one in (*source.operations, *box.operations))
+    return bare and not isinstance(source.first, layers.InputLayer) and not source.joins and not box.joins
+
+
 def _rows(boxes):
     """Numbers the rows, each box below all its sources; returns how many there are."""
     for box in boxes:
@@ -343,7 +358,9 @@ def _lines(box):
     if isinstance(first, layers.InputLayer):
         return [INPUTS.get(first.name, first.name), _size(box.shapes[0])]
     named = [one for one in box.operations if not _says_little(one)]
-    if len(named) > 1:
+    if not weights and len(box.operations) > 1 and not isinstance(first, layers.Layer):
+        name, more = f"{len(box.operations)} operations", []
+    elif len(named) > 1:
         convolutions = sum(isinstance(one, CONVOLUTIONS) for one in named)
         counted = convolutions or len(box.operations)
         name = _stage_name(named)

@@ -10,11 +10,11 @@ import html
 import io
 import textwrap
 
+from saliency_keras.console import WIDTH
 from saliency_keras.figures import style
 from saliency_keras.figures.table import aligns_right, column_groups, markdown_table, plain_cell
 from saliency_keras.metrics.digits import is_missing
 
-WIDTH = 100  # letters in a line of a terminal
 PIXELS_AN_INCH = 85  # of a figure on a page, for those that stand beside one another
 
 

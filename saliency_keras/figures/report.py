@@ -10,7 +10,7 @@ from saliency_keras.console import UserError
 from saliency_keras.figures.cases import case_blocks, disagreement_blocks
 from saliency_keras.figures.confusion import confusion_blocks
 from saliency_keras.figures.curves import LOSSES, comparison_figure, run_figure
-from saliency_keras.figures.diagram import diagram_in_words, network_diagram
+from saliency_keras.figures.diagram import network_diagram
 from saliency_keras.figures.document import Answer, Caution, Figures, Folded, Heading, Table, figure_picture
 from saliency_keras.figures.evaluation import (
     EXPLAINED,
@@ -205,8 +205,8 @@ def _diagrams(runs, labels):
         network = network_of_run(alike[0][0])
         names = ", ".join(dict.fromkeys(run.name for run, _ in alike))
         if network is not None:
-            told = f"The network of {names}: {diagram_in_words(network)}."
-            pictures.append(figure_picture(network_diagram(network, names), told))
+            figure = network_diagram(network, names)
+            pictures.append(figure_picture(figure, figure.get_label()))
     return Figures(pictures) if pictures else "The networks are not drawn: their weights were not kept."
 
 

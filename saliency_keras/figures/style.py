@@ -90,8 +90,10 @@ def in_words(figure):
 
     Returns:
         `"fanin3 · own maps: Top-1 accuracy (%) over epoch (training, validation); …"`; of a figure without axes that
-        say anything, its texts.
+        say anything, its texts; the figure's label, where it has one.
     """
+    if figure.get_label():
+        return one_line(figure.get_label())
     titles = [figure.get_suptitle()] if hasattr(figure, "get_suptitle") else []
     legend = [text.get_text() for one in figure.legends for text in one.get_texts()]
     panels = []
@@ -102,7 +104,7 @@ def in_words(figure):
         words = [ax.get_title(loc="left") or ax.get_title(), ax.get_ylabel(), across]
         told = " ".join(one_line(word) for word in words if word)
         named = ", ".join(dict.fromkeys(one_line(word) for word in (*lines, *ticks) if word.strip()))
-        texts = [] if told or named else [one_line(text.get_text()) for text in ax.texts]
+        texts = [] if told or named else [one_line(text.get_text()) for text in ax.texts if text.get_text()]
         panels.append(told + f" ({named})" * bool(named) + ", ".join(texts))
     told = "; ".join(dict.fromkeys(panel for panel in panels if panel))
     head = ": ".join(one_line(title) for title in titles if title)

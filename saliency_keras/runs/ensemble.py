@@ -1,6 +1,7 @@
 """Several runs as one classifier: the mean of their probabilities, as Shen and Liu average scales (section 4.4.3).
 
-`metrics.classification` brings Keras with it, so it is imported where several runs are averaged: one run needs no Keras.
+`metrics.classification` brings Keras with it, so it is imported where several runs are averaged: one run needs no
+Keras.
 """
 
 import dataclasses

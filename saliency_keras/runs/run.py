@@ -149,7 +149,8 @@ class Run:
         if "val_top1" not in last:
             pictures = self.summary["pictures"]["validation"]
             return f"map's loss {self.summary['map_loss']:.4f} on {pictures} validation pictures, {count:,} parameters"
-        pictures = self.summary["pictures"]["validation"]
+        # Runs of earlier versions do not say how many pictures they were validated on.
+        pictures = (self.summary.get("pictures") or {}).get("validation") or self.predictions.ids.size
         interval = wilson_interval(round(last["val_top1"] * pictures), pictures)
         top5, best_top1 = percent(last["val_top5"], pictures), percent(best["val_top1"], pictures)
         return (

@@ -22,6 +22,16 @@ def pictures_at_once():
     return 8 if any("cpu" not in name.lower() for name in keras.distribution.list_devices()) else 1
 
 
+def many_at_once():
+    """Whether several threads may call a network at the same time, once a first call has built and compiled it.
+
+    True for TensorFlow on the processor: the layers of one picture do not fill many cores.
+    """
+    import keras
+
+    return keras.backend.backend() == "tensorflow" and pictures_at_once() == 1
+
+
 def batches_of_one_size(images):
     """Cuts pictures into batches of `pictures_at_once`, so that a network is compiled for one size of batch.
 

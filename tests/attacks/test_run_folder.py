@@ -10,8 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saliency_keras import classify, evaluate, plot, predict, report, run_folder, train
+from saliency_keras import run_folder, train
+from saliency_keras.classify import main as classify
 from saliency_keras.console import UserError
+from saliency_keras.evaluate import main as evaluate
+from saliency_keras.plot import main as plot
+from saliency_keras.predict import main as predict
+from saliency_keras.report import main as report
 from saliency_keras.runs.run import Run, network_in
 from tests.attacks.damages import damages, outcome, time_limit
 from tests.runs_fixture import write_run
@@ -85,12 +90,12 @@ def commands(run, trained, place):
     Image.new("RGB", (130, 120), (200, 10, 10)).save(picture)
     fresh = ["--epochs", "1", "--set", "fresh=top"]
     return {
-        "evaluate": lambda: evaluate.main([str(run), "--against", str(folder / "1"), "--out", str(place / "e")]),
-        "against": lambda: evaluate.main([str(folder / "1"), "--against", str(run), "--out", str(place / "a")]),
-        "plot": lambda: plot.main([str(run), "--out", str(place / "curves.png")]),
-        "report": lambda: report.main([str(run), "--out", str(place / "report.html")]),
-        "classify": lambda: classify.main([str(run), str(picture), "--out", str(place / "c")]),
-        "predict": lambda: predict.main([str(run), str(picture), str(place / "p")]),
+        "evaluate": lambda: evaluate([str(run), "--against", str(folder / "1"), "--out", str(place / "e")]),
+        "against": lambda: evaluate([str(folder / "1"), "--against", str(run), "--out", str(place / "a")]),
+        "plot": lambda: plot([str(run), "--out", str(place / "curves.png")]),
+        "report": lambda: report([str(run), "--out", str(place / "report.html")]),
+        "classify": lambda: classify([str(run), str(picture), "--out", str(place / "c")]),
+        "predict": lambda: predict([str(run), str(picture), str(place / "p")]),
         "init": lambda: train.main([*words, *fresh, "--init", str(run), "--out", str(place / "next")]),
         "resume": lambda: train.main([*words, "--out", str(run), "--resume"]),
     }
@@ -179,7 +184,7 @@ def test_predictions_that_claim_terabytes_are_refused_before_memory_is_taken(tmp
     claims_terabytes(run / "predictions.h5", name)
     assert (run / "predictions.h5").stat().st_size < 30_000
     with pytest.raises(UserError, match=r"predictions\.h5 is damaged"), time_limit():
-        evaluate.main([str(run)])
+        evaluate([str(run)])
 
 
 def test_a_state_that_claims_terabytes_is_refused_before_memory_is_taken(tmp_path):

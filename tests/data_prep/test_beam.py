@@ -68,6 +68,26 @@ def test_pipeline_writes_the_bytes_of_the_local_command(make_tree, tmp_path, cod
 
 @needs_beam
 @pytest.mark.slow
+def test_pipeline_reads_parquet_files_as_the_local_command_does(make_tree, tmp_path):
+    pyarrow, parquet = (pytest.importorskip(name) for name in ("pyarrow", "pyarrow.parquet"))
+    tree = make_tree(tmp_path / "pictures", train=20, val=4)
+    (tmp_path / "hub").mkdir()
+    for split in ("train", "val"):
+        files = sorted((tree / split).rglob("*.png"))
+        columns = {
+            "image": [{"bytes": one.read_bytes(), "path": one.name} for one in files],
+            "label": [one.parent.name for one in files],
+        }
+        parquet.write_table(pyarrow.table(columns), tmp_path / "hub" / f"{split}.parquet", row_group_size=7)
+    words = ["--saliency", "center", "--shards", 4, "--side", 48]
+    piped = run("beam", os.path.relpath(tmp_path / "hub", ROOT), os.path.relpath(tmp_path / "piped", ROOT), *words)
+    assert piped.returncode == 0, piped.stderr
+    run("compact", tmp_path / "hub", tmp_path / "local", *words, "--workers", 0)
+    assert contents(tmp_path / "piped") == contents(tmp_path / "local")
+
+
+@needs_beam
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["whole pictures", "squares", "tars of squares"])
 def test_pipeline_writes_the_bytes_of_the_local_command_with_maps_from_elsewhere(make_tree, tmp_path, kind):
     tree, maps = make_tree(tmp_path / "pictures", train=8, val=4), tmp_path / "maps"

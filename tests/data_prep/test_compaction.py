@@ -513,6 +513,15 @@ def test_pictures_of_val_that_are_in_train_too_are_counted(tree, tmp_path, capsy
     assert "cat/again.png, in train as cat/001.png" in printed
 
 
+def test_files_that_are_no_pictures_are_no_duplicates(tree, tmp_path, capsys):
+    for split in ("train", "val"):
+        (tree / split / "cat" / "Thumbs.db").write_bytes(b"the same everywhere")
+    shutil.copy(tree / "train/dog/000.png", tree / "val/dog/again.png")
+    compaction.compact(FolderSource(tree), tmp_path / "out", ["center"], side=32, workers=0)
+    said = capsys.readouterr().out
+    assert "1 of 10 val pictures are duplicates of pictures in train; one is dog/again.png" in said
+
+
 def test_pictures_with_an_orientation_tag_are_counted(tree, tmp_path, capsys):
     tag = Image.Exif()
     tag[274] = 8
@@ -527,3 +536,24 @@ def test_what_was_skipped_is_named_with_the_total(tree, tmp_path, capsys):
     compact_command.main([str(tree), str(tmp_path / "set"), "--saliency", "uniform", "--workers", "0"])
     printed = capsys.readouterr().out
     assert "skipped: 1 pictures that cannot be read of 28 (see skipped.csv): dog/Thumbs.db" in printed
+
+
+@pytest.mark.parametrize("place", ["train/set", "val/deeper/set"])
+def test_a_set_among_the_class_folders_of_its_source_is_refused(tree, tmp_path, place):
+    with pytest.raises(UserError, match="whose folders are classes; choose a folder elsewhere"):
+        compact(tree, tree / place)
+    assert not (tree / place).exists()
+    (tmp_path / "link").symlink_to(tree / "train")
+    with pytest.raises(UserError, match="whose folders are classes"):
+        compact(tree, tmp_path / "link" / "set")
+    compact(tree, tree / "set")  # beside train/ and val/ nothing is taken for a class
+
+
+def test_a_link_that_leads_nowhere_is_named_as_one(tree, tmp_path):
+    (tree / "train" / "cat" / "gone.png").symlink_to(tmp_path / "removed.png")
+    compact(tree, tmp_path / "set")
+    reasons = {row["id"]: row["reason"] for row in skipped(tmp_path / "set")}
+    assert reasons["cat/gone.png"] == f"a link to {tmp_path / 'removed.png'}, where nothing is"
+    (tmp_path / "nowhere").symlink_to(tmp_path / "removed")
+    with pytest.raises(UserError, match=f"nowhere is a link to {tmp_path / 'removed'}, where nothing is; choose"):
+        compact(tree, tmp_path / "nowhere")

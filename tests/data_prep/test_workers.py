@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -22,13 +23,17 @@ class Network:
     name, version, parameters, on_device = "network", 1, {}, True
 
     def __init__(self, fails=None):
-        self.fails, self.calls = fails, []
+        self.fails, self.calls, self.busy, self.together = fails, [], 0, 0
 
     def __getstate__(self):
         raise AssertionError("the network was sent to a worker")
 
     def __call__(self, images):
-        self.calls.append((os.getpid(), threading.get_ident(), images.shape))
+        self.busy += 1
+        self.together = max(self.together, self.busy)
+        self.calls.append((os.getpid(), images.shape))
+        time.sleep(0.03)
+        self.busy -= 1
         if self.fails:
             raise self.fails
         return images.astype("float32").mean(-1) + np.arange(images.shape[1])[:, None]
@@ -38,7 +43,11 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_sets_are_the_same_for_any_number_of_workers_and_one_thread_has_the_network(make_tree, tmp_path):
+@pytest.mark.parametrize("many", [False, True])
+def test_sets_are_the_same_for_any_number_of_workers_and_one_process_has_the_network(
+    make_tree, tmp_path, monkeypatch, many
+):
+    monkeypatch.setattr(per_picture, "many_at_once", lambda: many)
     tree = make_tree(tmp_path / "pictures", train=14, val=5)
     options = {"saliency": ("center", Network()), "shards": 4, "side": 48, "codec": "npy", "square": 64, "shorter": 64}
     alone = compaction.compact(FolderSource(tree), tmp_path / "alone", **options, workers=0)
@@ -47,11 +56,11 @@ def test_sets_are_the_same_for_any_number_of_workers_and_one_thread_has_the_netw
         options["saliency"] = ("center", network)
         compaction.compact(FolderSource(tree), out := tmp_path / str(workers), **options, workers=workers)
         assert contents(out) == contents(alone.folder)
-        processes, threads, shapes = map(set, zip(*network.calls, strict=True))
+        processes, shapes = map(set, zip(*network.calls, strict=True))
         assert processes == {os.getpid()}
-        assert len(threads) == 1
+        assert network.together == 1 or many
         assert max(shape[0] for shape in shapes) == 8
-        assert sum(shape[0] for _, _, shape in network.calls) == 3 * (14 + 5)
+        assert sum(shape[0] for _, shape in network.calls) == 3 * (14 + 5)
         assert {shape[1:] for shape in shapes} == {(64, 64, 3)}
     plain, _ = add_map(alone.folder, network, "again", workers=0)
     other, _ = add_map(tmp_path / "3", Network(), "again", workers=2)

@@ -120,7 +120,8 @@ def test_comparison_names_each_published_value_once(make_run):
     assert texts == ["36.60 rgb, fanin2", "48.99 fanin3"]
     in_legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert in_legend[-1] == "published (the paper's pictures)"
-    assert len(in_legend) == 5
+    assert in_legend[-2] == "chance (7 classes)"
+    assert len(in_legend) == 6
     assert not panel(figure, "Top-5").texts
 
 
@@ -160,7 +161,7 @@ def test_runs_with_different_metrics_are_all_in_the_legend(make_run):
     for name in ("top1", "val_top1", "top5", "val_top5"):
         del salnet.history[name]
     figure = comparison_figure([classifier, salnet])
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["rgb", "salnet"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["rgb", "salnet", "chance (7 classes)"]
 
 
 def test_chance_is_a_dotted_line_at_what_guessing_gets_right(make_run):
@@ -168,6 +169,6 @@ def test_chance_is_a_dotted_line_at_what_guessing_gets_right(make_run):
     runs = [make_run("a"), make_run("b", seed=1)]
     for figure in (run_figure(runs[0].config, runs[0].history), comparison_figure(runs)):
         for name, guess in (("Top-1", 1 / 7), ("Top-5", 5 / 7)):
-            assert set(line(panel(figure, name), "chance").get_ydata()) == {pytest.approx(100 * guess)}
+            assert list(line(panel(figure, name), "chance").get_ydata()) == pytest.approx([100 * guess] * 2)
         others = [ax for ax in figure.axes if "%" not in ax.get_ylabel()]
         assert not [one for ax in others for one in ax.lines if "chance" in one.get_label()]

@@ -62,7 +62,7 @@ def test_every_string_stays_text_in_the_page():
     page = Page(html_page(ODD, a_document()))
     assert "script" not in page.tags
     assert "b" not in page.tags
-    assert page.texts.count(ODD) == 5  # title, heading, cell, case and fold
+    assert page.texts.count(ODD) == 8  # title, heading, cell, case with the captions of its pictures, and fold
     assert ("alt", ODD) in page.attributes
 
 

@@ -50,3 +50,12 @@ def test_differences_carry_their_sign_and_missing_ones_a_dash():
     assert points(-0.04, 50) == "-4"
     assert points(-0.00001, 500) == points(0.0, 500) == "+0.0"
     assert points(float("nan"), 0) == percent(None, 0) == "–"
+
+
+def test_a_class_name_cannot_become_a_formula_in_a_spreadsheet(tmp_path):
+    names = ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "cat = dog", "-0.25", "+12.39"]
+    write_csv(tmp_path / "table.csv", ["class", "top1"], [[name, -0.5] for name in names])
+    with open(tmp_path / "table.csv", newline="") as file:
+        cells = [row[0] for row in csv.reader(file)][1:]
+    assert cells == [f"'{name}" for name in names[:5]] + names[5:]
+    assert (tmp_path / "table.csv").read_text().count(",-0.5\n") == len(names)  # a number stays one

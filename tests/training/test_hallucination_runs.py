@@ -190,7 +190,7 @@ def test_approach_b_trains_everything_and_few_shot_tests_what_it_did_not_see(set
         (["approach_b_alexnet", "--init", "step1", "--set", "train_on=test"], "train_on is one of train, val"),
         (["rgb", "--set", "frozen=saliency"], "has no part 'saliency'"),
         (["rgb", "--set", "optimizer=lion"], "optimizer is one of sgd, adam"),
-        (["rgb", "--set", "weights=imagenet"], "give rgb a run"),
+        (["rgb", "--set", "weights=imagenet"], "Keras has no ImageNet weights of AlexNet; give a file"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence_and_writes_nothing(sets, runs, tmp_path, words, says):

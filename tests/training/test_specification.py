@@ -134,10 +134,10 @@ def test_classes_are_those_of_the_set_that_is_given(tmp_path, capsys):
 
 def test_every_experiment_is_told_without_data():
     for name, one in EXPERIMENTS.items():
-        if "backbone" in one.arguments:
+        if name.endswith("_resnet"):
+            if name != "smic_resnet":
+                continue  # the same network, of which each takes seconds
             one = one.replace(backbone="ResNet50")
-        if name.endswith("_resnet") and name != "smic_resnet":
-            continue  # the same network, of which each takes seconds
         text = terminal(specification(one))
         assert text.startswith(f"# {name}: ")
         assert "| --set" in text

@@ -146,7 +146,7 @@ def test_a_disk_that_is_full_while_the_source_is_read_says_so_and_leaves_nothing
     monkeypatch.setattr(spool, "open", full, raising=False)
     with pytest.raises(UserError, match="no room left for the source's pictures"):
         make(hub, tmp_path / "out")
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_picture_that_is_damaged_or_absent_is_skipped_and_named(tree, hub, tmp_path):
@@ -261,8 +261,8 @@ def test_several_configurations_are_named_and_one_of_them_is_read(tree, tmp_path
         (lambda path: write_parquet(path, [(b"", "a", 0.5), (b"", "b", 0)]), "other columns or class names"),
         (lambda path: write_parquet(path, [(b"", "a", 0)], features(("cat", "dog"))), "other columns or class names"),
         (
-            lambda path: pq.write_table(pa.table({"text": ["a"], "label": [0]}), path),
-            "no column with the bytes of pict",
+            lambda path: pq.write_table(pa.table({"image": ["a.jpg"], "label": [0]}), path),
+            "no column with the bytes of pictures.*LIST.csv of path,label",
         ),
         (lambda path: write_parquet(path, [(b"", "a", [0, 1])], features()), "a picture has one label"),
     ],
@@ -403,3 +403,19 @@ def test_columns_are_for_sources_that_have_some(tree, tmp_path):
     lines = [f"{path.relative_to(tree)},{path.parent.name}" for path in sorted(tree.glob("train/*/*"))]
     (tree / "list.csv").write_text("\n".join(["path,Bird", *lines]) + "\n")
     assert open_source(tree / "list.csv", hold_out=0.2, label="bird").classes == CLASSES
+
+
+def test_what_looks_like_a_set_of_the_hub_and_is_none_says_what_to_do(tmp_path):
+    (tmp_path / "disk/train").mkdir(parents=True)
+    (tmp_path / "disk/train/data-00000-of-00001.arrow").write_bytes(b"ARROW1\0\0")
+    with pytest.raises(UserError, match=r"as `save_to_disk` writes; write the set with `to_parquet`"):
+        open_source(tmp_path / "disk")
+    write_tar(tmp_path / "captions/train-0.tar", [("a.jpg", b"x"), ("a.txt", b"a caption")])
+    with pytest.raises(UserError, match=r"It has train-0.tar, which is no tar of a webdataset.*imagenet:"):
+        open_source(tmp_path / "captions")
+
+
+def test_an_image_folder_with_a_stray_table_and_tar_stays_one(tree):
+    pq.write_table(pa.table({"a": [1]}), tree / "metadata.parquet")
+    write_tar(tree / "original.tar", [("a.jpg", b"x"), ("a.cls", b"0")])
+    assert open_source(tree).description["kind"] == "folder"
