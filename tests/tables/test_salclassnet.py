@@ -21,10 +21,10 @@ from saliency_keras.runs.run import Run
 from saliency_keras.scoring.fixation_scores import Protocol, Scores
 from saliency_keras.tables.class_accuracy import ClassAccuracy, by_alpha, class_accuracy_table, staged_plan
 from saliency_keras.tables.plan import Choices
-from saliency_keras.tables.regions import region
+from saliency_keras.tables.regions import Regions, region
 from saliency_keras.tables.results import Results
-from saliency_keras.tables.shift import MOVED, compared
-from saliency_keras.tables.top_down import top_down_table
+from saliency_keras.tables.shift import MOVED, Shift, compared
+from saliency_keras.tables.top_down import TopDown, top_down_table
 from tests.runs_fixture import write_predictions, write_run
 from tests.small_sets import write_small_set
 
@@ -186,6 +186,13 @@ def test_regions_lie_inside_their_picture():
     np.testing.assert_array_equal(region(picture, (10, 10), 8), picture[6:14, 6:14])
     np.testing.assert_array_equal(region(picture, (0, 19), 8), picture[:8, 12:])
     assert region(picture, (5, 5), 100).shape == (20, 20, 3)
+
+
+@pytest.mark.parametrize(("table", "kind"), [("shift", Shift()), ("regions", Regions()), ("4", TopDown())])
+def test_a_table_whose_runs_are_missing_says_so_and_writes_nothing(table, kind, tmp_path):
+    with pytest.raises(UserError, match=r"missing|nothing to score"):
+        kind.write(Results(TABLES[f"salclassnet-{table}"], {}), tmp_path / "table")
+    assert not (tmp_path / "table").exists()
 
 
 @pytest.mark.shared_data
