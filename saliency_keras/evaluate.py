@@ -37,7 +37,7 @@ def main(arguments=None):
             file.write(markdown(found))
         write_csv(out / "per_class.csv", *class_table(run, against))
     print(terminal(found))
-    print(f"written: {out / 'evaluation.md'}, {out / 'per_class.csv'}")
+    print(f"written: evaluation.md and per_class.csv in {out}")
     console.say(verdict(run, against))
     print(console.next_step("report", *filter(None, [options.against, options.run]), why="one page with figures"))
 
