@@ -253,7 +253,7 @@ def test_a_pickle_of_python_2_is_read(tmp_path):
 @pytest.fixture(scope="module")
 def target(tmp_path_factory):
     folder = tmp_path_factory.mktemp("target")
-    write_small_set(folder, side=227, classes=5, train=(10,), val=(5,))
+    write_small_set(folder, side=227, classes=5, train=(10,), val=(10,))
     return folder
 
 
