@@ -91,7 +91,7 @@ def test_every_row_is_an_experiment_and_comes_after_the_run_it_starts_from():
             assert set(row.begins_with) <= set(names[:place])
             assert not row.baseline or row.baseline in names
             assert all(one in names[:place] for one in row.lookers if one in names)
-            assert not row.lookers or row.lookers[0] in (*names, "gbvs", "gaze", "boxes")
+            assert set(row.lookers) <= {*names, "gbvs", "gaze", "boxes"}
         for members, against in table.together.values():
             assert {*members, against} <= {*names, *table.together}
         assert all(name in names for wanted in table.figures.values() for name in wanted)

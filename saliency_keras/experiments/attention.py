@@ -20,8 +20,15 @@ keep_features=true --set crops=center` what is below it is computed once.
 
 from saliency_keras.experiments.experiment import Experiment, Pictures, Schedule, Start
 
-NETWORK = {
+BACKBONE = {
     "backbone": "ResNet50",
+    # Of the backbone `alexnet`, for the built-in pictures.
+    "width_multiplier": 1.0,
+    "conv2_padding": "same",
+    "batch_norm_momentum": 0.9,
+    "weight_decay": 0.0,
+}
+ATTENTION = {
     "classifiers": 16,
     "aggregate": "logits",
     "attention_from": "probs",
@@ -31,11 +38,6 @@ NETWORK = {
     "box": "all",
     "cells": "even",
     "margin": 0.0,
-    # Of the backbone `alexnet`, for the built-in pictures.
-    "width_multiplier": 1.0,
-    "conv2_padding": "same",
-    "batch_norm_momentum": 0.9,
-    "weight_decay": 0.0,
 }
 POPOUT = {
     "backbone": "alexnet", "weights": "", "width_multiplier": 0.5, "cells": "receptive_fields", "classifiers": 4,
@@ -44,15 +46,16 @@ POPOUT = {
 BOTH = {"locations": 1.0, "object": 1.0}
 
 
-def _row(name, row, weights, **arguments):
+def _row(name, row, loss_weights=None, **arguments):
+    attends = bool(loss_weights)
     return Experiment(
         name,
         "classifier-activations",
         row,
-        "classifier_attention",
-        arguments={**NETWORK, **arguments},
-        task="classifier_attention" if weights else "classification",
-        loss_weights=weights,
+        "classifier_attention" if attends else "max_pooled",
+        arguments={**BACKBONE, **(ATTENTION if attends else {}), **arguments},
+        task="classifier_attention" if attends else "classification",
+        loss_weights=loss_weights or {},
         pictures=Pictures(side=448),
         start=Start(weights="imagenet", fresh=("top",)),
         schedule=Schedule(epochs=40, batch=16, optimizer="adam", learning_rate=1e-4, drops=()),
@@ -66,5 +69,5 @@ EXPERIMENTS = (
          levels="local"),
     _row("classifier_attention_object", "Table 5, the object loss alone", {"locations": 0.0, "object": 1.0},
          levels="object"),
-    _row("max_pooled", "Tables 2 to 4, ResNet50 with spatial maximum pooling", {}, classifiers=0, mask="none"),
+    _row("max_pooled", "Tables 2 to 4, ResNet50 with spatial maximum pooling"),
 )  # fmt: skip

@@ -323,7 +323,8 @@ SECOND_LOOKS = (
     *(
         Row("classifier_attention", called=name, zoom=zoom, baseline="scale1")
         for name, zoom in {
-            "scale2": "scale1", "center": "center=scale1", "gbvs": "gbvs", "gaze": "gaze", "true_boxes": "boxes",
+            "scale2": "scale1", "crop_center": "center=scale1", "crop_gbvs": "gbvs", "crop_gaze": "gaze",
+            "crop_boxes": "boxes",
         }.items()
     ),
 )  # fmt: skip
@@ -479,8 +480,8 @@ TABLES = {
         "attention",
         (SCALES[0], *SECOND_LOOKS),
         note="`scale1_again` is a second network at scale 1 with another seed: what averaging two networks brings "
-        "without a second look. `center` crops a box of the attended size at the centre, `gaze` what people looked "
-        "at, `true_boxes` the object itself.",
+        "without a second look. `crop_center` crops a box of the attended size at the centre, `crop_gaze` what people "
+        "looked at, `crop_boxes` the object itself.",
         together={f"scale1 + {row.name}": (("scale1", row.name), "scale1") for row in SECOND_LOOKS},
     ),
     "salclassnet-4": PaperTable(

@@ -71,8 +71,7 @@ def classifier_attention(
         classes: L, the number of classes without the background.
         layer: The `Layers` of the backbone `"alexnet"`.
         backbone: A network of `models.backbones.BACKBONES`, or `"alexnet"` for the thesis's convolutions.
-        classifiers: n, the number of local classifiers; 0 for none at all: then it is a plain classifier with spatial
-            maximum pooling, the paper's baseline (section 5.3), whose only output is its logits.
+        classifiers: n, the number of local classifiers.
         aggregate: What the maximum over classifiers is taken of, `"logits"` or `"probs"`.
         attention_from: What the attention is the maximum of, `"probs"` or the aggregated `"logits"`; where a map of
             logits is shown, negative ones count as 0.
@@ -86,7 +85,7 @@ def classifier_attention(
         margin: Share of the box's width and height that is added to it on each side.
 
     Returns:
-        The outputs by name; without local classifiers the logits.
+        The outputs by name.
 
     Raises:
         ValueError: If an argument has a value that it cannot have.
@@ -98,13 +97,11 @@ def classifier_attention(
     for name, value in given.items():
         if value not in CHOICES[name]:
             raise ValueError(f"{name} is {' or '.join(CHOICES[name])}. Received: {value}")
-    if classifiers < 0 or not 0 <= margin < 1:
+    if classifiers < 1 or not 0 <= margin < 1:
         raise ValueError(
-            f"classifiers must be 0 or more, margin at least 0 and below 1. Received: {classifiers}, {margin}"
+            f"classifiers must be 1 or more, margin at least 0 and below 1. Received: {classifiers}, {margin}"
         )
     features = _features(image, backbone, layer)  # (h, w, c)
-    if not classifiers:
-        return _object_classifier(features, classes)
     activations = _activations(features, classifiers, classes + 1, aggregate == "probs")  # (h, w, L + 1)
     if aggregate == "logits":
         probs, logarithms = ops.softmax(activations, axis=-1), ops.log_softmax(activations, axis=-1)
@@ -129,6 +126,25 @@ def classifier_attention(
         "object": logits,
         "locations": ops.concatenate([logarithms, seen], axis=-1),
     }
+
+
+def max_pooled(image, saliency, classes, layer, backbone="ResNet50"):
+    """The baseline of section 5.3: a classifier on the spatial maximum of a backbone's last features. Logits.
+
+    Args:
+        image: As for `classifier_attention`, and so are the others.
+        saliency: Not used.
+        classes: Number of classes.
+        layer: The `Layers` of the backbone `"alexnet"`.
+        backbone: Whose features.
+
+    Returns:
+        Logits.
+
+    Raises:
+        ValueError: If there is no such backbone.
+    """
+    return _object_classifier(_features(image, backbone, layer), classes)
 
 
 def otsu_mask(maps):

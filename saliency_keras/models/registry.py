@@ -11,7 +11,7 @@ from keras import layers
 from saliency_keras.console import UserError
 from saliency_keras.models import own as own_networks
 from saliency_keras.models.alexnet import Layers, alexnet
-from saliency_keras.models.attention import classifier_attention, parts_by_stride, pretrained_backbone
+from saliency_keras.models.attention import classifier_attention, max_pooled, parts_by_stride, pretrained_backbone
 from saliency_keras.models.backbones import classifier_features
 from saliency_keras.models.fanin import fanin1, fanin2, fanin3, noconv2
 from saliency_keras.models.hallucination import modulated_alexnet, modulated_resnet, pretrained_resnet
@@ -78,6 +78,7 @@ NETWORKS = {
     "classifier_attention": Blueprint(classifier_attention, _never, parts_by_stride, pretrained_backbone),
     "salclassnet": Blueprint(salclassnet, _fourth_channel_is_map, pretrained=pretrained_trunk),
     "salclassnet_detector": Blueprint(salclassnet_detector, _never, pretrained=pretrained_detector),
+    "max_pooled": Blueprint(max_pooled, _never, parts_by_stride, pretrained_backbone),
 }
 
 SALIENCY_NETWORKS = {

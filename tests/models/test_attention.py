@@ -129,7 +129,7 @@ def test_the_mean_of_logits_is_another_local_prediction():
 
 
 def test_one_local_classifier_without_a_mask_is_a_plain_classifier():
-    attending, plain = network(classifiers=1, mask="none", levels="object"), network(classifiers=0)
+    attending, plain = network(classifiers=1, mask="none", levels="object"), build("max_pooled", SMALL, SIDE, CLASSES)
     for layer in plain.model.layers:
         if layer.weights:
             layer.set_weights(attending.model.get_layer(layer.name).get_weights())
@@ -180,7 +180,7 @@ def test_parts_are_strides_and_both_classifiers():
     ("arguments", "sentence"),
     [
         ({"mask": "round"}, "mask is otsu or none"),
-        ({"classifiers": -1}, "classifiers must be 0 or more"),
+        ({"classifiers": 0}, "classifiers must be 1 or more"),
         ({"margin": 1.5}, "margin"),
         ({"backbone": "ResNet51"}, "backbone is alexnet or one of VGG16"),
     ],
