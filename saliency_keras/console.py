@@ -124,7 +124,8 @@ def run(main, called_as=None):
         sentence = no_backend(error.name)
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
-        sentence = f"{error.strerror or error}{place}."
+        reason = " ".join(line.strip() for line in str(error.strerror or error).splitlines())  # HDF5 says it in lines
+        sentence = f"{reason}{place}."
     except MemoryError as error:
         reason = f" ({error})" if str(error) else ""
         sentence = f"there is too little memory{reason}; with more of it, the same command goes on where it was."
