@@ -23,6 +23,7 @@ from saliency_keras.runs.folder import read_history
 from saliency_keras.training.state import save_state, state_of
 from saliency_keras.training.tasks.task import best_epoch
 
+WEIGHTS = "model.weights.h5"  # as Keras names it
 SAVED = "1980-01-01@00:00:00"  # when networks are said to have been saved, which is the first time that a zip knows
 DRAWN_EVERY = 10  # seconds at least between two drawings of the curves, which take one second of a processor
 PAUSE = 3  # times that a state must have taken to write before the next one: writing takes a quarter of the time
@@ -136,18 +137,18 @@ def save_model(model, path):
         "metadata.json": json.dumps({"keras_version": keras.__version__, "date_saved": SAVED}),
         "config.json": json.dumps(keras.saving.serialize_keras_object(model)),
     }
-    weights = path.with_name(f".{path.stem}.incomplete.weights.h5")
+    complete = path.with_name(f".{path.stem}.incomplete.keras")
     try:
         with whole_path(path) as temporary:
-            model.save_weights(weights)
-            with zipfile.ZipFile(temporary, "w") as archive:
+            model.save(complete)  # makes the weights' file in memory: HDF5 does not take a full disk well
+            with zipfile.ZipFile(complete) as saved, zipfile.ZipFile(temporary, "w") as archive:
                 for name, text in members.items():
                     archive.writestr(zipfile.ZipInfo(name), text)
-                large = archive.open(zipfile.ZipInfo("model.weights.h5"), "w", force_zip64=True)
-                with large, open(weights, "rb") as written:
+                large = archive.open(zipfile.ZipInfo(WEIGHTS), "w", force_zip64=True)
+                with large, saved.open(WEIGHTS) as written:
                     shutil.copyfileobj(written, large, 1 << 20)
     finally:
-        weights.unlink(missing_ok=True)
+        complete.unlink(missing_ok=True)
 
 
 def write_history(folder, history):
