@@ -79,7 +79,8 @@ def _parse(arguments):
         return options
     if not options.table:
         _parser(KINDS.values()).error("say which table to make; --list shows them")
-    _, left = _parser([KINDS[table(options.table).kind]]).parse_known_args(arguments)
+    # Kinds may give an option of one name other values: what counts is what this table's kind makes of it.
+    options, left = _parser([KINDS[table(options.table).kind]]).parse_known_args(arguments)
     if left:
         raise UserError(f"{options.table} does not take {left[0]}.")
     if options.data is None:

@@ -96,7 +96,7 @@ def test_five_crops_leave_validation_at_the_centre(sets):
 
 
 def test_crops_of_an_unknown_kind_are_refused(sets):
-    with pytest.raises(ValueError, match=r"crops is one of random, five\. Received: ten"):
+    with pytest.raises(ValueError, match=r"crops is one of random, five, center\. Received: ten"):
         Reader(sets["npy"][0], "train", SIDE, 4, crops="ten")
 
 
