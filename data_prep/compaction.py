@@ -30,7 +30,7 @@ from saliency_keras.blas import kernels
 from saliency_keras.console import UserError, progress
 from saliency_keras.data.geometry import Framing
 from saliency_keras.data.manifest import CODECS, SPLITS, Manifest, SaliencyMap, Shard, Split
-from saliency_keras.files import claimed, whole_file
+from saliency_keras.files import check_folder, claimed, whole_file
 from saliency_keras.saliency import PREDICTORS, predictor
 from saliency_keras.saliency.run import NetworkMaps
 
@@ -304,7 +304,8 @@ def versions():
 
 
 def check_outside(source, out):
-    """Refuses a folder among a source's class folders, where it would be a class of the next set."""
+    """Refuses a folder that cannot be made, or among a source's class folders, where it would be a class."""
+    check_folder(out)
     if isinstance(source, FolderSource):
         for folder in dict.fromkeys(source.folder / source.folder_of(split) for split in SPLITS):
             if Path(os.path.realpath(folder)) in Path(os.path.realpath(out)).parents:
