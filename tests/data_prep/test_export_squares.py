@@ -255,7 +255,8 @@ def test_workers_write_the_same_files_and_the_command_says_where_maps_go(photos,
     assert everything(tmp_path / "1") == everything(tmp_path / "2")
     assert "10 train + 5 val squares of 64 px are in" in done.stdout
     assert "1 pictures cannot be read (see skipped.csv)" in done.stdout
-    assert f"next: python -m saliency_keras compact {photos} OUT --maps NAME=maps" in done.stdout
+    printed = " ".join(done.stdout.replace("\\\n", " ").split())  # a long command goes on in the next line
+    assert f"next: python -m saliency_keras compact {photos} OUT --maps NAME=maps" in printed
     assert "maps/train/" in done.stdout
     assert len(list((tmp_path / "1").glob("*.tar"))) == 3 + 2
 
