@@ -11,6 +11,7 @@ import functools
 
 import numpy as np
 
+from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.order import CROPS, WINDOW, epoch_plan
 from saliency_keras.data.shown import OWN, Shown, swapped_maps
@@ -132,7 +133,14 @@ class Reader:
 
     def labels(self, places):
         """Labels, int64 `(B,)`, for places in the split: indices into `classes`, -1 for another class."""
-        return self.label_of[self.stored.labels(places)]
+        labels, known = self.stored.labels(places), len(self.label_of)
+        if labels.size and not 0 <= labels.min() <= labels.max() < known:
+            wrong = labels.min() if labels.min() < 0 else labels.max()
+            raise UserError(
+                f"{self.split} of {self.manifest.folder} has the label {wrong}, and {known} classes; it was damaged "
+                "after it was checked. Check the set with data_prep.verify."
+            )
+        return self.label_of[labels]
 
     def _plan(self, epoch):
         counts = np.diff(np.searchsorted(self.places, self.stored.first))

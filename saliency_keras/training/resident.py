@@ -79,4 +79,4 @@ class Resident:
 
 def _batch_of(reader, step):
     places, box = reader.drawn(step)
-    return {"places": np.searchsorted(reader.places, places).astype("int32"), "box": box}, reader.stored.labels(places)
+    return {"places": np.searchsorted(reader.places, places).astype("int32"), "box": box}, reader.labels(places)

@@ -14,17 +14,21 @@ from PIL import Image
 from data_prep import compact
 from data_prep.sources.source import FolderSource
 from data_prep.zoom import ZoomedSource
-from saliency_keras import classify, evaluate, predict, reproduce, train
+from saliency_keras.classify import main as classify
 from saliency_keras.console import UserError
 from saliency_keras.data.geometry import Framing
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.reader import Reader
 from saliency_keras.data.second_look import RunLook, Seen
+from saliency_keras.evaluate import main as evaluate
 from saliency_keras.files import only_process
 from saliency_keras.metrics.boxes import iou
+from saliency_keras.predict import main as predict
+from saliency_keras.reproduce import main as reproduce
 from saliency_keras.runs.ensemble import classifier_of
 from saliency_keras.runs.run import Run, network_in
 from saliency_keras.saliency import predictor
+from saliency_keras.train import main as train
 from saliency_keras.training import listeners
 
 SIDE, STORED = 96, 104
@@ -40,7 +44,7 @@ def words(*given):
 
 
 def train_on(data, out, *more, experiment="classifier_attention"):
-    train.main(words(experiment, "--data", data, "--out", out, *SMALL, *more))
+    train(words(experiment, "--data", data, "--out", out, *SMALL, *more))
     return out
 
 
@@ -231,7 +235,7 @@ def test_two_runs_are_judged_by_the_mean_of_their_probabilities(scale2, capsys):
     right = np.mean([scores[name].argmax() == labels[name] for name in scores])
     assert both.top1 == pytest.approx(right)
     np.testing.assert_allclose(np.exp(both.scores()), [scores[name] for name in both.predictions.ids], atol=1e-3)
-    evaluate.main(words(f"{scale2 / 'scale1'}+{scale2 / 'scale2'}", "--against", scale2 / "scale1"))
+    evaluate(words(f"{scale2 / 'scale1'}+{scale2 / 'scale2'}", "--against", scale2 / "scale1"))
     printed = capsys.readouterr().out
     assert "McNemar" in printed
     assert (scale2 / "scale1+scale2" / "evaluation.md").is_file()
@@ -244,14 +248,14 @@ def test_two_runs_are_judged_by_the_mean_of_their_probabilities(scale2, capsys):
 
 def test_classify_looks_at_a_photograph_and_draws_the_boxes(photos, scale2, tmp_path, capsys):
     photo = photos / "val" / "red" / "0.png"
-    classify.main(words(f"{scale2 / 'scale1'}+{scale2 / 'scale2'}", photo, "--out", tmp_path))
+    classify(words(f"{scale2 / 'scale1'}+{scale2 / 'scale2'}", photo, "--out", tmp_path))
     assert "looks: 2" in capsys.readouterr().out
     assert (tmp_path / "0.png").is_file()
-    classify.main(words(scale2 / "scale1", photo, "--out", tmp_path / "one"))
-    classify.main(words(scale2 / "scale1", photo, "--out", tmp_path / "cam", "--layer", "relu5"))
+    classify(words(scale2 / "scale1", photo, "--out", tmp_path / "one"))
+    classify(words(scale2 / "scale1", photo, "--out", tmp_path / "cam", "--layer", "relu5"))
     assert "made by the network itself" in capsys.readouterr().out
     with pytest.raises(UserError, match="make their own maps"):
-        classify.main(words(f"{scale2 / 'scale1'}+{scale2 / 'scale2'}", photo, "--predictor", "gbvs"))
+        classify(words(f"{scale2 / 'scale1'}+{scale2 / 'scale2'}", photo, "--predictor", "gbvs"))
 
 
 def test_the_attention_is_a_predictor(photos, scale1, tmp_path):
@@ -259,7 +263,7 @@ def test_the_attention_is_a_predictor(photos, scale1, tmp_path):
     assert maps.shape == (1, 110, 130)
     assert maps.min() >= 0
     assert maps.max() > 0
-    predict.main(words(scale1 / "scale1", photos / "val", tmp_path / "maps"))
+    predict(words(scale1 / "scale1", photos / "val", tmp_path / "maps"))
     assert len(list((tmp_path / "maps").rglob("*.png"))) == 9
     compact_to(photos, tmp_path / "set", "--saliency", scale1 / "scale1")
     assert Manifest.load(tmp_path / "set").maps[1].made_of == "run"
@@ -270,8 +274,8 @@ def test_a_table_makes_its_sets_and_judges_scales_together(photos, scale1, tmp_p
     table = ["attention-2", "--data", scale1 / "set1", "--out", tmp_path, "--scales", 2, "--epochs", 1, *more]
     table += ["--set", "batch=8"]
     with pytest.raises(UserError, match="--source SOURCE"):
-        reproduce.main(words(*table))
-    reproduce.main(words(*table, "--source", photos))
+        reproduce(words(*table))
+    reproduce(words(*table, "--source", photos))
     assert "scale1 and scale2" in capsys.readouterr().out
     with open(tmp_path / "attention-2" / "table.csv", newline="") as file:
         rows = {row["row"]: row for row in csv.DictReader(file)}
@@ -287,7 +291,7 @@ def test_a_table_makes_its_sets_and_judges_scales_together(photos, scale1, tmp_p
     assert [one.source["zoom"][0]["experiment"] for one in sets] == ["classifier_attention"]
     assert (tmp_path / "attention-2" / "looks.png").is_file()
     before = contents(tmp_path / "sets" / "scale1")
-    reproduce.main(words(*table, "--source", photos))
+    reproduce(words(*table, "--source", photos))
     assert "0 left" in capsys.readouterr().out
     assert contents(tmp_path / "sets" / "scale1") == before
 
@@ -362,7 +366,7 @@ def test_a_set_of_one_class_and_a_run_without_a_mask_are_refused(photos, scale1,
     assert "one class only" in refused(tmp_path / "photos", tmp_path / "out")
     plain = [word for pair in zip(SMALL[::2], SMALL[1::2], strict=True) for word in pair
              if not pair[1].startswith(("classifiers", "cells"))]  # fmt: skip
-    train.main(words("max_pooled", "--data", scale1 / "set1", "--out", scale1 / "plain", *plain, "--epochs", 1))
+    train(words("max_pooled", "--data", scale1 / "set1", "--out", scale1 / "plain", *plain, "--epochs", 1))
     words_ = (photos, tmp_path / "out", "--saliency", "uniform", *FRAMING, "--zoom", scale1 / "plain")
     assert "is no run of classifier_attention" in refused(*words_)
 
