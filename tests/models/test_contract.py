@@ -17,7 +17,11 @@ SMALL = {
     **{"classifier_size": 0, "detector": "VGG16"},
 }
 BACKBONES = {"modulated_resnet": "ResNet50"}  # the smallest there is
-OTHERS = {"salnet": {"height": 96, "width": 128}, "juntingnet": {"height": 96, "width": 96, "units": 2304}}
+OTHERS = {
+    "salnet": {"height": 96, "width": 128},
+    "juntingnet": {"height": 96, "width": 96, "units": 2304},
+    "readout_pointwise": {"levels": "conv_pw_5_relu,conv_pw_11_relu,conv_pw_13_relu"},  # of MobileNet
+}
 SIDE = 128
 
 # Loads the saved networks in a program that knows Keras alone, and compares what they say.
