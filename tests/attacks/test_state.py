@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from saliency_keras.console import UserError
-from saliency_keras.training.state import check_best, load_state, save_state
+from saliency_keras.training.state import check_best, load_state, save_state, state_of
 from tests.attacks.damages import damages, outcome
 
 EACH = 400
@@ -26,7 +26,7 @@ def state(model):
 def test_a_damaged_state_is_refused_with_the_way_on_or_is_what_was_written(model, tmp_path):
     folder = tmp_path / "state"
     for epoch in (1, 2):
-        save_state(folder, model, [{"epoch": one} for one in range(1, epoch + 1)])
+        save_state(folder, state_of(model), [{"epoch": one} for one in range(1, epoch + 1)])
     before = load_state(folder, model), state(model)
     for name in ("epoch-00002.npz", "index.json"):
         path = folder / name
@@ -45,7 +45,7 @@ def test_a_damaged_state_is_refused_with_the_way_on_or_is_what_was_written(model
 
 def test_another_file_in_place_of_the_best_epoch_s_network_is_not_kept_as_the_result(model, tmp_path):
     (tmp_path / "best.keras").write_bytes(b"the best")
-    save_state(tmp_path / "state", model, [{"epoch": 1}])
+    save_state(tmp_path / "state", state_of(model), [{"epoch": 1}])
     assert check_best(tmp_path / "state").read_bytes() == b"the best"
     (tmp_path / "best.keras").write_bytes(b"the wors")
     with pytest.raises(UserError, match=r"best\.keras is damaged"):
