@@ -110,6 +110,16 @@ def write_predictions(path, scores, labels, classes, ids=None, data=DIGEST):
         summary.write_text(json.dumps(said))
 
 
+def unsealed(folder):
+    """Takes the checksums out of a run folder, so that its files may be changed, as in runs of earlier versions."""
+    path = folder / "summary.json"
+    summary = json.loads(path.read_text())
+    for name in ("files", "sha256"):
+        summary.pop(name, None)
+    path.write_text(json.dumps(summary))
+    return folder
+
+
 def _history(epochs, top1, extra):
     rows = []
     for epoch in range(1, epochs + 1):

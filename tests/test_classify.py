@@ -22,7 +22,7 @@ from saliency_keras.experiments import experiment
 from saliency_keras.runs.classifier import Classifier
 from saliency_keras.runs.run import Run
 from saliency_keras.training.train import train
-from tests.runs_fixture import write_run
+from tests.runs_fixture import unsealed, write_run
 from tests.small_sets import as_version_1
 
 CLASSES = ("bread", "<b>bold</b>", "cat", "dog", "egg", "fig")
@@ -116,7 +116,7 @@ def test_a_photograph_is_prepared_in_the_framing_of_the_run_s_set(trained, photo
 
 @pytest.mark.slow
 def test_a_run_and_a_set_of_an_earlier_version_classify_as_before(trained, photos, data, tmp_path):
-    folder, old = shutil.copytree(trained(), tmp_path / "run"), shutil.copytree(data, tmp_path / "set")
+    folder, old = unsealed(shutil.copytree(trained(), tmp_path / "run")), shutil.copytree(data, tmp_path / "set")
     as_version_1(old)
     config = json.loads((folder / "config.json").read_text())
     assert config["data"].pop("framing") == {"shorter": 256, "square": 256, "stored": 136, "boxes": None}
@@ -172,7 +172,7 @@ def test_a_hallucinating_network_shows_its_own_map(trained, photos):
 
 @pytest.mark.slow
 def test_a_run_whose_set_is_gone_or_whose_map_came_with_the_pictures_asks_for_a_predictor(trained, tmp_path):
-    folder = shutil.copytree(trained(), tmp_path / "run")
+    folder = unsealed(shutil.copytree(trained(), tmp_path / "run"))
     config = json.loads((folder / "config.json").read_text())
     config["data"]["folder"] = str(tmp_path / "gone")
     (folder / "config.json").write_text(json.dumps(config))
@@ -190,7 +190,7 @@ def test_a_run_whose_set_is_gone_or_whose_map_came_with_the_pictures_asks_for_a_
 
 @pytest.mark.slow
 def test_scores_that_are_no_numbers_are_refused(trained, photos, tmp_path):
-    folder = shutil.copytree(trained("rgb"), tmp_path / "run")
+    folder = unsealed(shutil.copytree(trained("rgb"), tmp_path / "run"))
     model = keras.saving.load_model(folder / "model.keras", compile=False)
     model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
     model.save(folder / "model.keras")

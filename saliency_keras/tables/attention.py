@@ -16,10 +16,8 @@ from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments.published import ATTENTION_IOU
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import accuracy, difference, intervals_figure
-from saliency_keras.figures.looks import scales_figure
 from saliency_keras.metrics.digits import percent, points
 from saliency_keras.runs.ensemble import together
-from saliency_keras.runs.looks import scales_of
 from saliency_keras.tables.plan import PlannedRun, plan
 from saliency_keras.tables.results import INTERVALS, write_files
 
@@ -262,6 +260,9 @@ def _panels(results):
 
 def _looks(results):
     """Pictures at each scale with what is attended to, as Figs. 4 to 7; `None` where no row attends."""
+    from saliency_keras.figures.looks import scales_figure
+    from saliency_keras.runs.looks import scales_of
+
     names = [f"scale{number}" for number in (1, 2, 3)]
     runs = [results.runs[name][0] for name in names if name in results.runs]
     if not runs or not all(_attention(run) for run in runs):

@@ -110,7 +110,9 @@ def readout_over(backbone, row, choices, fixations, reads=None, whole=False):
     chosen = chosen.replace(backbone=backbone.source, weights=backbone.weights)
     folder = choices.out / "runs" / row.name
     precision = choices.precision
-    return ReadoutRun(row, chosen, fixations, folder, 0, None, "", precision, reads, backbone, whole)
+    return ReadoutRun(
+        row, chosen, fixations, folder, 0, precision=precision, reads=reads, backbone=backbone, whole=whole
+    )
 
 
 def untrained(run):

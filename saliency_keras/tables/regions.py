@@ -8,16 +8,11 @@ activation, as large as sixteen positions of that depth.
 import dataclasses
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
-from saliency_keras.data.reader import Reader
 from saliency_keras.figures.document import Table
-from saliency_keras.figures.regions import regions_figure
-from saliency_keras.models.network import BRANCH
-from saliency_keras.models.receptive_fields import receptive_centres
 from saliency_keras.runs.run import network_in
 from saliency_keras.tables.class_accuracy import free_viewing_option, staged_plan
 from saliency_keras.tables.results import write_files
@@ -51,6 +46,9 @@ class Regions:
 
     def write(self, results, folder):
         """As `TableKind.write`."""
+        from saliency_keras.data.reader import Reader
+        from saliency_keras.figures.regions import regions_figure
+
         name = results.table.rows[-1].experiment
         made = [run for run in results.planned if run.experiment.name == name and run.finished and run.seed == 0]
         if not made:
@@ -107,6 +105,10 @@ def strongest(network, reader):
     Returns:
         A list of `Feature`s, from the first depth to the last.
     """
+    import keras
+
+    from saliency_keras.models.receptive_fields import receptive_centres
+
     names = stage_ends(network.model)
     model = keras.Model(network.model.input, [network.model.get_layer(name).output for name in names])
     greatest, positions, pictures = [[] for _ in names], [[] for _ in names], []
@@ -135,6 +137,10 @@ def strongest(network, reader):
 
 def stage_ends(model):
     """Names of the last layers of a trunk before the size of its features becomes smaller; the last features too."""
+    import keras
+
+    from saliency_keras.models.network import BRANCH
+
     ends = {}
     for layer in model.layers:
         shape = layer.output.shape

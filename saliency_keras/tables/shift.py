@@ -12,14 +12,11 @@ import numpy as np
 
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
-from saliency_keras.data.reader import Reader
 from saliency_keras.data.shown import Shown
 from saliency_keras.figures.document import Table
-from saliency_keras.figures.shift import shift_figure
 from saliency_keras.metrics.fixation_metrics import cc
 from saliency_keras.metrics.points import Density, SaliencyMap
 from saliency_keras.metrics.statistics import bootstrap_interval
-from saliency_keras.models.losses import saliency_of
 from saliency_keras.runs.run import network_in
 from saliency_keras.tables.class_accuracy import free_viewing_option, staged_plan
 from saliency_keras.tables.results import write_files
@@ -52,6 +49,8 @@ class Shift:
 
     def write(self, results, folder):
         """As `TableKind.write`."""
+        from saliency_keras.figures.shift import shift_figure
+
         runs = {run.experiment.name: run for run in results.planned if run.finished and run.seed == 0}
         name = results.table.rows[-1].experiment
         if not {DETECTOR, name} <= runs.keys():
@@ -116,6 +115,9 @@ def _centres(maps):
 
 def _maps(data, experiment, runs):
     """Pictures of the validation split that have a map, that map, and the maps of each run."""
+    from saliency_keras.data.reader import Reader
+    from saliency_keras.models.losses import saliency_of
+
     manifest = Manifest.load(data)
     some = np.arange(min(MOST, manifest.split("val").records))
     reader = Reader(manifest, "val", experiment.pictures.side, BATCH, Shown(experiment.shown.map), subset=some)

@@ -83,7 +83,7 @@ def test_predictions_have_room_for_the_names_of_ten_thousand_classes(tmp_path):
     manifest = SimpleNamespace(classes=names, digest=lambda: "d1" * 32)
     inputs = {"image": np.zeros((3, 2, 2, 3), np.uint8)}
     reader = SimpleNamespace(
-        validation=lambda: [(inputs, None)], manifest=manifest, split="val",
+        validation=lambda: [(inputs, None)], manifest=manifest, classes=names, split="val",
         ids_and_labels=lambda: (["a", "b", "c"], np.array([5, 6, 7])),
     )  # fmt: skip
     model = SimpleNamespace(predict_on_batch=lambda inputs: scores)
