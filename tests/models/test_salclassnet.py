@@ -193,8 +193,11 @@ def test_every_part_has_a_gradient_and_one_batch_is_learned_by_heart(trunk, argu
             for one in found.layers_of([part])
         ]
         assert np.mean(moved) > 0.9, f"{part} learns"
-    losses += [float(trained.train_on_batch(inputs, {"logits": labels, "map": maps})[0]) for _ in range(60)]
-    assert losses[-1] < 0.3 * losses[0]
+    for _ in range(150):
+        losses.append(float(trained.train_on_batch(inputs, {"logits": labels, "map": maps})[0]))
+        if losses[-1] < 0.3 * losses[0]:
+            break
+    assert losses[-1] < 0.3 * losses[0], "within 150 steps"
 
 
 def test_a_part_s_lower_layers_can_be_named_by_the_beginning_of_their_names():

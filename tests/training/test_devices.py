@@ -37,7 +37,7 @@ import tensorflow as tf
 two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
 from saliency_keras.training import loop
-compiled = loop._compile
+compiled = loop.compile_model
 def watched(model, *rest):
     compiled(model, *rest)
     step = model.train_step
@@ -47,12 +47,12 @@ def watched(model, *rest):
         tf.print("replica", replica, "on", where, "has", tf.shape(data[1])[0], output_stream=sys.stdout)
         return step(data)
     model.train_step = train_step
-loop._compile = watched
+loop.compile_model = watched
 """
 JAX = """
 import jax
 from saliency_keras.training import loop
-compiled = loop._compile
+compiled = loop.compile_model
 def watched(model, *rest):
     compiled(model, *rest)
     compute_loss = model.compute_loss
@@ -64,7 +64,7 @@ def watched(model, *rest):
             jax.debug.inspect_array_sharding(y_pred, callback=tell)
         return compute_loss(x, y, y_pred, *rest, training=training)
     model.compute_loss = told
-loop._compile = watched
+loop.compile_model = watched
 """
 NORMALISED = """
 import keras, numpy as np
