@@ -184,6 +184,8 @@ def _chosen(one, options):
         one = one.lasting(options.epochs)
     if options.batch is not None:
         one = one.replace(batch=options.batch)
+    if options.exclude_classes:
+        one = one.replace(exclude_classes=classes_named(options.exclude_classes))
     return one.with_settings(_settings(options.set))
 
 
