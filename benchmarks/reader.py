@@ -189,6 +189,7 @@ def grain_pipelines(folder, batch):
     import keras
 
     def pictures(kind, color_mode, seed):
+        """The pictures or the maps, one by one."""
         return keras.utils.image_dataset_from_directory(
             folder / kind,
             color_mode=color_mode,

@@ -379,7 +379,7 @@ def _split_of(path, folder):
 
 
 def _class_of(value, names, path, row):
-    """The class of a label; `None` where there is none (the hub writes -1)."""
+    """The class of a label; `None` for a picture without one, for which the hub writes -1."""
     if value is None or value == -1 or value == "":
         return None
     if isinstance(value, str):

@@ -251,6 +251,7 @@ def _trunk(x, fourth, backbone, width, initializer):
             config["activation"] = "linear"  # of the sum, below
 
     def after(old, output):
+        """The first layer's output with the new channel's own convolution added to it."""
         if old is not first or fourth is None:
             return output
         seen = fourth
