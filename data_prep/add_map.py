@@ -125,7 +125,7 @@ class PredictedMaps:
 
     def described(self, manifest):
         """What the manifest says that made the map."""
-        from data_prep.compaction import described_predictor
+        from data_prep.plan import described_predictor
 
         return {**described_predictor(self.predictor), "pictures": f"as stored, {manifest.side} px"}
 

@@ -190,7 +190,7 @@ def planned(numbers, asked, out, mark):
         UserError: If this worker sees other pictures, another folder, other libraries or other kernels than who started
             the pipeline.
     """
-    from data_prep.compaction import make_plan
+    from data_prep.plan import make_plan
 
     check_mark(out, mark)
     plan = make_plan(**asked)

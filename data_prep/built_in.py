@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from data_prep.compaction import compact, make_plan
+from data_prep.compaction import compact
+from data_prep.plan import make_plan
 from data_prep.sources.popout import PopoutSource
 from saliency_keras.data.manifest import Manifest
 

@@ -22,12 +22,11 @@ import json
 import os
 import shutil
 import tarfile
-import time
 from pathlib import Path
 
 from data_prep.compact import SIDES, is_compact, source_options
 from saliency_keras import console
-from saliency_keras.console import UserError, progress
+from saliency_keras.console import UserError
 from saliency_keras.data import geometry
 from saliency_keras.data.manifest import SPLITS, shard_name
 from saliency_keras.files import whole_file
@@ -286,24 +285,14 @@ def _in_tar(path):
 def _write_parts(out, plan, workers):
     """Writes the parts that are not finished and returns the results of all, in the plan's order."""
     from data_prep import spool
-    from data_prep.workers import in_workers
+    from data_prep.workers import completed, in_workers
 
-    results = {number: _results_of_now(out, part, plan.source) for number, part in enumerate(plan.parts)}
-    todo = {number: plan.parts[number] for number, found in results.items() if found is None}
-    if len(todo) < len(plan.parts):
-        print(f"{len(plan.parts) - len(todo)} of {len(plan.parts)} parts are finished already.", flush=True)
-    pictures = sum(len(part.pictures) for part in todo.values())
-    started = time.monotonic()
-    with progress(total=pictures, label="squares") as bar:
-        if todo:
-            gathered = spool.fill(plan.source, list(todo.values()), out)
-            work = functools.partial(
-                write_part, folder=out, source=plan.source, framing=plan.framing, gathered=gathered
-            )
-            results |= in_workers(work, todo, workers, bar)
-    seconds = time.monotonic() - started
-    print(f"{pictures:,} pictures in {seconds:.0f} s, {pictures / max(seconds, 1e-9):.0f} pictures/s")
-    return list(results.values())
+    def work_on(parts):
+        gathered = spool.fill(plan.source, parts, out)
+        return functools.partial(write_part, folder=out, source=plan.source, framing=plan.framing, gathered=gathered)
+
+    found = [_results_of_now(out, part, plan.source) for part in plan.parts]
+    return completed(plan.parts, found, work_on, functools.partial(in_workers, workers=workers), "squares", "parts")
 
 
 def _results_of_now(out, part, source):
@@ -401,9 +390,7 @@ def _finish(out, plan, results):
     from data_prep import spool
     from data_prep.compaction import write_checksums, write_table
 
-    rows = [
-        (*row, part.split) for part, result in zip(plan.parts, results, strict=True) for row in result["skipped"]
-    ]
+    rows = [(*row, part.split) for part, result in zip(plan.parts, results, strict=True) for row in result["skipped"]]
     skipped = {(split, identifier) for identifier, _, split in rows}
     counts = dict.fromkeys(SPLITS, 0)
     example = None

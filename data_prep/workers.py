@@ -9,9 +9,10 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from concurrent.futures.process import BrokenProcessPool
 
-from saliency_keras.console import UserError, quiet_tensorflow
+from saliency_keras.console import UserError, progress, quiet_tensorflow
 from saliency_keras.data.memory import keep_freed_memory
 from saliency_keras.files import claims, share_claims
 
@@ -30,6 +31,34 @@ def check_workers(number):
     """Refuses an impossible number of worker processes; `None`, one per core, is fine."""
     if number is not None and number < 0:
         raise UserError(f"the number of workers must be 0 or more; received {number}.")
+
+
+def completed(parts, found, work_on, do_tasks, label, what):
+    """Has those parts of a folder made that are not finished, and says how many there were and how fast it went.
+
+    Args:
+        parts: All parts, each with its `pictures`.
+        found: The result of each part that is finished, `None` of each that is not.
+        work_on: Function from a list of parts to the function that makes one of them; not called without any.
+        do_tasks: Function that does tasks, called and answering as `in_workers` without its `workers`.
+        label: What the progress line says.
+        what: What the parts are called, as a plural.
+
+    Returns:
+        The results of all parts, in their order.
+    """
+    results = dict(enumerate(found))
+    todo = {number: parts[number] for number, result in results.items() if result is None}
+    if len(todo) < len(parts):
+        print(f"{len(parts) - len(todo)} of {len(parts)} {what} are finished already.", flush=True)
+    pictures = sum(len(part.pictures) for part in todo.values())
+    started = time.monotonic()
+    with progress(total=pictures, label=label) as bar:
+        if todo:
+            results |= do_tasks(work_on(list(todo.values())), todo, bar=bar)
+    seconds = time.monotonic() - started
+    print(f"{pictures:,} pictures in {seconds:.0f} s, {pictures / max(seconds, 1e-9):.0f} pictures/s")
+    return list(results.values())
 
 
 class AskOwner:
