@@ -60,6 +60,24 @@ def test_one_run_has_no_comparison(tmp_path, runs):
     assert text.count("data:image/png;base64,") == 6  # five curves and the confusion matrix
 
 
+def test_how_the_time_was_spent_stands_there_as_far_as_it_was_measured(tmp_path, runs):
+    out = tmp_path / "page.html"
+    main([str(runs[0]), "--out", str(out)])
+    assert "waits for" not in out.read_text(encoding="utf-8")
+    summary = json.loads((runs[0] / "summary.json").read_text())
+    measured = {"device_busy": None, "waiting": 0.0125, "waiting_for_host": None, "validating": 0.2, "saving": 0}
+    (runs[0] / "summary.json").write_text(json.dumps({**summary, **measured}))
+    for one in ([runs[0]], runs):
+        main([*map(str, one), "--out", str(out)])
+        text = out.read_text(encoding="utf-8")
+        assert re.findall("<th[^>]*>(waits for [a-z ]*|device trains|validation|saving)</th>", text) == [
+            "waits for pictures",
+            "validation",
+            "saving",
+        ]
+        assert all(f">{share}</td>" in text for share in ("1.2", "20.0", "0.0"))
+
+
 def test_what_differs_between_runs_stands_there_and_what_is_alike_does_not(runs):
     blocks = document.report([Run.load(folder) for folder in runs])
     (differing,) = (block for block in blocks if isinstance(block, Table) and block.header[0] == "setting")

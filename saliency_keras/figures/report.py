@@ -30,6 +30,14 @@ from saliency_keras.runs.networks import network_of_run
 PAIRS = 3  # comparisons that are shown with the pictures on which the two runs disagree
 NARROW = 5.0  # inches of a figure that is legible on a phone
 CLASSES_NAMED = 12
+# How the time of a training was spent, by the field of summary.json.
+SPENT = {
+    "device_busy": "device trains",
+    "waiting": "waits for pictures",
+    "waiting_for_host": "waits for the host",
+    "validating": "validation",
+    "saving": "saving",
+}
 # Fields of config.json that differ from run to run without saying anything about the result.
 NOT_SETTINGS = ("name", "paper", "row", "published", "popout", "shown", "parents")
 
@@ -51,7 +59,7 @@ def report(runs):
     cautions = dict.fromkeys(sentence for run in runs for sentence in warnings(run))
     blocks = [Heading(question(runs), level=1), Answer(conclusion(runs)), *map(Caution, cautions)]
     if others:
-        blocks += [*_gains(runs), Heading("The runs"), _overview(runs, labels)]
+        blocks += [*_gains(runs), Heading("The runs"), _overview(runs, labels), *_spent(runs, labels)]
         if differing := _differences(runs, labels):
             blocks += ["What differs between them; all else is the same, and in each run's config.json:", differing]
     blocks += [Heading("The pictures"), _card(runs[0]), Heading("The networks" if others else "The network")]
@@ -65,6 +73,7 @@ def report(runs):
             blocks += disagreement_blocks(run, baseline, label, label_baseline)
     for run, label in zip(runs, labels, strict=True):
         blocks += [Heading(label), title_of(run.config), *_one_run(run, label)]
+        blocks += [] if others else _spent([run], [label])
         if not others and (changed := _differences(runs, labels)):
             blocks += ["Settings other than the paper's:", changed]
     return [*blocks, Heading("How to read the numbers"), *EXPLAINED]
@@ -131,6 +140,20 @@ def _overview(runs, labels):
                 None if seconds is None else f"{seconds / 3600:.2f}",
             ]
         )
+    return _without_empty_columns(header, rows)
+
+
+def _spent(runs, labels):
+    """How the time of each training was spent, as far as it was measured: a sentence and a table, or nothing."""
+    rows = [[label, *map(run.summary.get, SPENT)] for run, label in zip(runs, labels, strict=True)]
+    if all(value is None for _, *shares in rows for value in shares):
+        return []
+    rows = [[label, *(None if value is None else f"{100 * value:.1f}" for value in shares)] for label, *shares in rows]
+    told = "How the time of each training was spent, in percent. Where the processor trains, it is never seen to wait."
+    return [told, _without_empty_columns(["run", *SPENT.values()], rows)]
+
+
+def _without_empty_columns(header, rows):
     told = [place for place in range(len(header)) if any(row[place] is not None for row in rows)]
     return Table([header[place] for place in told], [[row[place] for place in told] for row in rows])
 
