@@ -119,6 +119,11 @@ def test_setting_that_does_not_fit_is_refused_with_what_would(setting, says):
         experiment("fanin3").with_settings([setting])
 
 
+def test_a_decay_that_ends_is_refused_where_keras_decays_in_all_epochs():
+    with pytest.raises(UserError, match="adamw decays in all epochs"):
+        experiment("fanin3").with_settings(["optimizer=adamw", "decay=0.1", "decay_until=3"])
+
+
 def test_a_number_of_epochs_that_nobody_can_mean_is_refused_before_the_schedule_is_stretched():
     with pytest.raises(UserError, match=r"99,999 at most\. Received: epochs=a number of 30 digits"):
         experiment("fanin3").lasting(int("9" * 30))

@@ -3,7 +3,7 @@
 A batch is `({"image": uint8 (B, s, s, 3), "saliency": uint8 (B, s, s, 1)}, int64 labels (B,))`. Casting and scaling
 happen inside the model, so a quarter of the bytes travel. A pixel of picture and map is one 32-bit word, so a crop
 with its flip is one copy of words; with `augment="device"` whole pictures travel as words, and `device` crops them
-there. Order and draws are `plan`'s, finding records in their files is `shards`'.
+there. Order and draws are `order`'s, finding records in their files is `stored`'s.
 """
 
 import dataclasses

@@ -125,7 +125,7 @@ class Schedule:
         factors: From a part of the network to the factor of its learning rate.
         decay: Weight decay: SGD's and Adam's gradient of a kernel w grows by `decay * w`; AdamW's is decoupled. The
             thesis's penalty is not this but Keras' `L2` (argument `weight_decay` of the networks).
-        decay_until: The last epoch with `decay`; 0 for all.
+        decay_until: The last epoch with `decay`; 0 for all, as it must be with `"adamw"`.
         clip_norm: Largest norm of a variable's gradient; 0 for none.
         patience: Training ends after so many epochs without a better one; 0 for never.
         keep: The epoch whose weights the run keeps as its result: `"last"` or `"best"`.
@@ -188,6 +188,8 @@ class Schedule:
             if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 < factor < math.inf:
                 raise UserError(f"the factor of a learning rate is positive. Received: {part}={factor}")
         _check_choice("optimizer", self.optimizer, ("sgd", "adam", "adamw"))
+        if self.optimizer == "adamw" and self.decay_until:
+            raise UserError(f"decay_until is for sgd and adam; adamw decays in all epochs. Received: {self.decay_until}")
         _check_choice("keep", self.keep, ("last", "best"))
 
 

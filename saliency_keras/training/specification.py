@@ -59,11 +59,15 @@ def _what(experiment, classes, manifest):
     if pictures is None:
         return [*lines, ["input", f"whole pictures at {experiment.size}, pixels 0 to 255"]]
     stored = f" of stored {manifest.side} px" if manifest else ""
-    crops = {"random": "random crops", "five": "the four corners and the centre"}[pictures.crops]
+    crops = {
+        "random": "random crops, mirrored at random, the same for picture and map",
+        "five": "the four corners and the centre, mirrored at random, the same for picture and map",
+        "center": "crop of the centre, never mirrored",
+    }
     lines += [
         ["classes", f"{classes:,}"],
         ["input", f"{pictures.side}x{pictures.side} px{stored}, pixels scaled to 0..1"],
-        ["in training", f"{crops}, mirrored at random, the same for picture and map"],
+        ["in training", crops[pictures.crops]],
         ["in validation", "crop of the centre"],
         ["mean subtracted", "of each colour and of the map" if pictures.subtract_mean else "no"],
         ["saliency map", _map(experiment)],

@@ -174,3 +174,15 @@ def test_what_cannot_work_is_told_before_the_built_in_set_is_drawn(words, says, 
     with pytest.raises(UserError, match=says):
         main(words)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("crops", "told"),
+    [
+        ("random", "random crops, mirrored at random, the same for picture and map"),
+        ("five", "the four corners and the centre, mirrored at random, the same for picture and map"),
+        ("center", "crop of the centre, never mirrored"),
+    ],
+)
+def test_what_is_seen_in_training_is_said_of_every_kind_of_crops(crops, told):
+    assert table("rgb", crops=crops, dense_units=8)["in training"] == told
