@@ -189,7 +189,7 @@ class Schedule:
                 raise UserError(f"the factor of a learning rate is positive. Received: {part}={factor}")
         _check_choice("optimizer", self.optimizer, ("sgd", "adam", "adamw"))
         if self.optimizer == "adamw" and self.decay_until:
-            raise UserError(f"decay_until is for sgd and adam; adamw decays in all epochs. Received: {self.decay_until}")
+            raise UserError(f"decay_until needs sgd or adam: adamw decays in all epochs. Received: {self.decay_until}")
         _check_choice("keep", self.keep, ("last", "best"))
 
 
