@@ -73,6 +73,27 @@ def test_controls_are_taught_their_maps_in_all_stages():
     assert (longer.start.fresh, longer.schedule.factors) == ((), {})
 
 
+def test_one_row_of_the_controls_brings_what_it_starts_from_and_is_compared_with_and_no_other_control():
+    choices = Choices(HERE, OUT, repeats=1, only=("salclassnet_resnet-shuffled",))
+    assert set(by_name(staged_plan(TABLES["salclassnet-controls"], choices))) == {
+        "salclassnet_detector-shuffled",
+        "resnet_rgb",
+        "resnet_rgbs-shuffled",
+        "salclassnet_resnet-shuffled",
+    }
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_settings_that_hold_only_together_are_taken_in_either_order(turn):
+    """Features are kept of pictures that are always cropped alike."""
+    settings = ("crops=center", "resnet_rgb:keep_features=true")[::turn]
+    choices = Choices(HERE, OUT, repeats=1, settings=settings)
+    runs = by_name(staged_plan(TABLES["salclassnet-controls"], choices))
+    kept = {name for name, run in runs.items() if run.experiment.pictures.keep_features}
+    assert kept == {"resnet_rgb", "resnet_rgb-on"}
+    assert {run.experiment.pictures.crops for run in runs.values()} == {"center"}
+
+
 def test_a_table_of_features_needs_a_large_set():
     with pytest.raises(UserError, match="--large DIR"):
         ClassAccuracy().plan(TABLES["salclassnet-6"], Choices(HERE, OUT))
