@@ -247,8 +247,8 @@ def test_figures_are_those_of_the_transcription(shared_data):
 TINY = [
     f"--set={setting}"
     for setting in (
-        *("backbone=VGG16", "detector=VGG16", "width_multiplier=0.05", "side=48", "batch=4", "dense_units=8"),
-        *("classifier_size=0", "dropout=0.0", "weights=none"),
+        *("backbone=VGG16", "detector=VGG16", "width_multiplier=0.05", "side=32", "batch=4", "dense_units=8"),
+        *("detector_level=block2_pool", "classifier_size=0", "dropout=0.0", "weights=none"),
     )
 ]
 
@@ -256,7 +256,7 @@ TINY = [
 @pytest.mark.slow
 def test_tables_chain_the_stages_share_their_runs_and_go_on_where_they_were_stopped(tmp_path, capsys):
     (tmp_path / "set").mkdir()
-    write_small_set(tmp_path / "set", side=52, classes=3, train=(8,), val=(9,), separable=True)
+    write_small_set(tmp_path / "set", side=36, classes=3, train=(8,), val=(9,), separable=True)
     words = ["--data", str(tmp_path / "set"), "--out", str(tmp_path / "out"), "--epochs", "1", *TINY]
     main(["salclassnet-shift", *words])
     assert "3 runs, 0 finished, 3 left" in capsys.readouterr().out
@@ -270,7 +270,7 @@ def test_tables_chain_the_stages_share_their_runs_and_go_on_where_they_were_stop
     with open(regions / "table.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len({row["layer"] for row in rows}) >= 3
-    assert all(0 <= int(row["row"]) < 48 for row in rows)
+    assert all(0 <= int(row["row"]) < 32 for row in rows)
     assert (regions / "regions.png").is_file()
     config = json.loads((tmp_path / "out" / "runs" / "salclassnet_resnet" / "config.json").read_text())
     assert set(config["init"]) == {"network", "saliency"}
