@@ -78,9 +78,9 @@ PRETRAINING = Schedule(
     decay_until=29,
 )
 NEW = {"new_channel": 50.0, "top": 50.0}  # 0.05 for what is new, 0.001 for the rest
-# Narrow networks from random weights on the built-in pictures, which teach a processor in a minute or two.
+# Narrow networks from random weights on the built-in pictures. The classifier sees nearly all of each, at 64 px.
 POPOUT = {
-    "side": 64,
+    "side": 128,
     "epochs": 8,
     "batch": 32,
     "learning_rate": 0.02,
@@ -88,7 +88,7 @@ POPOUT = {
     "decay": 0.0,
     "weights": "",
     "backbone": "ResNet50",
-    "classifier_size": 0,
+    "classifier_size": 64,
     "detector": "ResNet50",
     "detector_level": "conv3_block4_out",
     "width_multiplier": 0.25,

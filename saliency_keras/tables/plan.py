@@ -38,7 +38,7 @@ class Choices:
         large: Compact set of the rows that are trained on a large one, or `None`.
         epochs: Epochs of the last row, or `None` for the paper's; all others are shortened in proportion.
         repeats: Runs of each row, by seed 0, 1, …, or `None` for the table's own.
-        only: Names of the experiments to confine the table to, with what they need; empty for all.
+        only: Names of the experiments or single rows to confine the table to, with what they need; empty for all.
         settings: `KEY=VALUE` settings for every experiment that has the key, or `ROW:KEY=VALUE` for one row, or
             `EXPERIMENT:KEY=VALUE` for all rows of one experiment.
         precision: `"float32"` or `"bfloat16"`.
@@ -175,13 +175,12 @@ def check_settings(rows, settings):
     for setting in settings:
         name, change = _addressed(setting)
         addressed = [row for row in rows if not name or name in (row.name, row.experiment)]
-        fitting = [row for row in addressed if _knows(experiment(row.experiment), change)]
-        if not fitting:
+        if not any(_knows(experiment(row.experiment), change) for row in addressed):
             known = ", ".join(dict.fromkeys(row.name for row in rows))
             what = f"{name} has no such setting" if addressed else f"its rows are {known}"
             raise UserError(f"--set {setting!r} fits no experiment of this table; {what}.")
-        for row in fitting:
-            experiment(row.experiment).with_settings([change])
+    for row in rows:
+        experiment(row.experiment).with_settings(_for_row(row, settings))
 
 
 def _addressed(setting):
@@ -406,13 +405,13 @@ def _ids(manifest, split):
 
 def _chosen_rows(table, only):
     """The rows asked for, with the rows they start from and are compared with, directly or not."""
-    names = {row.experiment for row in table.rows}
+    names = {name for row in table.rows for name in (row.experiment, row.name)}
     unknown = [name for name in only if name not in names]
     if unknown:
         raise UserError(f"this table has no row {unknown[0]!r}; it has {', '.join(sorted(names))}.")
     if not only:
         return table.rows
-    wanted = {row.name for row in table.rows if row.experiment in only}
+    wanted = {row.name for row in table.rows if row.experiment in only or row.name in only}
     while True:
         beside = [
             (*row.begins_with, row.baseline, *row.twins, *row.lookers) for row in table.rows if row.name in wanted
@@ -445,12 +444,16 @@ def _run(table, row, seed, shots, choices):
 
 def with_choices(chosen, row, choices, further=()):
     """An experiment with the settings of its row, then the user's (for all, for it, for the row), then further ones."""
-    given = [_addressed(setting) for setting in choices.settings]
-    shared = [change for name, change in given if not name and _knows(chosen, change)]
-    own = [change for name, change in given if name == row.experiment]
-    own += [change for name, change in given if name == row.name != row.experiment]
-    found = chosen.with_settings([*row.settings, *shared, *own, *further])
+    found = chosen.with_settings([*row.settings, *_for_row(row, choices.settings), *further])
     return found if row.maps == "own" else found.showing(row.maps)
+
+
+def _for_row(row, settings):
+    """The `KEY=VALUE` changes of a row: those for all rows that know the key, for its experiment, for itself."""
+    given, known = [_addressed(setting) for setting in settings], experiment(row.experiment)
+    shared = [change for name, change in given if not name and _knows(known, change)]
+    own = [change for name, change in given if name == row.experiment]
+    return [*shared, *own, *(change for name, change in given if name == row.name != row.experiment)]
 
 
 def _knows(one, setting):

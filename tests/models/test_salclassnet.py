@@ -26,6 +26,11 @@ def pictures(side, count=2, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), np.uint8)
 
 
+def said_by(model, inputs):
+    """What a model says of one batch, layer by layer: compiling a deep network would take longer."""
+    return ops.convert_to_numpy(model(inputs, training=False))
+
+
 def kernels(convolutions, size=3):
     """Weights of convolutions with biases, from their numbers of channels, in order."""
     return sum(size * size * before * after + after for before, after in convolutions)
@@ -101,10 +106,10 @@ def test_with_a_zero_map_four_channels_give_what_three_give_to_the_bit(backbone,
     carried = carry_weights(three, four)
     assert set(carried) == {name for part, names in four.parts.items() if part != "new_channel" for name in names}
     inputs = {"image": pictures(side), "saliency": np.zeros((2, side, side, 1), np.uint8)}
-    said = three.model.predict_on_batch({"image": inputs["image"]})
-    np.testing.assert_array_equal(four.model.predict_on_batch(inputs), said)
+    said = said_by(three.model, {"image": inputs["image"]})
+    np.testing.assert_array_equal(said_by(four.model, inputs), said)
     inputs["saliency"] += 200
-    assert not np.array_equal(four.model.predict_on_batch(inputs), said), "and another map gives something else"
+    assert not np.array_equal(said_by(four.model, inputs), said), "and another map gives something else"
 
 
 def test_keras_own_weights_fill_the_trunk_and_leave_the_new_channel_as_it_is():
@@ -118,10 +123,10 @@ def test_keras_own_weights_fill_the_trunk_and_leave_the_new_channel_as_it_is():
     given = {one.name: one.get_weights() for one in source.model.layers}
     for one in plain.layers:
         one.set_weights(given.get(one.name, []))
-    expected = plain.predict_on_batch(keras.applications.mobilenet.preprocess_input(pictures(64).astype("float32")))
+    expected = said_by(plain, keras.applications.mobilenet.preprocess_input(pictures(64).astype("float32")))
     features = keras.Model(found.model.input, found.model.get_layer("avg_pool").output)
     inputs = {"image": pictures(64), "saliency": np.zeros((2, 64, 64, 1), np.uint8)}
-    np.testing.assert_allclose(features.predict_on_batch(inputs), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(said_by(features, inputs), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_fourth_channel_is_one_kernel_of_four_channels_cut_in_two():
@@ -154,9 +159,9 @@ def test_what_is_normalised_has_mean_zero_and_deviation_one_in_training(over):
 def test_the_map_lies_on_the_picture_pixel_by_pixel_as_it_was_taught():
     found = network(side=64, backbone="MobileNet", detector="VGG16", **TINY)
     inputs = {"image": pictures(64)}
-    made = found.map.predict_on_batch(inputs)
+    made = said_by(found.map, inputs)
     assert made.shape == (2, 64, 64, 1)
-    np.testing.assert_allclose(found.model.predict_on_batch(inputs)["map"], made, atol=1e-6)
+    np.testing.assert_allclose(found.model(inputs, training=False)["map"], made, atol=1e-6)
     for laid in found.maps_on(made[..., 0], (64, 64)), found.map_as_used(inputs, (64, 64)):
         np.testing.assert_allclose(laid, made[..., 0], atol=1e-6)
 
@@ -184,6 +189,7 @@ def test_every_part_has_a_gradient_and_one_batch_is_learned_by_heart(trunk, argu
         keras.optimizers.Adam(0.002),
         {"logits": cross_entropy, "map": map_loss("squared")},
         loss_weights={"logits": 0.2, "map": 1.0},
+        jit_compile=False,  # as `training.loop` on a processor: XLA compiles for longer than the sixty steps take
     )
     before = {one.name: one.get_weights() for one in found.model.layers}
     targets = {"logits": labels, "map": maps}

@@ -73,6 +73,27 @@ def test_controls_are_taught_their_maps_in_all_stages():
     assert (longer.start.fresh, longer.schedule.factors) == ((), {})
 
 
+def test_one_row_of_the_controls_brings_what_it_starts_from_and_is_compared_with_and_no_other_control():
+    choices = Choices(HERE, OUT, repeats=1, only=("salclassnet_resnet-shuffled",))
+    assert set(by_name(staged_plan(TABLES["salclassnet-controls"], choices))) == {
+        "salclassnet_detector-shuffled",
+        "resnet_rgb",
+        "resnet_rgbs-shuffled",
+        "salclassnet_resnet-shuffled",
+    }
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_settings_that_hold_only_together_are_taken_in_either_order(turn):
+    """Features are kept of pictures that are always cropped alike."""
+    settings = ("crops=center", "resnet_rgb:keep_features=true")[::turn]
+    choices = Choices(HERE, OUT, repeats=1, settings=settings)
+    runs = by_name(staged_plan(TABLES["salclassnet-controls"], choices))
+    kept = {name for name, run in runs.items() if run.experiment.pictures.keep_features}
+    assert kept == {"resnet_rgb", "resnet_rgb-on"}
+    assert {run.experiment.pictures.crops for run in runs.values()} == {"center"}
+
+
 def test_a_table_of_features_needs_a_large_set():
     with pytest.raises(UserError, match="--large DIR"):
         ClassAccuracy().plan(TABLES["salclassnet-6"], Choices(HERE, OUT))
@@ -226,8 +247,8 @@ def test_figures_are_those_of_the_transcription(shared_data):
 TINY = [
     f"--set={setting}"
     for setting in (
-        *("backbone=VGG16", "detector=VGG16", "width_multiplier=0.05", "side=48", "batch=4", "dense_units=8"),
-        *("classifier_size=0", "dropout=0.0", "weights=none"),
+        *("backbone=VGG16", "detector=VGG16", "width_multiplier=0.05", "side=32", "batch=4", "dense_units=8"),
+        *("detector_level=block2_pool", "classifier_size=0", "dropout=0.0", "weights=none"),
     )
 ]
 
@@ -235,7 +256,7 @@ TINY = [
 @pytest.mark.slow
 def test_tables_chain_the_stages_share_their_runs_and_go_on_where_they_were_stopped(tmp_path, capsys):
     (tmp_path / "set").mkdir()
-    write_small_set(tmp_path / "set", side=52, classes=3, train=(8,), val=(9,), separable=True)
+    write_small_set(tmp_path / "set", side=36, classes=3, train=(8,), val=(9,), separable=True)
     words = ["--data", str(tmp_path / "set"), "--out", str(tmp_path / "out"), "--epochs", "1", *TINY]
     main(["salclassnet-shift", *words])
     assert "3 runs, 0 finished, 3 left" in capsys.readouterr().out
@@ -249,7 +270,7 @@ def test_tables_chain_the_stages_share_their_runs_and_go_on_where_they_were_stop
     with open(regions / "table.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len({row["layer"] for row in rows}) >= 3
-    assert all(0 <= int(row["row"]) < 48 for row in rows)
+    assert all(0 <= int(row["row"]) < 32 for row in rows)
     assert (regions / "regions.png").is_file()
     config = json.loads((tmp_path / "out" / "runs" / "salclassnet_resnet" / "config.json").read_text())
     assert set(config["init"]) == {"network", "saliency"}

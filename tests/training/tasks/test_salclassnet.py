@@ -13,12 +13,16 @@ from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.shown import Shown
 from saliency_keras.data.stored import Records
 from saliency_keras.experiments import experiment
+from saliency_keras.experiments.tables import TABLES
 from saliency_keras.models.losses import squared
 from saliency_keras.models.registry import build
 from saliency_keras.predict import main as predict
 from saliency_keras.runs.classifier import Classifier
 from saliency_keras.runs.run import Run, network_in
 from saliency_keras.saliency import predictor
+from saliency_keras.tables.plan import PlannedRun
+from saliency_keras.tables.results import Results
+from saliency_keras.tables.top_down import TopDown
 from saliency_keras.train import main as train_main
 from saliency_keras.training import listeners
 from saliency_keras.training.initial_weights import initial_weights, load_parents
@@ -236,6 +240,28 @@ def test_a_joined_run_is_a_predictor_and_shows_its_map(joined, tmp_path):
     classifier = Classifier(joined)
     assert classifier.map_source == "made by the network itself (layer saliency_map)"
     np.testing.assert_allclose(classifier.classified(pictures[0]).saliency, np.maximum(own[0], 0), atol=1e-5)
+
+
+def test_table_4_scores_the_joined_run_beside_the_gaze_itself(data, joined, tmp_path):
+    """NSS once more by hand: the standardised map at each fixation, the mean over fixations, then over pictures."""
+    looked_at = tmp_path / "set"
+    write_fixation_set(looked_at, pictures=3, size=(64, 48))
+    table = TABLES["salclassnet-4"]
+    planned = (PlannedRun(table.rows[-1], small("salclassnet"), data, joined, 0),)
+    TopDown(looked_at, predictors=("fixations",)).write(Results(table, {}, planned, data), tmp_path / "table")
+    with open(tmp_path / "table" / "table.csv", newline="") as file:
+        found = {row["maps"]: row for row in csv.DictReader(file)}
+    assert {"run", "fixations", "human", "SalNet, the paper's"} <= found.keys()
+    assert float(found["fixations"]["CC"]) == pytest.approx(1)
+    with open(looked_at / "fixations.csv", newline="") as file:
+        fixations = list(csv.DictReader(file))
+    own, by_picture = predictor(str(joined)), []
+    for name in sorted({row["image"] for row in fixations}):
+        (made,) = own(np.asarray(Image.open(looked_at / "images" / name))[None])
+        made = (made - made.mean()) / made.std()
+        places = [(round(float(row["y"])), round(float(row["x"]))) for row in fixations if row["image"] == name]
+        by_picture.append(np.mean([made[place] for place in places]))
+    assert float(found["run"]["NSS"]) == pytest.approx(np.mean(by_picture), abs=1e-3)
 
 
 def test_pictures_without_a_map_are_no_pictures_of_the_detector(data, monkeypatch):
