@@ -171,7 +171,10 @@ def plan(table, choices, shots=("",)):
 
 
 def check_settings(rows, settings):
-    """Refuses a `KEY=VALUE` or `ROW:KEY=VALUE` that fits none of these rows or has a value that its key cannot have."""
+    """Refuses a `KEY=VALUE` or `ROW:KEY=VALUE` that fits none of these rows or has a value that its key cannot have.
+
+    Some values fit each other only (`keep_features=true` and `crops=center`), so that a row's settings are tried at once.
+    """
     for setting in settings:
         name, change = _addressed(setting)
         addressed = [row for row in rows if not name or name in (row.name, row.experiment)]
@@ -180,8 +183,8 @@ def check_settings(rows, settings):
             known = ", ".join(dict.fromkeys(row.name for row in rows))
             what = f"{name} has no such setting" if addressed else f"its rows are {known}"
             raise UserError(f"--set {setting!r} fits no experiment of this table; {what}.")
-        for row in fitting:
-            experiment(row.experiment).with_settings([change])
+    for row in rows:
+        with_choices(experiment(row.experiment), row, Choices(Path(), Path(), settings=tuple(settings)))
 
 
 def _addressed(setting):
