@@ -173,7 +173,7 @@ def plan(table, choices, shots=("",)):
 def check_settings(rows, settings):
     """Refuses a `KEY=VALUE` or `ROW:KEY=VALUE` that fits none of these rows or has a value that its key cannot have.
 
-    Some values fit each other only (`keep_features=true` and `crops=center`), so that a row's settings are tried at once.
+    All settings of a row are tried at once: some values fit each other only, `keep_features=true` and `crops=center`.
     """
     for setting in settings:
         name, change = _addressed(setting)
