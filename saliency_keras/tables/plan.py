@@ -171,7 +171,10 @@ def plan(table, choices, shots=("",)):
 
 
 def check_settings(rows, settings):
-    """Refuses a `KEY=VALUE` or `ROW:KEY=VALUE` that fits none of these rows or has a value that its key cannot have."""
+    """Refuses a `KEY=VALUE` or `ROW:KEY=VALUE` that fits none of these rows or has a value that its key cannot have.
+
+    All settings of a row are tried at once: some values fit each other only, `keep_features=true` and `crops=center`.
+    """
     for setting in settings:
         name, change = _addressed(setting)
         addressed = [row for row in rows if not name or name in (row.name, row.experiment)]
@@ -180,7 +183,7 @@ def check_settings(rows, settings):
             what = f"{name} has no such setting" if addressed else f"its rows are {known}"
             raise UserError(f"--set {setting!r} fits no experiment of this table; {what}.")
     for row in rows:
-        experiment(row.experiment).with_settings(_for_row(row, settings))
+        with_choices(experiment(row.experiment), row, Choices(Path(), Path(), settings=tuple(settings)))
 
 
 def _addressed(setting):

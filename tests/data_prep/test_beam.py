@@ -71,6 +71,21 @@ def test_pipeline_writes_the_bytes_of_the_local_command(make_tree, tmp_path, cod
 
 @needs_beam
 @pytest.mark.slow
+def test_pipeline_crops_to_what_is_attended_to_as_the_local_command_does(make_tree, tmp_path):
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    pytest.importorskip(backend, reason=f"{backend} is not installed, on which Keras finds what is attended to")
+    tree = make_tree(tmp_path / "pictures", train=8, val=4)
+    words = ["--saliency", "uniform", "--shards", 2, "--side", 64, "--zoom", "center"]
+    local = run("compact", tree, tmp_path / "local", *words, "--workers", 0)
+    assert local.returncode == 0, local.stderr
+    piped = run("beam", tree, tmp_path / "piped", *words)
+    assert piped.returncode == 0, piped.stderr
+    assert contents(tmp_path / "piped") == contents(tmp_path / "local")
+    assert "attended.csv" in contents(tmp_path / "piped")
+
+
+@needs_beam
+@pytest.mark.slow
 def test_pipeline_reads_parquet_files_as_the_local_command_does(make_tree, tmp_path):
     pyarrow, parquet = (pytest.importorskip(name) for name in ("pyarrow", "pyarrow.parquet"))
     tree = make_tree(tmp_path / "pictures", train=20, val=4)

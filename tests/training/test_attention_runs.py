@@ -35,7 +35,10 @@ SIDE, STORED = 96, 104
 SMALL = ["--set", f"side={SIDE}", "--set", "backbone=alexnet", "--set", "weights=none", "--set", "width_multiplier=0.1",
          "--set", "classifiers=2", "--set", "cells=receptive_fields", "--set", "learning_rate=0.003",
          "--batch", "8", "--epochs", "2"]  # fmt: skip
-FRAMING = ["--side", STORED, "--square", STORED, "--shorter", STORED, "--workers", 0]
+TABLE = ["attention-2", "--scales", 2, "--epochs", 2, "--set", "batch=8", *SMALL[:-4]]
+TRAIN_FILES, VAL_FILES = 19, 9
+# A table limits its sets to as many files as the first one has, and the limit is part of what a set is.
+FRAMING = ["--side", STORED, "--square", STORED, "--shorter", STORED, "--limit", TRAIN_FILES, "--workers", 0]
 CLASSES = ("red", "green", "blue")
 
 
@@ -84,24 +87,16 @@ def photos(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def scale1(photos, tmp_path_factory):
-    """The set of scale 1 and its run."""
+def scales(photos, tmp_path_factory):
+    """A folder with the set of scale 1, `set1`, and what a table makes of it: `runs` of two scales, and `sets`."""
     folder = tmp_path_factory.mktemp("scales")
     compact_to(photos, folder / "set1")
-    train_on(folder / "set1", folder / "scale1")
+    reproduce(words(*TABLE, "--data", folder / "set1", "--out", folder, "--source", photos))
     return folder
 
 
-@pytest.fixture(scope="module")
-def scale2(photos, scale1):
-    """Further: the set of scale 2 and its run."""
-    compact_to(photos, scale1 / "set2", "--zoom", scale1 / "scale1")
-    train_on(scale1 / "set2", scale1 / "scale2", "--epochs", 1)
-    return scale1
-
-
-def test_a_run_has_both_losses_both_levels_and_its_boxes_against_the_true_ones(scale1):
-    run = Run.load(scale1 / "scale1")
+def test_a_run_has_both_losses_both_levels_and_its_boxes_against_the_true_ones(scales):
+    run = Run.load(scales / "runs" / "scale1")
     last = run.summary["last"]
     assert list(last)[2:5] == ["loss", "object_loss", "locations_loss"]
     assert last["loss"] == pytest.approx(last["object_loss"] + last["locations_loss"], rel=1e-4)
@@ -110,11 +105,11 @@ def test_a_run_has_both_losses_both_levels_and_its_boxes_against_the_true_ones(s
     np.testing.assert_allclose(np.exp(run.scores().astype("float32")), (np.exp(local) + softmax) / 2, atol=2e-3)
     attention = run.summary["attention"]
     assert attention["boxes"] == 9
-    assert (scale1 / "scale1" / "maps.png").is_file()
+    assert (scales / "runs" / "scale1" / "maps.png").is_file()
     # The mean IoU again, box by box: from the masks of the saved network and the boxes as they were written.
-    manifest, look = Manifest.load(scale1 / "set1"), RunLook(scale1 / "scale1")
+    manifest, look = Manifest.load(scales / "set1"), RunLook(scales / "runs" / "scale1")
     reader, scores = Reader(manifest, "val", SIDE, 4), []
-    with open(scale1 / "set1" / "boxes.csv", newline="") as file:
+    with open(scales / "set1" / "boxes.csv", newline="") as file:
         true = {row["id"]: [float(row[name]) for name in ("xmin", "ymin", "xmax", "ymax")]
                 for row in csv.DictReader(file) if row["split"] == "val"}  # fmt: skip
     masks = np.concatenate([look.run(inputs["image"]) for inputs, _ in reader.validation()])
@@ -128,7 +123,7 @@ def test_a_run_has_both_losses_both_levels_and_its_boxes_against_the_true_ones(s
     assert attention["attended_share"] == pytest.approx(masks.mean(), abs=1e-6)
 
 
-def test_a_killed_run_resumes_to_the_same_bits(scale1, monkeypatch):
+def test_a_killed_run_resumes_to_the_same_bits(scales, monkeypatch):
     save = listeners.save_state
 
     def stop_after_the_first(folder, model, history):
@@ -138,24 +133,24 @@ def test_a_killed_run_resumes_to_the_same_bits(scale1, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(listeners, "save_state", stop_after_the_first)
         with pytest.raises(KeyboardInterrupt):
-            train_on(scale1 / "set1", scale1 / "killed")
-    train_on(scale1 / "set1", scale1 / "killed", "--resume")
-    whole, resumed = (network_in(scale1 / name).model.get_weights() for name in ("scale1", "killed"))
+            train_on(scales / "set1", scales / "runs" / "killed")
+    train_on(scales / "set1", scales / "runs" / "killed", "--resume")
+    whole, resumed = (network_in(scales / "runs" / name).model.get_weights() for name in ("scale1", "killed"))
     for one, other in zip(whole, resumed, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_the_second_set_holds_what_the_run_attends_to_cropped_from_the_originals(photos, scale2):
-    manifest = Manifest.load(scale2 / "set2")
+def test_the_second_set_holds_what_the_run_attends_to_cropped_from_the_originals(photos, scales):
+    manifest = Manifest.load(scales / "sets" / "scale1")
     assert manifest.framing.boxes is not None
     assert manifest.source["zoom"][0]["experiment"] == "classifier_attention"
-    with open(scale2 / "set2" / "attended.csv", newline="") as file:
+    with open(scales / "sets" / "scale1" / "attended.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 28
+    assert len(rows) == TRAIN_FILES + VAL_FILES
     broken = [row for row in rows if row["right"] == "0"]
     assert [row["id"] for row in broken] == ["red/broken.png"], "it is not looked at"
-    assert "broken" in (scale2 / "set2" / "skipped.csv").read_text()
-    look = RunLook(scale2 / "scale1")
+    assert "broken" in (scales / "sets" / "scale1" / "skipped.csv").read_text()
+    look = RunLook(scales / "runs" / "scale1")
     for row in [row for row in rows if row not in broken][:5]:
         picture = np.asarray(Image.open(photos / row["split"] / row["id"]))
         found = look.boxes([Seen(picture)])[0]
@@ -170,36 +165,36 @@ def test_the_second_set_holds_what_the_run_attends_to_cropped_from_the_originals
         assert min(stored.shape[:2]) > 0
 
 
-def test_it_has_the_same_bytes_with_workers_and_after_a_stop(photos, scale2, tmp_path):
-    whole = contents(scale2 / "set2", ("attended.csv",))
-    lines = (scale2 / "set2" / "attended.csv").read_bytes().splitlines(keepends=True)
+def test_it_has_the_same_bytes_with_workers_and_after_a_stop(photos, scales, tmp_path):
+    whole = contents(scales / "sets" / "scale1", ("attended.csv",))
+    lines = (scales / "sets" / "scale1" / "attended.csv").read_bytes().splitlines(keepends=True)
     stopped = tmp_path / "stopped"
     stopped.mkdir()
     (stopped / "attended.csv").write_bytes(b"".join(lines[:9]) + lines[9][:11])  # killed while it wrote a line
-    more = ["--zoom", scale2 / "scale1", "--workers", 2]
+    more = ["--zoom", scales / "runs" / "scale1", "--workers", 2]
     compact_to(photos, stopped, *more)
     assert contents(stopped, ("attended.csv",)) == whole
     assert sorted((stopped / "attended.csv").read_bytes().splitlines(keepends=True)) == sorted(lines)
 
 
-def test_a_finished_set_is_known_without_looking_again(photos, scale2, monkeypatch, capsys):
+def test_a_finished_set_is_known_without_looking_again(photos, scales, monkeypatch, capsys):
     monkeypatch.setattr(RunLook, "boxes", lambda *_: pytest.fail("it looks again"))
-    compact_to(photos, scale2 / "set2", "--zoom", scale2 / "scale1")
+    compact_to(photos, scales / "sets" / "scale1", "--zoom", scales / "runs" / "scale1")
     assert "nothing to do" in capsys.readouterr().out
 
 
-def test_a_worker_elsewhere_finds_the_boxes_in_the_folder_while_the_set_is_written(photos, scale2):
+def test_a_worker_elsewhere_finds_the_boxes_in_the_folder_while_the_set_is_written(photos, scales):
     framing = Framing(STORED, STORED, STORED)
-    source = ZoomedSource(FolderSource(photos), str(scale2 / "scale1"), scale2 / "set2", framing)
-    with only_process(scale2 / "set2"):
+    source = ZoomedSource(FolderSource(photos), str(scales / "runs" / "scale1"), scales / "sets" / "scale1", framing)
+    with only_process(scales / "sets" / "scale1"):
         sent = pickle.loads(pickle.dumps(source))
         assert sent.pictures("val") == source.pictures("val")
     assert all(picture.box for picture in sent.pictures("val"))
 
 
-def test_true_boxes_gaze_and_the_centre_crop_too(photos, scale2, tmp_path):
+def test_true_boxes_gaze_and_the_centre_crop_too(photos, scales, tmp_path):
     for name, who in (("boxes", "boxes"), ("gaze", f"gaze={photos / 'gaze.csv'}"),
-                      ("center", f"center={scale2 / 'scale1'}")):  # fmt: skip
+                      ("center", f"center={scales / 'runs' / 'scale1'}")):  # fmt: skip
         compact_to(photos, tmp_path / name, "--zoom", who)
     rows = {}
     for name in ("boxes", "gaze", "center"):
@@ -207,7 +202,7 @@ def test_true_boxes_gaze_and_the_centre_crop_too(photos, scale2, tmp_path):
             rows[name] = {row["id"]: row for row in csv.DictReader(file) if row["split"] == "val"}
     with open(photos / "bounding_boxes.csv", newline="") as file:
         true = {row["image"]: row for row in csv.DictReader(file)}
-    with open(scale2 / "set2" / "attended.csv", newline="") as file:
+    with open(scales / "sets" / "scale1" / "attended.csv", newline="") as file:
         attended = {row["id"]: row for row in csv.DictReader(file) if row["split"] == "val"}
     for identifier, row in rows["boxes"].items():
         one = true[f"val/{identifier}"]
@@ -222,9 +217,9 @@ def test_true_boxes_gaze_and_the_centre_crop_too(photos, scale2, tmp_path):
             assert widths[0] == pytest.approx(widths[1], abs=1e-2)
 
 
-def test_two_runs_are_judged_by_the_mean_of_their_probabilities(scale2, capsys):
-    one, other = (Run.load(scale2 / name) for name in ("scale1", "scale2"))
-    both = classifier_of(f"{scale2 / 'scale1'}+{scale2 / 'scale2'}")
+def test_two_runs_are_judged_by_the_mean_of_their_probabilities(scales, capsys):
+    one, other = (Run.load(scales / "runs" / name) for name in ("scale1", "scale2"))
+    both = classifier_of(f"{scales / 'runs' / 'scale1'}+{scales / 'runs' / 'scale2'}")
     scores = {}
     for run in (one, other):
         logits = np.asarray(run.scores(), "float64")
@@ -235,73 +230,70 @@ def test_two_runs_are_judged_by_the_mean_of_their_probabilities(scale2, capsys):
     right = np.mean([scores[name].argmax() == labels[name] for name in scores])
     assert both.top1 == pytest.approx(right)
     np.testing.assert_allclose(np.exp(both.scores()), [scores[name] for name in both.predictions.ids], atol=1e-3)
-    evaluate(words(f"{scale2 / 'scale1'}+{scale2 / 'scale2'}", "--against", scale2 / "scale1"))
+    evaluate(words(f"{one.folder}+{other.folder}", "--against", one.folder))
     printed = capsys.readouterr().out
     assert "McNemar" in printed
-    assert (scale2 / "scale1+scale2" / "evaluation.md").is_file()
-    shutil.rmtree(scale2 / "scale1+scale2")
+    assert (scales / "runs" / "scale1+scale2" / "evaluation.md").is_file()
+    shutil.rmtree(scales / "runs" / "scale1+scale2")
     with pytest.raises(UserError, match="given twice"):
-        classifier_of(f"{scale2 / 'scale1'}+{scale2 / 'scale1'}")
+        classifier_of(f"{scales / 'runs' / 'scale1'}+{scales / 'runs' / 'scale1'}")
     with pytest.raises(UserError, match=r"joined by \+"):
-        classifier_of(f"{scale2 / 'scale1'}+")
+        classifier_of(f"{scales / 'runs' / 'scale1'}+")
 
 
-def test_classify_looks_at_a_photograph_and_draws_the_boxes(photos, scale2, tmp_path, capsys):
+def test_classify_looks_at_a_photograph_and_draws_the_boxes(photos, scales, tmp_path, capsys):
     photo = photos / "val" / "red" / "0.png"
-    classify(words(f"{scale2 / 'scale1'}+{scale2 / 'scale2'}", photo, "--out", tmp_path))
+    classify(words(f"{scales / 'runs' / 'scale1'}+{scales / 'runs' / 'scale2'}", photo, "--out", tmp_path))
     assert "looks: 2" in capsys.readouterr().out
     assert (tmp_path / "0.png").is_file()
-    classify(words(scale2 / "scale1", photo, "--out", tmp_path / "one"))
-    classify(words(scale2 / "scale1", photo, "--out", tmp_path / "cam", "--layer", "relu5"))
+    classify(words(scales / "runs" / "scale1", photo, "--out", tmp_path / "one"))
+    classify(words(scales / "runs" / "scale1", photo, "--out", tmp_path / "cam", "--layer", "relu5"))
     assert "made by the network itself" in capsys.readouterr().out
     with pytest.raises(UserError, match="make their own maps"):
-        classify(words(f"{scale2 / 'scale1'}+{scale2 / 'scale2'}", photo, "--predictor", "gbvs"))
+        classify(words(f"{scales / 'runs' / 'scale1'}+{scales / 'runs' / 'scale2'}", photo, "--predictor", "gbvs"))
 
 
-def test_the_attention_is_a_predictor(photos, scale1, tmp_path):
-    maps = predictor(scale1 / "scale1")(np.stack([np.asarray(Image.open(photos / "val" / "red" / "0.png"))]))
+def test_the_attention_is_a_predictor(photos, scales, tmp_path):
+    maps = predictor(scales / "runs" / "scale1")(np.stack([np.asarray(Image.open(photos / "val" / "red" / "0.png"))]))
     assert maps.shape == (1, 110, 130)
     assert maps.min() >= 0
     assert maps.max() > 0
-    predict(words(scale1 / "scale1", photos / "val", tmp_path / "maps"))
+    predict(words(scales / "runs" / "scale1", photos / "val", tmp_path / "maps"))
     assert len(list((tmp_path / "maps").rglob("*.png"))) == 9
-    compact_to(photos, tmp_path / "set", "--saliency", scale1 / "scale1")
+    compact_to(photos, tmp_path / "set", "--saliency", scales / "runs" / "scale1")
     assert Manifest.load(tmp_path / "set").maps[1].made_of == "run"
 
 
-def test_a_table_makes_its_sets_and_judges_scales_together(photos, scale1, tmp_path, capsys):
-    more = [word for pair in zip(SMALL[:-4:2], SMALL[1:-4:2], strict=True) for word in pair]
-    table = ["attention-2", "--data", scale1 / "set1", "--out", tmp_path, "--scales", 2, "--epochs", 1, *more]
-    table += ["--set", "batch=8"]
+def test_a_table_makes_its_sets_and_judges_scales_together(photos, scales, capsys):
+    before, table = contents(scales / "sets" / "scale1"), [*TABLE, "--data", scales / "set1", "--out", scales]
     with pytest.raises(UserError, match="--source SOURCE"):
         reproduce(words(*table))
     reproduce(words(*table, "--source", photos))
-    assert "scale1 and scale2" in capsys.readouterr().out
-    with open(tmp_path / "attention-2" / "table.csv", newline="") as file:
+    printed = capsys.readouterr().out
+    assert "0 left" in printed
+    assert "scale1 and scale2" in printed
+    assert contents(scales / "sets" / "scale1") == before
+    with open(scales / "attention-2" / "table.csv", newline="") as file:
         rows = {row["row"]: row for row in csv.DictReader(file)}
     assert list(rows)[:6] == ["max_pooled1", "scale1", "scale2", "max_pooled2", "max_pooled1 and max_pooled2",
                               "scale1 and scale2"]  # fmt: skip
-    both = classifier_of(f"{tmp_path / 'runs' / 'scale1'}+{tmp_path / 'runs' / 'scale2'}")
+    both = classifier_of(f"{scales / 'runs' / 'scale1'}+{scales / 'runs' / 'scale2'}")
     assert float(rows["scale1 and scale2"]["top1"]) == pytest.approx(both.top1, abs=1e-6)
     assert rows["scale1 and scale2"]["against"] == "max_pooled1 and max_pooled2"
     assert float(rows["published, CUB-200-2011: ours, three scales"]["top1"]) == 0.879
     assert rows["max_pooled1"]["local"] == ""
     assert 0 <= float(rows["scale2"]["iou"]) <= 1
-    sets = [Manifest.load(path) for path in (tmp_path / "sets").iterdir()]
+    sets = [Manifest.load(path) for path in (scales / "sets").iterdir()]
     assert [one.source["zoom"][0]["experiment"] for one in sets] == ["classifier_attention"]
-    assert (tmp_path / "attention-2" / "looks.png").is_file()
-    before = contents(tmp_path / "sets" / "scale1")
-    reproduce(words(*table, "--source", photos))
-    assert "0 left" in capsys.readouterr().out
-    assert contents(tmp_path / "sets" / "scale1") == before
+    assert (scales / "attention-2" / "looks.png").is_file()
 
 
-def test_controls_without_gaze_have_no_row_of_it(photos, scale1, tmp_path):
+def test_controls_without_gaze_have_no_row_of_it(photos, scales, tmp_path):
     from saliency_keras.experiments.tables import table
     from saliency_keras.tables.attention import Attention
     from saliency_keras.tables.plan import Choices
 
-    choices = Choices(scale1 / "set1", tmp_path, compact=print)
+    choices = Choices(scales / "set1", tmp_path, compact=print)
     planned = Attention(str(photos)).plan(table("attention-controls"), choices)
     rows = [run.row.name for run in planned if not run.makes_set]
     assert rows == ["scale1", "scale1_again", "scale2", "crop_center", "crop_gbvs", "crop_boxes"]
@@ -319,27 +311,27 @@ def refused(*given):
     return str(error.value)
 
 
-def test_bad_input_is_one_sentence_and_leaves_nothing(photos, scale2, tmp_path):
+def test_bad_input_is_one_sentence_and_leaves_nothing(photos, scales, tmp_path):
     out = tmp_path / "out"
     start = (photos, out, "--saliency", "uniform", *FRAMING, "--zoom")
     assert "no finished run" in refused(*start, tmp_path)
-    unfinished = shutil.copytree(scale2 / "scale1", tmp_path / "unfinished")
+    unfinished = shutil.copytree(scales / "runs" / "scale1", tmp_path / "unfinished")
     (unfinished / "summary.json").unlink()
     assert "no finished run" in refused(*start, unfinished)
-    assert "not as many; name all runs in order" in refused(*start, scale2 / "scale2")
+    assert "not as many; name all runs in order" in refused(*start, scales / "runs" / "scale2")
     assert "can look" in refused(*start, "nobody")
-    other = shutil.copytree(scale2 / "scale1", tmp_path / "other")
+    other = shutil.copytree(scales / "runs" / "scale1", tmp_path / "other")
     with h5py.File(other / "predictions.h5", "r+") as file:
         file.attrs["classes"] = np.array([b"blue", b"green", b"violet"])
     assert "trained on other classes" in refused(*start, other)
     assert not out.exists()
-    assert "without --zoom" in refused(photos, scale2 / "set1", *start[2:], scale2 / "scale1")
-    assert "another --zoom" in refused(photos, scale2 / "set2", *start[2:], "boxes")
-    damaged = shutil.copytree(scale2 / "set2", tmp_path / "damaged")
+    assert "without --zoom" in refused(photos, scales / "set1", *start[2:], scales / "runs" / "scale1")
+    assert "another --zoom" in refused(photos, scales / "sets" / "scale1", *start[2:], "boxes")
+    damaged = shutil.copytree(scales / "sets" / "scale1", tmp_path / "damaged")
     text = (damaged / "attended.csv").read_text().replace(",0,", ",x,")
     (damaged / "attended.csv").write_text(text)
-    assert "damaged" in refused(photos, damaged, *start[2:], scale2 / "scale1")
-    assert "--zoom" in refused(scale2 / "set1", out, "--zoom", scale2 / "scale1")
+    assert "damaged" in refused(photos, damaged, *start[2:], scales / "runs" / "scale1")
+    assert "--zoom" in refused(scales / "set1", out, "--zoom", scales / "runs" / "scale1")
     assert not out.exists()
 
 
@@ -360,22 +352,20 @@ def test_damaged_boxes_of_a_folder_are_one_sentence(photos, tmp_path, text, sent
         FolderSource(folder)
 
 
-def test_a_set_of_one_class_and_a_run_without_a_mask_are_refused(photos, scale1, tmp_path):
+def test_a_set_of_one_class_and_a_run_without_a_mask_are_refused(photos, scales, tmp_path):
     for split in ("train", "val"):
         shutil.copytree(photos / split / "red", tmp_path / "photos" / split / "red")
     assert "one class only" in refused(tmp_path / "photos", tmp_path / "out")
-    plain = [word for pair in zip(SMALL[::2], SMALL[1::2], strict=True) for word in pair
-             if not pair[1].startswith(("classifiers", "cells"))]  # fmt: skip
-    train(words("max_pooled", "--data", scale1 / "set1", "--out", scale1 / "plain", *plain, "--epochs", 1))
-    words_ = (photos, tmp_path / "out", "--saliency", "uniform", *FRAMING, "--zoom", scale1 / "plain")
+    max_pooled = scales / "runs" / "max_pooled1"
+    words_ = (photos, tmp_path / "out", "--saliency", "uniform", *FRAMING, "--zoom", max_pooled)
     assert "is no run of classifier_attention" in refused(*words_)
 
 
-def test_it_starts_from_a_file_of_weights_and_keeps_the_lower_stages(scale1, tmp_path):
+def test_it_starts_from_a_file_of_weights_and_keeps_the_lower_stages(scales, tmp_path):
     source = keras.applications.MobileNet(weights=None)
     source.save_weights(tmp_path / "mobilenet.weights.h5")
     more = ["--set", "backbone=MobileNet", "--set", f"weights={tmp_path / 'mobilenet.weights.h5'}", "--epochs", 1]
-    train_on(scale1 / "set1", tmp_path / "run", *more, "--set", "frozen=stride2,stride4,stride8")
+    train_on(scales / "set1", tmp_path / "run", *more, "--set", "frozen=stride2,stride4,stride8")
     model, config = network_in(tmp_path / "run").model, json.loads((tmp_path / "run" / "config.json").read_text())
     assert set(config["frozen"]) < set(config["carried"])
     for name in config["frozen"]:
