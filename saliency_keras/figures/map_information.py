@@ -8,7 +8,7 @@ def information_figure(lines, chance):
 
     Args:
         lines: `(name of the map, Estimate)`.
-        chance: What guessing the largest class has right, 0 to 1.
+        chance: What guessing has right, 0 to 1.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -19,7 +19,7 @@ def information_figure(lines, chance):
         for place, (_, one) in enumerate(lines):
             ends = [[100 * (one.value - one.low)], [100 * (one.high - one.value)]]
             ax.errorbar(100 * one.value, place, xerr=ends, fmt="o", color="black", capsize=3)
-        ax.axvline(100 * chance, label="chance: always the largest class", **style.CHANCE)
+        ax.axvline(100 * chance, label="chance: one class at random, or always the largest", **style.CHANCE)
         ax.set_yticks(range(len(lines)), [style.one_line(name) for name, _ in lines])
         ax.set_ylim(len(lines) - 0.4, -0.6)
         ax.set_xlim(left=0)

@@ -60,7 +60,7 @@ class MapInformation:
         pictures = {split: min(manifest.split(split).records, self.limit) for split in ("train", "val")}
         header = ["map", "labels it learned", "Top-1 %", "95 % interval", "penalty"]
         rows = [[one.name, one.labels, *one.top1.text(), f"{one.penalty:g}"] for one in lines]
-        guess = ["chance: the largest class", None, percent(chance, pictures["val"]), None, None]
+        guess = ["chance: one class, or the largest", None, percent(chance, pictures["val"]), None, None]
         numbers = [
             *([one.name, one.labels, *one.top1.numbers(), one.penalty] for one in lines),
             ["chance", None, round(chance, 6), None, None, None],
@@ -72,8 +72,8 @@ class MapInformation:
             "A lower bound: a network may read more of a map than a linear classifier does.",
         ]
         figures = {"figure.png": information_figure([(one.name, one.top1) for one in lines], chance)}
-        csv_header = ["map", "labels", "top1", "low", "high", "penalty"]
-        return write_files(folder, results.table, notes, [Table(header, [*rows, guess])], (csv_header, numbers), figures)
+        shown, csv_header = [Table(header, [*rows, guess])], ["map", "labels", "top1", "low", "high", "penalty"]
+        return write_files(folder, results.table, notes, shown, (csv_header, numbers), figures)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +101,8 @@ def information(manifest, limit=PICTURES):
         limit: Pictures of each split at most.
 
     Returns:
-        A list of `Information`, and what guessing the largest class of the train split has right of the val split.
+        A list of `Information`, and what guessing has right of the val split: the larger of 1 / classes and the share
+        of the largest class among the tested pictures, as in `runs.learned`.
 
     Raises:
         UserError: If a split has no pictures.
@@ -121,8 +122,7 @@ def information(manifest, limit=PICTURES):
         tested = labels["val"].size
         top1 = Estimate(right / tested, *wilson_interval(right, tested), tested)
         lines.append(Information(name, learned.get(name, "none"), top1, penalty))
-    largest = np.bincount(labels["train"]).argmax()
-    return lines, float((labels["val"] == largest).mean())
+    return lines, max(1 / len(manifest.classes), np.bincount(labels["val"]).max() / labels["val"].size)
 
 
 def grids(manifest, split, shown, pictures):
