@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -154,12 +155,19 @@ class Results:
         figures = {}
         for name, wanted in self.table.figures.items():
             if all(one in self.runs for one in wanted):
-                first = [self.runs[one][0] for one in wanted]
+                first, caption = [self.runs[one][0] for one in wanted], figure_number(name)
                 if len(first) == 1:
-                    figures[name] = run_figure(first[0].config, first[0].history, published)
+                    figures[name] = run_figure(first[0].config, first[0].history, published, caption=caption)
                 else:
-                    figures[name] = comparison_figure(first, wanted, published)
+                    caption = f"{caption}: {', '.join(wanted)}" if caption else ""
+                    figures[name] = comparison_figure(first, wanted, published, caption=caption)
         return figures
+
+
+def figure_number(name):
+    """Which figure of the thesis a file repeats, in words: `"Thesis, Fig. 4.15 (rgbs)"`, or `""` for none."""
+    found = re.fullmatch(r"figure-([0-9.]+)(?:-(.+))?\.png", name)
+    return f"Thesis, Fig. {found[1]}" + (f" ({found[2]})" if found[2] else "") if found else ""
 
 
 def write_files(folder, table, notes, shown, numbers, figures):
