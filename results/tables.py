@@ -1,11 +1,13 @@
-"""python results/tables.py [--gains gains.png]
+"""python results/tables.py [--gains gains.png] [--division division.png]
 
 Recomputes every figure of docs/results.md and of README's first screen from the runs beside this file: the table of
-the 90-epoch runs, what their gains divide into, and the controls. `--gains` draws what each row gained too. The tests
-compare what this prints with what the pages say. Nothing is trained, and Keras is not needed.
+the 90-epoch runs, what their gains divide into, and the controls; and prints what `reproduce map-information` found.
+`--gains` draws what each row gained too, `--division` what the gain of a learned map divides into. The tests compare
+what this prints with what the pages say. Nothing is trained, and Keras is not needed.
 """
 
 import argparse
+import csv
 import sys
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from saliency_keras.runs.run import Run  # noqa: E402
 RUNS = Path(__file__).parent / "imagenette-160-90-epochs"
 FAN_IN = ("rgb", "fanin1", "fanin2", "fanin3", "fanin3_doubled", "noconv2", "noconv2_pooled")
 NETWORKS = (*FAN_IN, "rgb_mean", "rgbs", "rgb_1s2s")
+INFORMATION = RUNS.parent / "map-information"
 # What the maps are called on the page.
 MAPS = {
     None: "none",
@@ -93,16 +96,44 @@ def accuracies(photographs):
     return markdown_table(header, rows)
 
 
-def division(photographs):
-    """What the gain of `readout` over the baseline divides into: place, class, and the rest."""
-    header = ["network", "seeds", "whole gain", "place", "class", "the rest"]
-    rows = []
+def divided(photographs):
+    """From a network to the `Estimate`s of the whole gain of `readout` and of its parts: place, class, and the rest."""
+    found = {}
     for name in ("rgbs", "rgb_1s2s", "fanin1", "fanin3"):
         own, same, other = ((name, maps) for maps in ("readout", "readout:shuffled_in_class", "readout:shuffled"))
         parts = photographs.less(own, same), photographs.less(same, other), photographs.gain(*other)
-        whole = photographs.gain(*own)
-        rows.append([f"`{name}`", len(whole.seeds), cell(whole), *map(cell, parts)])
+        found[name] = (photographs.gain(*own), *parts)
+    return found
+
+
+def division(photographs):
+    """What the gain of `readout` over the baseline divides into."""
+    header = ["network", "seeds", "whole gain", "place", "class", "the rest"]
+    rows = [[f"`{name}`", len(one[0].seeds), *map(cell, one)] for name, one in divided(photographs).items()]
     return markdown_table(header, rows)
+
+
+def division_figure(photographs):
+    """The same as a figure: one panel a network, the whole gain filled, its parts hollow."""
+    lines = ("whole gain", "place: own less same-class map", "class: same-class less any map", "the rest: any map")
+    panels = {}
+    for name, estimates in divided(photographs).items():
+        seeds = len(estimates[0].seeds)
+        title = f"{name} with readout maps, {seeds} seed{'s' * (seeds > 1)}"
+        panels[title] = [(line, one, None) for line, one in zip(lines, estimates, strict=True)]
+    return intervals_figure(panels, parts=True)
+
+
+def information():
+    """What a linear classifier has right that sees the maps alone, as `reproduce map-information` wrote it."""
+    rows = []
+    for path in sorted(INFORMATION.glob("*/table.csv")):
+        with open(path, newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                right, *ends = (f"{100 * float(row[one]):.1f}" if row[one] else "" for one in ("top1", "low", "high"))
+                interval = " to ".join(ends) if all(ends) else ""
+                rows.append([path.parent.name, row["map"], row["labels"] or "", right, interval])
+    return markdown_table(["set", "map", "labels it learned", "Top-1 %", "95 % interval"], rows)
 
 
 def controls(photographs):
@@ -133,13 +164,17 @@ def main(arguments=None):
     """Prints the tables; draws if asked."""
     parser = argparse.ArgumentParser(description="Recompute the figures of docs/results.md from the runs kept here.")
     parser.add_argument("--gains", metavar="FILE", type=Path, help="draw what each row gained, .png, .pdf or .svg")
+    divided_into = "draw what the gain of a learned map divides into, .png, .pdf or .svg"
+    parser.add_argument("--division", metavar="FILE", type=Path, help=divided_into)
     options = parser.parse_args(arguments)
     photographs = Photographs()
-    print(*(table(photographs) for table in (accuracies, division, controls)), sep="\n")
+    print(*(table(photographs) for table in (accuracies, division, controls)), information(), sep="\n")
     deviation, degrees = photographs.spread
     print(f"Spread of a gain between seeds: {100 * deviation:.2f} points, {degrees} degrees of freedom.")
     if options.gains:
         save(intervals_figure(gain_panels(photographs.runs)), options.gains)
+    if options.division:
+        save(division_figure(photographs), options.division)
 
 
 if __name__ == "__main__":

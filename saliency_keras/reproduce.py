@@ -46,7 +46,8 @@ def main(arguments=None):
     )  # fmt: skip
     runs = kind.plan(chosen, choices)
     finished = sum(run.finished for run in runs)
-    print(f"{options.table}: {len(runs)} runs, {finished} finished, {len(runs) - finished} left", flush=True)
+    if runs:
+        print(f"{options.table}: {len(runs)} runs, {finished} finished, {len(runs) - finished} left", flush=True)
     with console.resumable("go on with the same command"):
         missing = carry_out(runs, kind.keep_models, options.jobs)
     try:

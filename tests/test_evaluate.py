@@ -12,6 +12,7 @@ import pytest
 
 from saliency_keras.console import UserError
 from saliency_keras.evaluate import main
+from saliency_keras.metrics.statistics import two_level_interval
 from tests.runs_fixture import CLASSES, write_predictions, write_run
 
 
@@ -176,3 +177,52 @@ def test_a_wrong_folder_ends_with_one_sentence_and_code_2(tmp_path):
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: there is no run folder")
     assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """Three seeds of two strategies, on the same pictures."""
+    return [
+        [write_run(tmp_path / f"{name}-{seed}", name, seed=seed, skill=skill) for seed in range(3)]
+        for name, skill in (("fanin3", 1.6), ("rgb", 1.2))
+    ]
+
+
+def test_seeds_are_one_row_with_their_mean_each_seed_and_the_interval_over_seeds_and_pictures(rows, tmp_path, capsys):
+    main([*map(str, rows[0])])
+    text = capsys.readouterr().out
+    right = np.stack([outcomes_of(folder)[0] for folder in rows[0]]).astype(float)
+    row = cells(text, "Top-1")
+    assert row[1] == f"{100 * right.mean():.1f}"
+    assert row[3] == ", ".join(f"{100 * one:.1f}" for one in right.mean(axis=1))
+    low, high = (float(end) for end in row[2].split(" to "))
+    ends = two_level_interval(right)
+    assert (low, high) == pytest.approx((100 * ends[0], 100 * ends[1]), abs=0.051)
+    with open(tmp_path / "fanin3-0-seeds" / "per_class.csv", newline="", encoding="utf-8") as file:
+        classes = [float(one["right"]) for one in csv.DictReader(file)]
+    labels = outcomes_of(rows[0][0])[1]
+    np.testing.assert_allclose(classes, [right[:, labels == label].sum() / 3 for label in range(7)], atol=1e-5)
+
+
+def test_rows_are_compared_seed_by_seed(rows, tmp_path, capsys):
+    main([*map(str, rows[0]), "--against", *map(str, rows[1][:2]), "--out", str(tmp_path / "out")])
+    text = capsys.readouterr().out
+    ours, theirs = (np.stack([outcomes_of(folder)[0] for folder in row[:2]]).astype(float) for row in rows)
+    row = cells(text.split("Against rgb")[1], "Top-1")
+    assert row[1] == f"{100 * (ours - theirs).mean():+.1f}"
+    assert row[3] == ", ".join(f"{100 * one:+.1f}" for one in (ours - theirs).mean(axis=1))
+    assert "Seeds that both have: 0, 1." in text
+    # Two seeds tell next to nothing of their spread: t with one degree of freedom is 12.7 to either side.
+    deviation = (ours - theirs).mean(axis=1).std(ddof=1) / 2**0.5
+    low, high = (float(end) for end in row[2].split(" to "))
+    assert (high - low) / 2 == pytest.approx(100 * 12.7 * deviation, rel=0.2)
+
+
+def test_runs_of_other_strategies_or_of_one_seed_are_no_row(rows, tmp_path):
+    with pytest.raises(UserError, match="differ by more than their seed; give the second to --against"):
+        main([str(rows[0][0]), str(rows[1][1])])
+    again = write_run(tmp_path / "again", "fanin3", seed=1)
+    with pytest.raises(UserError, match="both have seed 1"):
+        main([str(rows[0][1]), str(again)])
+    with pytest.raises(UserError, match="share none: fanin3 has 0, 1, rgb has 2"):
+        main([*map(str, rows[0][:2]), "--against", str(rows[1][2])])

@@ -404,6 +404,13 @@ TABLES = {
         "maps are worse than none, what the own map repairs is counted as its gain, and the harm stands in the line of "
         "other pictures' maps. Read those lines together, beside the one that compares the own map with none.",
     ),
+    "map-information": PaperTable(
+        "What the maps alone say about the class",
+        "map_information",
+        (),
+        note="`center` is one map for all and says nothing; maps that lie above it tell something of the class. "
+        "Training with such a map, own or of another picture of the class, hands over part of the label.",
+    ),
     "hallucination-1": PaperTable(
         "Hallucination, Table I: accuracy by training pictures per class, AlexNet",
         "few_shot",

@@ -56,7 +56,7 @@ QUANTITIES = {
 }
 
 
-def run_figure(config, history, published=False, only=()):
+def run_figure(config, history, published=False, only=(), caption=""):
     """The curves of one run: each metric in training and validation, the loss and the learning rate.
 
     Args:
@@ -64,6 +64,7 @@ def run_figure(config, history, published=False, only=()):
         history: `{column: array (epochs,)}`, as `runs.run.read_history` gives it; the run may be unfinished.
         published: Whether to draw what the paper prints though the run differs from the paper's in its pictures.
         only: Names of the metrics to draw, one below the other in a narrow figure; empty for all.
+        caption: What stands before the run's title, such as the number of the figure that it repeats.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -75,7 +76,8 @@ def run_figure(config, history, published=False, only=()):
     metrics = [name for name in metrics if not only or name in only]
     with style.look():
         figure, axes = _panels(metrics, epochs=history["epoch"][-1], columns=1 if only else 2)
-        figure.suptitle(style.one_line(title_of(config)), x=0.01, ha="left", fontsize=11)
+        title = f"{caption}: {title_of(config)}" if caption else title_of(config)
+        figure.suptitle(style.one_line(title), x=0.01, ha="left", fontsize=11)
         for ax, metric in zip(axes, metrics, strict=True):
             if metric == "learning_rate":
                 _learning_rate(ax, history)
@@ -92,7 +94,7 @@ def run_figure(config, history, published=False, only=()):
     return figure
 
 
-def comparison_figure(runs, labels=None, published=False, only=()):
+def comparison_figure(runs, labels=None, published=False, only=(), caption=""):
     """The validation curves of several runs in one picture, one line a run.
 
     Args:
@@ -100,6 +102,7 @@ def comparison_figure(runs, labels=None, published=False, only=()):
         labels: One label a run; by default what tells them apart, `runs.labels.labels_of(runs)`.
         published: Whether to draw what the paper prints though the runs differ from the paper's in their pictures.
         only: Names of the metrics to draw, one below the other in a narrow figure; empty for all.
+        caption: A title, such as the number of the figure that it repeats; by default there is none.
 
     Returns:
         A `matplotlib.figure.Figure` with a panel for each metric of validation: Top-1 and Top-5 for classifiers. The
@@ -118,6 +121,8 @@ def comparison_figure(runs, labels=None, published=False, only=()):
     with style.look():
         epochs = max(run.history["epoch"][-1] for run in runs)
         figure, axes = _panels(metrics, epochs, -(-len(named) // columns), columns=1 if only else 2)
+        if caption:
+            figure.suptitle(style.one_line(caption), x=0.01, ha="left", fontsize=11)
         for ax, metric in zip(axes, metrics, strict=True):
             for run, label, line in zip(runs, labels, style.line_styles(), strict=False):
                 _line(ax, run.history, f"val_{metric}", label=label, **line)

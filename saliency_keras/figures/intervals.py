@@ -3,9 +3,12 @@
 The picture has panels of lines, one line a difference; what the panels of a table hold is its kind's business
 (`tables`), and those of any runs are made here.
 
-Intervals of tables are over seeds (Student's t) from three repeats on, which leaves out what all repeats share, such as
-a preparation; below that over pictures, Wilson's for an accuracy and the paired bootstrap's for a difference, each
-picture drawn with its results in all repeats. Intervals of `Seeds` are over seeds and pictures.
+Runs that differ by their seed only are one row. Where they were tested on the same pictures, its interval is over seeds
+and pictures (`metrics.statistics.two_level_interval`), with the spread between seeds pooled over all rows, in the rows
+of `Seeds` as in tables. It leaves out what all seeds share, such as a preparation. One run alone has an interval over
+pictures, Wilson's for an accuracy and the paired bootstrap's for a difference. Repeats that drew pictures of their own
+(few-shot tables) have Student's t over repeats from three on; two of them have the bootstrap's, each picture drawn with
+all of its results.
 """
 
 import dataclasses
@@ -89,29 +92,32 @@ class Together:
         return Together(tuple(one.in_order_of(other.parts[0]) for one in self.parts))
 
 
-def accuracy(tested, k=1):
+def accuracy(tested, k=1, spread=None):
     """Accuracy of a row.
 
     Args:
         tested: The `runs.run.Predictions` of its runs, one a repeat, each of the same number of pictures; or
             `Together`s.
         k: Among how many first classes the true one counts as right.
+        spread: `(spread, degrees)` of `metrics.statistics.seeds_spread` over the rows of a table, for an interval over
+            seeds and pictures; `None` for one over repeats or pictures.
 
     Returns:
         An `Estimate`.
     """
-    return share_right([one.correct(k) for one in tested], [one.ids for one in tested])
+    return share_right([one.correct(k) for one in tested], [one.ids for one in tested], spread)
 
 
-def mean_class(tested, before=None):
+def mean_class(tested, before=None, spread=None):
     """Mean class accuracy of a row, or its difference from another: each class counts alike (`metrics.classification`).
 
     Args:
         tested: The `runs.run.Predictions` of its runs, one a repeat.
         before: Those of the row to compare with, or `None`.
+        spread: As for `accuracy`.
 
     Returns:
-        An `Estimate`; its interval is over seeds or pictures, as that of `difference`.
+        An `Estimate`.
     """
     values = []
     for one, other in zip(tested, before or [None] * len(tested), strict=True):
@@ -120,28 +126,29 @@ def mean_class(tested, before=None):
             right -= other.in_order_of(one).correct()
         counts = np.bincount(one.labels)
         values.append(right * one.labels.size / (np.count_nonzero(counts) * counts[one.labels]))
-    return _mean_of(values, [one.ids for one in tested])
+    return _mean_of(values, [one.ids for one in tested], spread)
 
 
-def share_right(correct, ids):
+def share_right(correct, ids, spread=None):
     """Accuracy from one array `(pictures,)` a repeat, bool or shares, and the pictures' ids; an `Estimate`.
 
-    Its interval ends at 0 and at 1: Student's t knows no bounds, an accuracy has them.
+    Its interval ends at 0 and at 1: Student's t knows no bounds, an accuracy has them. `spread` is as for `accuracy`.
     """
     if len(correct) == 1 and correct[0].dtype == bool:
         interval = wilson_interval(int(correct[0].sum()), correct[0].size)
         return Estimate(float(correct[0].mean()), *interval, correct[0].size)
-    found = _mean_of(correct, ids)
+    found = _mean_of(correct, ids, spread)
     return dataclasses.replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
-def difference(tested, before, k=1):
+def difference(tested, before, k=1, spread=None):
     """Difference of two rows whose repeats were tested on the same pictures, repeat by repeat.
 
     Args:
         tested: As for `accuracy`.
         before: The same of the row to compare with, in the same order of repeats.
         k: As for `accuracy`.
+        spread: As for `accuracy`, over the differences.
 
     Returns:
         An `Estimate`.
@@ -150,12 +157,18 @@ def difference(tested, before, k=1):
         one.correct(k).astype(float) - other.in_order_of(one).correct(k)
         for one, other in zip(tested, before, strict=True)
     ]
-    return _mean_of(values, [one.ids for one in tested])
+    return _mean_of(values, [one.ids for one in tested], spread)
 
 
-def _mean_of(values, ids):
-    """The mean of one array a repeat; two repeats do not tell their spread, so the interval is over pictures then."""
+def _mean_of(values, ids, spread=None):
+    """The mean of one array a repeat, with its interval (see above); without a spread, two repeats do not tell it."""
     means = [one.mean() for one in values]
+    orders = [np.argsort(one) for one in ids]
+    in_order = [one[order] for one, order in zip(ids, orders, strict=True)]
+    if len(means) > 1 and spread and spread[1] and all(np.array_equal(one, in_order[0]) for one in in_order):
+        crossed = np.stack([one[order] for one, order in zip(values, orders, strict=True)])
+        interval = two_level_interval(crossed, spread=spread)
+        return Estimate(float(np.mean(means)), *interval, values[0].size, tuple(map(float, means)))
     if len(means) >= 3:
         interval = seeds_interval(means)
     else:

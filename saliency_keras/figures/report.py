@@ -20,9 +20,10 @@ from saliency_keras.figures.evaluation import (
     figures_of,
     written_class_table,
 )
-from saliency_keras.figures.intervals import intervals_figure, printed_gain, rows_of_seeds
+from saliency_keras.figures.intervals import accuracy, intervals_figure, printed_gain, rows_of_seeds
 from saliency_keras.figures.verdict import VERDICTS, against_first, conclusion
-from saliency_keras.metrics.digits import percent, points
+from saliency_keras.metrics.digits import points
+from saliency_keras.metrics.statistics import seeds_spread
 from saliency_keras.runs.labels import labels_of, set_name, title_of
 from saliency_keras.runs.learned import warnings
 from saliency_keras.runs.networks import network_of_run
@@ -59,7 +60,7 @@ def report(runs):
     cautions = dict.fromkeys(sentence for run in runs for sentence in warnings(run))
     blocks = [Heading(question(runs), level=1), Answer(conclusion(runs)), *map(Caution, cautions)]
     if others:
-        blocks += [*_gains(runs), Heading("The runs"), _overview(runs, labels), *_spent(runs, labels)]
+        blocks += [*_gains(runs), Heading("The runs"), _overview(runs), *_spent(runs, labels)]
         if differing := _differences(runs, labels):
             blocks += ["What differs between them; all else is the same, and in each run's config.json:", differing]
     blocks += [Heading("The pictures"), _card(runs[0]), Heading("The networks" if others else "The network")]
@@ -119,20 +120,31 @@ def _gains(runs):
     return [Figures([figure_picture(figure, f"{title}: {'; '.join(told)}.")])]
 
 
-def _overview(runs, labels):
-    figures = figures_of(len(runs[0].predictions.classes)).values()
-    titles = [f"{title} %" for title, _ in figures]
-    header = ["run", *titles, "paper's Top-1 %", "parameters", "epochs", "images/s", "hours"]
+def _overview(runs):
+    """One line a run, or a row of runs that differ by their seed only: means, with the interval over seeds too."""
+    figures, seeds = figures_of(len(runs[0].predictions.classes)).values(), rows_of_seeds(runs)
+    several = any(len(row.runs) > 1 for row in seeds)
+    titles = [title for title, _ in figures]
+    columns = [column for title in titles for column in (f"{title} %", *([f"{title} interval"] * several))]
+    header = ["run", *(["seeds"] * several), *columns, "paper's Top-1 %", "parameters", "epochs", "images/s", "hours"]
+    spreads = {
+        k: seeds_spread([[run.predictions.correct(k).mean() for run in row.runs.values()] for row in seeds])
+        for _, k in figures
+    }
     rows = []
-    for run, label in zip(runs, labels, strict=True):
-        predictions, published = run.predictions, run.published.get("top1")
-        pictures = predictions.ids.size
-        parameters, seconds = run.summary.get("parameters", {}).get("total"), run.summary.get("seconds")
-        speed = run.summary.get("images_per_second")
+    for row in seeds:
+        run, tested = row.first, [run.predictions for run in row.runs.values()]
+        published = run.published.get("top1")
+        parameters, seconds, speed = (
+            run.summary.get("parameters", {}).get("total"), run.summary.get("seconds"),
+            run.summary.get("images_per_second"),
+        )  # fmt: skip
+        estimates = [accuracy(tested, k, spreads[k]).text() for _, k in figures]
         rows.append(
             [
-                label,
-                *(percent(predictions.correct(k).mean(), pictures) for _, k in figures),
+                row.label,
+                *([len(tested)] * several),
+                *(cell for one in estimates for cell in one[: 1 + several]),
                 f"{100 * published:.2f}" if published else None,
                 None if parameters is None else f"{parameters:,}",
                 len(run.history["epoch"]),

@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 
 from saliency_keras.figures.document import Table
-from saliency_keras.figures.intervals import accuracy, intervals_figure, printed_gain
+from saliency_keras.figures.intervals import intervals_figure, printed_gain
 from saliency_keras.metrics.digits import points
 from saliency_keras.tables.plan import plan
 from saliency_keras.tables.results import INTERVALS, write_files
@@ -81,7 +81,7 @@ def accuracy_table(results, published=False):
         summary = runs[0].summary
         figures = runs[0].of_strategy if published else runs[0].published
         where = None if row.settings else runs[0].config["experiment"].get("row")
-        top1, top5 = (accuracy(results.tested(row.name), k) for k in TOP.values())
+        top1, top5 = (results.accuracy(row.name, k) for k in TOP.values())
         gain, gain5 = (results.difference(row.name, row.baseline, k) for k in TOP.values())
         theirs, theirs5 = _printed_gain(results, row), _printed_gain(results, row, "top5")
         speed = [summary["parameters"]["total"], summary.get("multiply_adds"), summary["images_per_second"]]

@@ -191,11 +191,12 @@ def attention_table(results):
                "difference_high", *BOXES, "repeats"]  # fmt: skip
     rows, csv_rows = [], []
     groups = {name: of for name, of, _ in judged}
+    spread = results.spread(_top1)
     for name, of, against in judged:
         tested = [together(runs) for runs in of]
-        top1 = accuracy(tested)
+        top1 = accuracy(tested, spread=spread)
         levels = [_level(of, level) for level in LEVELS]
-        less = difference(tested, [together(runs) for runs in groups[against]]) if against in groups else None
+        less = _less(results, of, groups[against]) if against in groups else None
         attention = [_attention(runs[0]) for runs in of] if len(of[0]) == 1 else [{}]
         boxes = [np.mean([one[key] for one in attention]) if all(key in one for one in attention) else None
                  for key in BOXES]  # fmt: skip
@@ -235,6 +236,16 @@ def _judged(results):
     return found
 
 
+def _less(results, of, before):
+    """The difference at Top-1 of two lists of groups of runs, one group a repeat."""
+    spread = results.spread(_top1, gains=True)
+    return difference([together(runs) for runs in of], [together(runs) for runs in before], spread=spread)
+
+
+def _top1(predictions):
+    return predictions.correct().mean()
+
+
 def _level(groups, level):
     """Mean accuracy of a level over the repeats, or `None` where a network has no such level."""
     try:
@@ -253,7 +264,7 @@ def _panels(results):
     groups = {name: of for name, of, _ in judged}
     for name, of, against in judged:
         if against in groups:
-            less = difference([together(runs) for runs in of], [together(runs) for runs in groups[against]])
+            less = _less(results, of, groups[against])
             panels.setdefault(f"against {against}", []).append((name, less, None))
     return panels
 

@@ -1,7 +1,7 @@
-"""What the gain of each strategy is due to: architecture, centre, class information, place of the picture's own map.
+"""What the gain of each strategy is due to: architecture, a map at all, class information, place of the own map.
 
 Controls show the same network other maps; each part of a gain is the difference of two of them, so that the parts add
-up to the whole.
+up to the whole. The class part leaks: `shuffled_in_class` gives the label away at test time (`LABEL_GIVEN_AWAY`).
 """
 
 import dataclasses
@@ -18,9 +18,17 @@ from saliency_keras.tables.results import INTERVALS, write_files
 
 PARTS = (
     ("architecture, parameters", "uniform", None),
-    ("other pictures' maps: centre bias, or harm", "shuffled", "uniform"),
-    ("class information in the map", "shuffled_in_class", "shuffled"),
-    ("place: the picture's own map", "own", "shuffled_in_class"),
+    ("a map at all: any picture's (centre bias, or harm)", "shuffled", "uniform"),
+    ("class: same-class less any map (label given away)", "shuffled_in_class", "shuffled"),
+    ("place: own less same-class map", "own", "shuffled_in_class"),
+)
+WHOLE = "the whole gain"
+LABEL_GIVEN_AWAY = (
+    "`shuffled_in_class` gives the label away: in testing too, a picture is shown the map of another picture of its "
+    "true class. The accuracy of these rows is no fair test accuracy. The class part is rather an upper bound, and the "
+    "place part rather a lower one. The fair twin is a map whose predictor learned no labels (`gbvs`), or none of "
+    "these classes: a read-out over a run of `train --exclude-classes`, added by `data_prep.add_map --saliency RUN`. "
+    "`reproduce map-information` says what each map of a set tells of the class by itself."
 )
 
 
@@ -53,7 +61,8 @@ class Attribution:
     def write(self, results, folder):
         """As `TableKind.write`."""
         results = dataclasses.replace(results, table=with_further_maps(results.table, self.maps))
-        notes, figures = [*results.head(), INTERVALS], results.curves()
+        notes = [*in_words(attribution(results)), LABEL_GIVEN_AWAY, *results.head(), INTERVALS]
+        figures = results.curves()
         header, rows, csv_header, csv_rows = attribution_table(results)
         if drawn := attribution_figure(results):
             figures["attribution.png"] = drawn
@@ -98,6 +107,33 @@ def attribution(results):
     return found
 
 
+def in_words(found):
+    """How each gain divides, in words.
+
+    Args:
+        found: Lines of `attribution`.
+
+    Returns:
+        A list of sentences, one a strategy whose parts are all there: `"rgbs, readout: +2.97 (+1.43 to +4.51) points
+        over rgb_mean. It divides into +1.10 (-0.39 to +2.60) place: own less same-class map; …"`.
+    """
+    panels = {}
+    for panel, what, _, other, estimate in found:
+        panels.setdefault(panel, {}).setdefault(what, (other, estimate))
+    told = []
+    for panel, lines in panels.items():
+        if all(what in lines for what in (WHOLE, *(what for what, _, _ in PARTS))):
+            parts = "; ".join(f"{_in_points(lines[what][1])} {what}" for what, _, _ in reversed(PARTS))
+            baseline, whole = lines[WHOLE]
+            told.append(f"{panel}: {_in_points(whole)} points over {baseline}. It divides into {parts}.")
+    return told
+
+
+def _in_points(estimate):
+    value, ends = estimate.text(points)
+    return f"{value} ({ends})"
+
+
 def _row_names(strategy, source=""):
     """From each of `CONTROL_MAPS` to the row of a strategy that is shown it, with the maps of a further source."""
     maps = {one: one for one in CONTROL_MAPS}
@@ -108,7 +144,7 @@ def _row_names(strategy, source=""):
 
 def _gain_and_parts(names, baseline):
     parts = [(what, names[maps], names[other] if other else baseline) for what, maps, other in PARTS]
-    return [("the whole gain", names["own"], baseline), *parts]
+    return [(WHOLE, names["own"], baseline), *parts]
 
 
 def attribution_table(results):

@@ -12,7 +12,7 @@ from saliency_keras.experiments import experiment
 from saliency_keras.experiments.published import SALCLASSNET_6
 from saliency_keras.figures.alpha import alpha_figure
 from saliency_keras.figures.document import Table
-from saliency_keras.figures.intervals import accuracy, intervals_figure, mean_class
+from saliency_keras.figures.intervals import intervals_figure, mean_class
 from saliency_keras.metrics.digits import points
 from saliency_keras.tables.plan import plan
 from saliency_keras.tables.results import INTERVALS, write_files
@@ -110,8 +110,8 @@ def class_accuracy_table(results):
     for row in results.rows():
         runs = results.runs[row.name]
         found, top1, gain = (
-            mean_class(results.tested(row.name)),
-            accuracy(results.tested(row.name)),
+            _mean_class(results, row),
+            results.accuracy(row.name),
             _gain(results, row),
         )
         theirs, their_gain = _published(runs[0]), _published_gain(results, row)
@@ -131,10 +131,19 @@ def class_accuracy_table(results):
     return header, rows, numbers, csv_rows
 
 
+def _mean_class(results, row):
+    return mean_class(results.tested(row.name), spread=results.spread(_of_classes))
+
+
+def _of_classes(predictions):
+    return mean_class([predictions]).value
+
+
 def _gain(results, row):
     if row.baseline in ("", row.name) or row.baseline not in results.runs:
         return None
-    return mean_class(results.tested(row.name), results.tested(row.baseline))
+    spread = results.spread(_of_classes, gains=True)
+    return mean_class(results.tested(row.name), results.tested(row.baseline), spread)
 
 
 def _published(run):
@@ -177,7 +186,7 @@ def by_alpha(results):
         weights = results.runs[row.name][0].config["experiment"].get("loss_weights") or {}
         if "-alpha" in row.name and weights.get("map"):
             losses = [run.summary["map_loss"] for run in results.runs[row.name]]
-            found = mean_class(results.tested(row.name))
+            found = _mean_class(results, row)
             lines.append((weights["logits"] / weights["map"], found, sum(losses) / len(losses)))
     return sorted(lines, key=lambda line: line[0])
 

@@ -25,7 +25,7 @@ from saliency_keras.files import whole_file
 from saliency_keras.metrics.digits import points
 from saliency_keras.runs.labels import as_published
 from saliency_keras.tables.plan import plan, words_of
-from saliency_keras.tables.results import INTERVALS, write_files
+from saliency_keras.tables.results import REPEATED_DRAWS, write_files
 from saliency_keras.training.start import check_kind
 
 BASE = "alexnet"  # the base network of Table I
@@ -65,7 +65,7 @@ class FewShot:
 
     def write(self, results, folder):
         """As `TableKind.write`."""
-        notes = [*results.head(), INTERVALS]
+        notes = [*results.head(), REPEATED_DRAWS]
         methods, base = by_method(results)
         like = (self.like or published_set(results)) if base == BASE else None
         header, rows, numbers, csv_rows = few_shot_table(methods, like)

@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
+
+import numpy as np
 
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
@@ -11,15 +14,20 @@ from saliency_keras.experiments import EXPERIMENTS, experiment
 from saliency_keras.figures import style
 from saliency_keras.figures.curves import comparison_figure, run_figure
 from saliency_keras.figures.document import Caution, Heading, markdown, terminal
-from saliency_keras.figures.intervals import difference
+from saliency_keras.figures.intervals import accuracy, difference
 from saliency_keras.figures.table import write_csv
 from saliency_keras.files import whole_file
 from saliency_keras.metrics.digits import difference_in_words
+from saliency_keras.metrics.statistics import seeds_spread
 from saliency_keras.runs.learned import is_at_chance
 from saliency_keras.runs.run import Run
 
 INTERVALS = (
-    "Intervals: 95 %, over seeds from three repeats on (what all repeats share left out), below that over pictures. "
+    "Intervals: 95 %, from two repeats on over seeds and pictures, with the spread between seeds pooled over the rows "
+    "(what all repeats share left out); of one repeat over pictures only. The paper's figures are of its own pictures."
+)
+REPEATED_DRAWS = (
+    "Intervals: 95 %, over repeats from three on (what all repeats share left out), below that over pictures. "
     "The paper's figures are of its own pictures."
 )
 
@@ -67,6 +75,10 @@ class Results:
         there = [row for row in self.table.rows if not row.preparation and row.name in self.runs]
         return sorted(there, key=lambda row: order.index(row.experiment))
 
+    def classifiers(self):
+        """Those of `rows` whose runs are classifiers."""
+        return [row for row in self.rows() if (self.runs[row.name][0].folder / run_folder.PREDICTIONS).is_file()]
+
     @property
     def first(self):
         """Any of the runs.
@@ -86,7 +98,29 @@ class Results:
         """The `Estimate` of a row less another at Top-`k`, or `None` where one is not there."""
         if name not in self.runs or other not in self.runs:
             return None
-        return difference(self.tested(name), self.tested(other), k)
+        spread = self.spread(lambda one: one.correct(k).mean(), gains=True)
+        return difference(self.tested(name), self.tested(other), k, spread)
+
+    def spread(self, figure, gains=False):
+        """How much another seed changes a figure, pooled over the rows (`metrics.statistics.seeds_spread`).
+
+        Args:
+            figure: From a run's `Predictions` to its figure, a float.
+            gains: Whether it is the figure's gain over the row's baseline that is meant.
+
+        Returns:
+            `(spread, degrees)`.
+        """
+        rows = self.classifiers()
+        of_row = {row.name: np.array([figure(one) for one in self.tested(row.name)]) for row in rows}
+        if gains:
+            compared = [row for row in rows if row.baseline not in ("", row.name) and row.baseline in of_row]
+            return seeds_spread([of_row[row.name] - of_row[row.baseline] for row in compared])
+        return seeds_spread(list(of_row.values()))
+
+    def accuracy(self, name, k=1):
+        """The `Estimate` of a row's accuracy at Top-`k`."""
+        return accuracy(self.tested(name), k, self.spread(lambda one: one.correct(k).mean()))
 
     def head(self):
         """Sentences that say what was run: data set, machine, maps, settings other than the papers'."""
@@ -99,8 +133,7 @@ class Results:
 
         A difference counts where its whole 95 % interval lies on one side of zero.
         """
-        classifiers = [row for row in self.rows() if (self.runs[row.name][0].folder / run_folder.PREDICTIONS).is_file()]
-        compared = [(row, self.difference(row.name, row.baseline)) for row in classifiers if row.baseline]
+        compared = [(row, self.difference(row.name, row.baseline)) for row in self.classifiers() if row.baseline]
         compared = [(row, found) for row, found in compared if found is not None]
         if not compared:
             return ""
@@ -122,12 +155,19 @@ class Results:
         figures = {}
         for name, wanted in self.table.figures.items():
             if all(one in self.runs for one in wanted):
-                first = [self.runs[one][0] for one in wanted]
+                first, caption = [self.runs[one][0] for one in wanted], figure_number(name)
                 if len(first) == 1:
-                    figures[name] = run_figure(first[0].config, first[0].history, published)
+                    figures[name] = run_figure(first[0].config, first[0].history, published, caption=caption)
                 else:
-                    figures[name] = comparison_figure(first, wanted, published)
+                    caption = f"{caption}: {', '.join(wanted)}" if caption else ""
+                    figures[name] = comparison_figure(first, wanted, published, caption=caption)
         return figures
+
+
+def figure_number(name):
+    """Which figure of the thesis a file repeats, in words: `"Thesis, Fig. 4.15 (rgbs)"`, or `""` for none."""
+    found = re.fullmatch(r"figure-([0-9.]+)(?:-(.+))?\.png", name)
+    return f"Thesis, Fig. {found[1]}" + (f" ({found[2]})" if found[2] else "") if found else ""
 
 
 def write_files(folder, table, notes, shown, numbers, figures):

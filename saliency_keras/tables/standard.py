@@ -16,7 +16,7 @@ from saliency_keras.tables.few_shot import (
     published_set,
 )
 from saliency_keras.tables.plan import plan
-from saliency_keras.tables.results import INTERVALS, write_files
+from saliency_keras.tables.results import REPEATED_DRAWS, write_files
 
 BASE = "resnet"  # the base network of Table II
 
@@ -43,7 +43,7 @@ class Standard:
 
     def write(self, results, folder):
         """As `TableKind.write`."""
-        notes = [*results.head(), INTERVALS]
+        notes = [*results.head(), REPEATED_DRAWS]
         methods, base = by_method(results)
         like = self.like or published_set(results)
         header, rows, numbers, csv_rows = standard_table(methods, like, of_paper=base == BASE)

@@ -1,16 +1,18 @@
 """Tables of papers from run folders: parts add up, intervals are told for what they are, published stands beside."""
 
+import re
+
 import numpy as np
 import pytest
 
 from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.experiments.tables import TABLES, PaperTable, Row, with_further_maps
 from saliency_keras.figures.intervals import accuracy, difference
-from saliency_keras.metrics.statistics import t_quantile, wilson_interval
+from saliency_keras.metrics.statistics import t_quantile, two_level_interval, wilson_interval
 from saliency_keras.runs.predictions import Predictions
 from saliency_keras.runs.run import Run
 from saliency_keras.tables.accuracy import accuracy_table
-from saliency_keras.tables.attribution import PARTS, Attribution, attribution, attribution_figure
+from saliency_keras.tables.attribution import PARTS, Attribution, attribution, attribution_figure, in_words
 from saliency_keras.tables.results import Results
 from tests.runs_fixture import write_run
 
@@ -69,7 +71,7 @@ def test_a_further_map_s_gain_is_taken_apart_beside_the_interleaved_one_s(tmp_pa
         for lines in gbvs, readout:
             parts = sum(lines[what][4].value for what, _, _ in PARTS)
             assert parts == pytest.approx(lines["the whole gain"][4].value, abs=1e-12)
-        assert readout["class information in the map"][2:4] == (
+        assert readout[PARTS[2][0]][2:4] == (
             f"{strategy}-readout-shuffled_in_class", f"{strategy}-readout-shuffled"
         )  # fmt: skip
         assert readout["architecture, parameters"][2:4] == gbvs["architecture, parameters"][2:4]
@@ -85,10 +87,45 @@ def test_fan_in_3_is_also_compared_with_its_twins_without_saliency(controls):
 
 def test_attribution_is_written_with_a_figure(controls, tmp_path):
     text = Attribution().write(controls, tmp_path)
+    words = " ".join(text.split())
+    assert "`shuffled_in_class` gives the label away" in words
     assert text.startswith("# What the gain of each strategy is due to\n")
     assert "Data set compact/imagenette (d1d1d1d1d1d1, 7 classes), 128 px" in text
     assert {path.name for path in tmp_path.iterdir()} == {"table.md", "table.csv", "attribution.png", "curves.png"}
     assert (tmp_path / "attribution.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_division_is_told_in_words_with_the_figures_of_the_table(controls):
+    found = attribution(controls)
+    lines = {what: figure for one, what, _, _, figure in found if one == "rgbs"}
+    (told,) = (one for one in in_words(found) if one.startswith("rgbs: "))
+    whole, *parts = (float(number) for number in re.findall(r"([+-][0-9.]+) \(", told))
+    assert whole == pytest.approx(100 * lines["the whole gain"].value, abs=0.051)
+    assert parts == pytest.approx([100 * lines[what].value for what, _, _ in reversed(PARTS)], abs=0.051)
+    assert sum(parts) == pytest.approx(whole, abs=0.25)
+
+
+def test_interval_of_a_table_s_rows_is_over_seeds_and_pictures_with_the_spread_of_all_rows(tmp_path):
+    """Two seeds of three rows: the spread of the gains is pooled over the two rows that have a baseline."""
+    names = {"rgb": 1.0, "fanin1": 1.3, "fanin2": 0.8}
+    rows = tuple(Row(name, baseline="" if name == "rgb" else "rgb") for name in names)
+    runs = {
+        name: [Run.load(write_run(tmp_path / f"{name}-{seed}", name, seed=seed, skill=skill)) for seed in range(2)]
+        for name, skill in names.items()
+    }
+    right = {name: np.stack([run.predictions.correct() for run in of]).astype(float) for name, of in runs.items()}
+    results = Results(PaperTable("made", "accuracy", rows), runs)
+    gains = {name: right[name] - right["rgb"] for name in ("fanin1", "fanin2")}
+    squares = sum(((gain.mean(axis=1) - gain.mean()) ** 2).sum() for gain in gains.values())
+    for name, gain in gains.items():
+        found = results.difference(name, "rgb")
+        assert found.value == pytest.approx(gain.mean())
+        assert found.seeds == pytest.approx(gain.mean(axis=1))
+        assert (found.low, found.high) == pytest.approx(two_level_interval(gain, spread=(np.sqrt(squares / 2), 2)))
+    accuracies = [one.mean(axis=1) for one in right.values()]
+    spread = np.sqrt(sum(((one - one.mean()) ** 2).sum() for one in accuracies) / 3)
+    found = results.accuracy("fanin1")
+    assert (found.low, found.high) == pytest.approx(two_level_interval(right["fanin1"], spread=(spread, 3)))
 
 
 def test_interval_is_wilson_s_for_one_run_over_pictures_for_two_and_over_seeds_for_three():

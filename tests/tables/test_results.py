@@ -1,9 +1,13 @@
 """What stands under every table: what was run, and what made the saliency maps, with its version."""
 
+import re
 import types
 
 from saliency_keras.console import UserError
-from saliency_keras.tables.results import maps_shown
+from saliency_keras.experiments.tables import TABLES
+from saliency_keras.runs.run import Run
+from saliency_keras.tables.results import Results, maps_shown
+from tests.runs_fixture import write_run
 
 
 def run(maps, predictors=None, digest="d1"):
@@ -33,3 +37,22 @@ def test_maps_that_are_the_same_for_all_pictures_and_none_are_not_named():
 def test_a_set_that_is_gone_leaves_the_map_s_name_and_says_that_its_version_is_not_known():
     (told,) = maps_shown([run("own")])
     assert told == "Saliency maps: gbvs (the data set is not here any more, so the version is not known)."
+
+
+def test_every_figure_of_the_thesis_s_chapter_4_is_drawn_by_a_table_with_its_number_in_the_caption(tmp_path):
+    """Figures 4.1 to 4.16; 4.1 and 4.15 are two pictures each."""
+    drawn, numbers = {}, []
+    for table in TABLES.values():
+        if table.title.startswith("Thesis, ") and table.figures:
+            runs = {
+                row.name: [Run.load(write_run(tmp_path / row.name, row.experiment, epochs=2))]
+                for row in table.rows
+                if row.name not in drawn and any(row.name in rows for rows in table.figures.values())
+            }
+            drawn |= runs
+            for figure in Results(table, drawn).curves().values():
+                title = figure.get_suptitle()
+                number = re.match(r"Thesis, Fig\. 4\.(\d+)", title)
+                assert number, title
+                numbers.append(int(number[1]))
+    assert sorted(numbers) == sorted([*range(1, 17), 1, 15])
