@@ -38,7 +38,8 @@ def _parser():
     parser.add_argument("--init", action="append", default=[], metavar="RUN", help=init)
     excluded = "classes to keep out of the training: names separated by commas, or a file with one name a line"
     parser.add_argument("--exclude-classes", metavar="NAMES", help=excluded)
-    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="default: float32")
+    precision = "auto: bfloat16 where this device is faster in it, else float32 (default: auto)"
+    parser.add_argument("--precision", choices=["auto", "float32", "bfloat16"], default="auto", help=precision)
     parser.add_argument("--augment", choices=["host", "device"], default="host", help="where to crop (default: host)")
     together = "training steps in one call of the device (default: 1 on a processor, up to 32 on a GPU)"
     parser.add_argument("--steps-per-execution", type=int, metavar="K", help=together)
@@ -138,10 +139,15 @@ def _fit(options):
         Manifest.load(data)
 
     from saliency_keras.runs.run import Run
+    from saliency_keras.training.precision import choose
     from saliency_keras.training.train import train
 
-    chosen_options = ("seed", "precision", "resume", "augment", "tensorboard", "devices", "steps_per_execution")
-    summary = train(chosen, data, out, parents=parents, **{name: getattr(options, name) for name in chosen_options})
+    precision, told = choose(options.precision, [out] if options.resume else (), chosen.learns_from_fixations)
+    if told:
+        console.say(told)
+    chosen_options = ("seed", "resume", "augment", "tensorboard", "devices", "steps_per_execution")
+    given = {name: getattr(options, name) for name in chosen_options}
+    summary = train(chosen, data, out, parents=parents, precision=precision, **given)
     return None if summary is None else Run.load(out)
 
 

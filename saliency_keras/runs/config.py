@@ -1,5 +1,6 @@
 """What a run's `config.json` says, and the check that `--resume` continues the same run."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -57,7 +58,8 @@ def config_of(experiment, source, seed, precision, parents, augment, devices):
         "device": {
             "machine": platform.machine(),
             "cores": os.cpu_count(),
-            "accelerators": _accelerators(),
+            "processor": processor(),
+            "accelerators": accelerators(),
             "threads": threads(),
         },
         "command": command_line(),
@@ -131,7 +133,17 @@ def _check_threads(earlier, config, out):
         )
 
 
-def _accelerators():
+def processor():
+    """The processor's name, as its maker or the system gives it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def accelerators():
+    """Names of what the backend computes on besides the processor."""
     if keras.backend.backend() == "torch":  # Keras lists no devices there
         import torch
 
