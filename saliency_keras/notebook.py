@@ -20,7 +20,7 @@ from saliency_keras.tables.plan import Choices, carry_out, check_missing, plan
 from saliency_keras.tables.results import Results
 
 RUNS = Path("../runs/notebooks")
-SETTINGS = ("dense_units=512", "width_multiplier=0.5", "batch=32", "epochs=5", "drops=[4]", "subtract_mean=false")
+SETTINGS = ("dense_units=512", "width_multiplier=0.25", "batch=32", "epochs=5", "drops=[4]", "subtract_mean=false")
 
 
 def small_runs(rows, data, settings=(), folder=RUNS):
