@@ -1,7 +1,7 @@
 """Small runs for `notebooks/`: trained once, kept beside the repository's other runs, shared by all notebooks.
 
-They are the papers' networks with half the filters, dense layers an eighth as wide and a schedule of a few epochs, so
-that a notebook takes a minute or two on a laptop. Nothing they show is evidence about photographs.
+They are the papers' networks with a quarter of the filters, dense layers an eighth as wide and a schedule of a few
+epochs, so that a notebook takes a minute or two on a laptop. Nothing they show is evidence about photographs.
 """
 
 import contextlib

@@ -117,7 +117,7 @@ def _fit(options):
     check_seed(options.seed)
     paper, parents = _experiment(options.experiment), _parents(options.init)
     data = None if _is_popout(options.data) else options.data
-    name_of_set = Path(data).resolve().name if data else "popout"
+    name_of_set, data_given = Path(data).resolve().name if data else "popout", data is not None
     out = Path(options.out) if options.out else default_out(paper.name, options.maps, options.seed, name_of_set)
     if data is None and paper.learns_from_fixations:
         raise UserError(f"{paper.name} learns from fixations: --data DIR, a folder with images/ and fixations.csv.")
@@ -140,6 +140,7 @@ def _fit(options):
         print(f"popout is at {data}")
         _check_data(chosen, data)
 
+    from saliency_keras.runs.config import accelerators
     from saliency_keras.runs.run import Run
     from saliency_keras.training.precision import choose
     from saliency_keras.training.train import train
@@ -147,6 +148,8 @@ def _fit(options):
     precision, told = choose(options.precision, [out] if options.resume else (), chosen.learns_from_fixations)
     if told:
         console.say(told)
+    if data_given and not accelerators():
+        _print_large(chosen, paper)
     chosen_options = ("seed", "resume", "augment", "tensorboard", "devices", "steps_per_execution")
     given = {name: getattr(options, name) for name in chosen_options}
     summary = train(chosen, data, out, parents=parents, precision=precision, **given)
@@ -236,6 +239,15 @@ def _print_small(chosen, paper):
         small = ", ".join(f"{name}={value}" for name, value in changed.items())
         whole = " ".join(f"--set {name}={paper.arguments[name]}" for name in changed)
         print(f"this is the small {chosen.name} ({small}), quick on a processor; {whole} gives the paper's")
+
+
+def _print_large(chosen, paper):
+    """Says on a processor how the paper's network becomes a small one, unless it is small already."""
+    small = chosen.smaller_on_popout
+    if small and all(chosen.arguments[name] == paper.arguments[name] for name in small):
+        settings = " ".join(f"--set {name}={value}" for name, value in small.items())
+        length = f"{chosen.schedule.epochs} epochs of the paper's whole network may take days on a processor"
+        console.say(f"{length}; --epochs 10 {settings} trains a small {chosen.name}")
 
 
 fit = console.in_python(_fit, _parser, "experiment", without=("list",))

@@ -22,6 +22,9 @@ from saliency_keras.models.registry import shows_map
 # A resumed run and the run it continues agree in these, and in every field of the experiment.
 MUST_AGREE = ("maps", "seed", "precision", "init", "started_from", "backend", "devices")
 
+# Fields of an experiment that no training depends on; a later version may word them otherwise.
+WORDS = ("paper", "row", "published", "popout")
+
 
 def config_of(experiment, source, seed, precision, parents, augment, devices):
     """What `config.json` says of a run: a dictionary.
@@ -175,7 +178,7 @@ def check_same(config, out, but=()):
         differing += [
             f"{name} ({there.get(name)}, now {here.get(name)})"
             for name in {**here, **there}
-            if name not in moved and there.get(name) != here.get(name) and (name in there or here[name])
+            if name not in (*moved, *WORDS) and there.get(name) != here.get(name) and (name in there or here[name])
         ]
         data_there, data_here = earlier["data"], config["data"]
         if made_by_other_kernels(data_there, data_here):
