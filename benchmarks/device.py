@@ -83,8 +83,9 @@ def bare_step(name, data, options, steps=30):
     from saliency_keras.data.manifest import Manifest
     from saliency_keras.experiments import experiment
     from saliency_keras.training import loop
+    from saliency_keras.training.precision import PRECISIONS
     from saliency_keras.training.tasks import task_named
-    from saliency_keras.training.train import PRECISIONS, forget_networks
+    from saliency_keras.training.train import forget_networks
 
     keras.config.set_dtype_policy(PRECISIONS[options.precision])
     chosen = experiment(name).replace(batch=options.batch)

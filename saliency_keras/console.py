@@ -311,7 +311,7 @@ class _QuietImport:
             load = spec.loader.exec_module
 
             def load_quietly(module):
-                with _closed_standard_error():
+                with waiting("loading TensorFlow"), _closed_standard_error():
                     load(module)
 
             spec.loader.exec_module = load_quietly
@@ -398,18 +398,50 @@ def check_seed(seed):
         raise UserError(f"the seed is 0 or more, and less than 2**32. Received: --seed {seed}")
 
 
-def progress(iterable=None, total=None, label="", unit="picture"):
+def is_watched():
+    """Whether a person watches: standard error is a terminal."""
+    return sys.stderr.isatty()
+
+
+def duration(seconds):
+    """A duration for a reader: `"40 s"`, `"12 min"`, `"3.4 h"`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+@contextlib.contextmanager
+def waiting(what):
+    """Shows a person who watches what a silence is for, and takes it away after it: `"loading TensorFlow …"`."""
+    watched = is_watched()
+    if watched:
+        sys.stderr.write(f"{what} …")
+        sys.stderr.flush()
+    try:
+        yield
+    finally:
+        if watched:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def progress(iterable=None, total=None, label="", unit="picture", form=None):
     """A tqdm progress bar on standard error when a person watches, silence otherwise.
 
     Args:
         iterable: What to go through, or `None` for a bar that is moved by its `update`.
         total: Number of steps, where the iterable has no length.
         label: What is going on, in a word or two.
-        unit: What one step is.
+        unit: What one step is; `"byte"` is told in kB, MB and GB.
+        form: The bar's format, as tqdm takes it; `None` for tqdm's own.
 
     Returns:
         A `tqdm.tqdm`: an iterable and a context manager.
     """
     from tqdm import tqdm
 
-    return tqdm(iterable, total=total, desc=label, unit=f" {unit}s", disable=not sys.stderr.isatty(), leave=False)
+    bytes_ = unit == "byte"
+    return tqdm(
+        iterable, total=total, desc=label, unit="B" if bytes_ else f" {unit}" + "s" * (unit != "img"),
+        unit_scale=bytes_, unit_divisor=1000, bar_format=form, disable=not is_watched(), leave=False,
+    )  # fmt: skip

@@ -217,6 +217,17 @@ def only_process(folder, wait=False):
                 beside.unlink()
 
 
+def is_claimed(folder):
+    """Whether another process writes a folder just now, as `only_process` knows it."""
+    try:
+        with only_process(folder):
+            return False
+    except UserError:
+        return True
+    except OSError:  # it cannot be locked here
+        return False
+
+
 @contextlib.contextmanager
 def whole_path(path, hidden=None):
     """Gives the path of a hidden file that takes the place of `path` when the block ends without an exception.

@@ -1,7 +1,7 @@
 """Small runs for `notebooks/`: trained once, kept beside the repository's other runs, shared by all notebooks.
 
-They are the papers' networks with half the filters, dense layers an eighth as wide and a schedule of a few epochs, so
-that a notebook takes a minute or two on a laptop. Nothing they show is evidence about photographs.
+They are the papers' networks with a quarter of the filters, dense layers an eighth as wide and a schedule of a few
+epochs, so that a notebook takes a minute or two on a laptop. Nothing they show is evidence about photographs.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from saliency_keras.tables.plan import Choices, carry_out, check_missing, plan
 from saliency_keras.tables.results import Results
 
 RUNS = Path("../runs/notebooks")
-SETTINGS = ("dense_units=512", "width_multiplier=0.5", "batch=32", "epochs=5", "drops=[4]", "subtract_mean=false")
+SETTINGS = ("dense_units=512", "width_multiplier=0.25", "batch=32", "epochs=5", "drops=[4]", "subtract_mean=false")
 
 
 def small_runs(rows, data, settings=(), folder=RUNS):

@@ -20,7 +20,7 @@ from saliency_keras import console
 def main(arguments=None):
     """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
     parser = console.parser(__spec__.name, __doc__)
-    parser.add_argument("runs", metavar="RUN", type=Path, nargs="*", help="folders of finished runs")
+    parser.add_argument("runs", metavar="RUN", type=Path, nargs="*", help="run folders; curves also of unfinished ones")
     network = "draw the diagram of this network instead: an experiment's name, or a run folder"
     parser.add_argument("--network", metavar="NAME", help=network)
     gains = "draw gains over the baselines among the runs, with intervals, instead of curves"
@@ -45,7 +45,7 @@ def main(arguments=None):
         known = options.network in EXPERIMENTS
         print(console.next_step("train" if known else "evaluate", options.network))
         return
-    console.say(_conclusion([Run.load(folder) for folder in options.runs]))
+    console.say(_conclusion([Run.load(folder, begun=True) for folder in options.runs]))
     print(console.next_step("report", *options.runs, why="the same with maps and cases"))
 
 
@@ -72,7 +72,8 @@ def plot(runs=(), *, gains=False, published=False, network=None):
         A `matplotlib.figure.Figure`.
 
     Raises:
-        UserError: If one is no finished run, the runs cannot be compared, or there is no such network.
+        UserError: If one is no run or has no epoch yet, a gain of an unfinished one is asked for, the runs cannot be
+            compared, or there is no such network.
     """
     if network is not None:
         from saliency_keras.figures.diagram import network_diagram
@@ -83,7 +84,7 @@ def plot(runs=(), *, gains=False, published=False, network=None):
     from saliency_keras.figures.intervals import gain_panels, intervals_figure
     from saliency_keras.runs.run import Run
 
-    runs = [Run.of(one) for one in (runs if isinstance(runs, list | tuple) else [runs])]
+    runs = [Run.of(one, begun=not gains) for one in (runs if isinstance(runs, list | tuple) else [runs])]
     if gains:
         return intervals_figure(gain_panels(runs))
     if len(runs) == 1:

@@ -16,7 +16,7 @@ from saliency_keras import console, files, run_folder
 def main(arguments=None):
     """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
     parser = console.parser(__spec__.name, __doc__)
-    parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="folders of finished runs of classifiers")
+    parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="folders of runs of classifiers")
     where = "the page (default: %(default)s)"
     parser.add_argument("--out", metavar="FILE", type=Path, default=Path("report.html"), help=where)
     options = parser.parse_args(arguments)
@@ -24,9 +24,10 @@ def main(arguments=None):
     from saliency_keras.figures.verdict import conclusion
     from saliency_keras.runs.run import Run
 
-    runs = list(map(Run.of, options.runs))
+    runs = [Run.load(folder, begun=True) for folder in options.runs]
     print(report(runs, out=options.out))
-    console.say(conclusion(runs))
+    finished = [run for run in runs if not run.unfinished]
+    console.say(conclusion(finished) if finished else "; ".join(map(str, runs)))
     trained = [run.folder for run in runs if run_folder.has_network(run.folder)]
     if trained:
         print(console.next_step("classify", trained[-1], "photo.jpg", why="what it sees in a picture of yours"))
@@ -38,16 +39,16 @@ def report(runs, *, out="report.html"):
     """Writes one page about runs, an HTML file that needs nothing else.
 
     Args:
-        runs: A `Run` of a classifier or the folder of one, or a list of them; the first is what the others are
-            compared with.
+        runs: A `Run` of a classifier or the folder of one, or a list of them; the first finished one is what the
+            others are compared with, and unfinished ones are drawn.
         out: The file.
 
     Returns:
         The file's path.
 
     Raises:
-        UserError: If one is no finished run of a classifier, the runs cannot be compared, or the file cannot be
-            written.
+        UserError: If one is no run of a classifier or has no epoch yet, the runs cannot be compared, or the file cannot
+            be written.
     """
     from saliency_keras.figures import report as document
     from saliency_keras.figures.document import html_page
@@ -55,7 +56,7 @@ def report(runs, *, out="report.html"):
 
     out = Path(out)
     files.check_file(out)
-    runs = [Run.of(one) for one in (runs if isinstance(runs, list | tuple) else [runs])]
+    runs = [Run.of(one, begun=True) for one in (runs if isinstance(runs, list | tuple) else [runs])]
     blocks = document.report(runs)
     page = html_page(blocks[0].text, blocks)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
     python -m saliency_keras.reproduce TABLE --data DIR [--out DIR] [--epochs N] [--repeats R] [--only NAME,…]
            [--set KEY=VALUE] [--maps NAME,…] [--large DIR] [--shots 1,5,K] [--fixations DIR]
-           [--backbones NAME,…] [--source SOURCE] [--precision bfloat16]
+           [--backbones NAME,…] [--source SOURCE] [--precision auto|float32|bfloat16]
     python -m saliency_keras.reproduce --list
 
 Trains what the table needs into OUT/runs, one run after another, and says which one is running and how many are left;
@@ -15,6 +15,7 @@ networks of `keras.applications` with ImageNet's weights, a file of weights or `
 The attention tables crop the original pictures: `--source SOURCE`, what the set of `--data` was compacted from.
 """
 
+import dataclasses
 import textwrap
 from pathlib import Path
 
@@ -42,12 +43,16 @@ def main(arguments=None):
     kind = kind_of(chosen, options)
     choices = Choices(
         options.data, options.out, options.large, options.epochs, options.repeats, options.only, tuple(options.set),
-        options.precision, _compact,
+        compact=_compact,
     )  # fmt: skip
     runs = kind.plan(chosen, choices)
+    precision, told = _precision(options, chosen)
+    runs = [dataclasses.replace(run, precision=precision) for run in runs]
     finished = sum(run.finished for run in runs)
     if runs:
         print(f"{options.table}: {len(runs)} runs, {finished} finished, {len(runs) - finished} left", flush=True)
+    if told and finished < len(runs):
+        console.say(told)
     with console.resumable("go on with the same command"):
         missing = carry_out(runs, kind.keep_models, options.jobs)
     try:
@@ -63,6 +68,16 @@ def main(arguments=None):
         folders = [results.runs[row.name][0].folder for row in results.rows()]
         print(console.next_step("report", *folders, "--out", folder / "report.html", why="the runs on one page"))
     check_missing(missing, options.table)
+
+
+def _precision(options, chosen):
+    """The one precision of all runs of a table, so that they compare, and what is to be said of it."""
+    from saliency_keras.experiments import experiment
+    from saliency_keras.training.precision import choose
+
+    rows = (*chosen.rows, *chosen.readouts)
+    of_maps = any(experiment(row.experiment).learns_from_fixations for row in rows)
+    return choose(options.precision, sorted((options.out / "runs").glob("*")), of_maps)
 
 
 def _compact(*arguments, **options):
@@ -112,7 +127,8 @@ def _parser(kinds):
     setting = "change a setting of all rows that have it, or of one row or experiment: NAME:KEY=VALUE; may be repeated"
     add("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
     add("--large", metavar="DIR", type=Path, help="compact set that hallucination tables begin on")
-    add("--precision", choices=["float32", "bfloat16"], default="float32", help="default: %(default)s")
+    precision = "auto: that of the runs in OUT, else bfloat16 where this device is faster in it, else float32"
+    add("--precision", choices=["auto", "float32", "bfloat16"], default="auto", help=f"{precision} (default: auto)")
     for kind in kinds:
         kind.options(add)
     return parser

@@ -17,6 +17,7 @@ from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import EXPERIMENTS, experiment
 from saliency_keras.experiments.experiment import Experiment
 from saliency_keras.experiments.tables import Row, baseline_of
+from saliency_keras.files import absent
 from saliency_keras.training.start import WHOLE_PICTURES, check_kind, check_start, parents_of
 from saliency_keras.training.tensorboard import check_tensorboard
 
@@ -29,7 +30,7 @@ def _parser():
     parser.add_argument("experiment", nargs="?", help="its name; --list shows all; or my_module:build")
     parser.add_argument("--list", action="store_true", help="print every experiment; of EXPERIMENT, all that it does")
     parser.add_argument("--data", metavar="DIR", help=DATA)
-    parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/EXPERIMENT)")
+    parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/SET-EXPERIMENT)")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs; the schedule keeps its proportions")
     parser.add_argument("--batch", type=int, metavar="N", help="pictures in a batch")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of everything random (default: 0)")
@@ -38,7 +39,8 @@ def _parser():
     parser.add_argument("--init", action="append", default=[], metavar="RUN", help=init)
     excluded = "classes to keep out of the training: names separated by commas, or a file with one name a line"
     parser.add_argument("--exclude-classes", metavar="NAMES", help=excluded)
-    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="default: float32")
+    precision = "auto: bfloat16 where this device is faster in it, else float32 (default: auto)"
+    parser.add_argument("--precision", choices=["auto", "float32", "bfloat16"], default="auto", help=precision)
     parser.add_argument("--augment", choices=["host", "device"], default="host", help="where to crop (default: host)")
     together = "training steps in one call of the device (default: 1 on a processor, up to 32 on a GPU)"
     parser.add_argument("--steps-per-execution", type=int, metavar="K", help=together)
@@ -81,7 +83,7 @@ def _next_step(run):
         return console.next_step("score", data["folder"], "--predictors", f"{run.folder},center",
                                  "--held-out", why="its maps against fixations")  # fmt: skip
     baseline = baseline_of(run.name)
-    folder = default_out(baseline, "own", run.seed)
+    folder = default_out(baseline, "own", run.seed, set_name(run.config))
     if not baseline:
         return console.next_step("evaluate", run.folder, why="the accuracy of each class")
     if run_folder.is_finished(folder):
@@ -102,7 +104,7 @@ def _fit(options):
         experiment: Name of an experiment, an `Experiment`, or a function that builds a network of your own, of which
             docs/own_network.md says more.
         data: Folder of a compact data set, or `None` or `"popout"` for the built-in pictures.
-        out: The run folder, `runs/EXPERIMENT` by default.
+        out: The run folder, `runs/SET-EXPERIMENT` by default.
         init: The run to start from, a `Run` or its folder, or a dictionary of runs by part of the network.
         set: Fields to change: a dictionary, `{"dense_units": 512}`, or `KEY=VALUE` strings.
 
@@ -114,8 +116,9 @@ def _fit(options):
     """
     check_seed(options.seed)
     paper, parents = _experiment(options.experiment), _parents(options.init)
-    out = Path(options.out) if options.out else default_out(paper.name, options.maps, options.seed)
     data = None if _is_popout(options.data) else options.data
+    name_of_set, data_given = Path(data).resolve().name if data else "popout", data is not None
+    out = Path(options.out) if options.out else default_out(paper.name, options.maps, options.seed, name_of_set)
     if data is None and paper.learns_from_fixations:
         raise UserError(f"{paper.name} learns from fixations: --data DIR, a folder with images/ and fixations.csv.")
     chosen = _chosen(paper if data else paper.on_popout(), options)
@@ -123,6 +126,8 @@ def _fit(options):
         raise UserError(f"--devices must be at least 1. Received: {options.devices}")
     if options.steps_per_execution is not None and options.steps_per_execution < 1:
         raise UserError(f"--steps-per-execution must be at least 1. Received: {options.steps_per_execution}")
+    if data:
+        _check_data(chosen, data)
     check_start(chosen, out, parents, options.resume)
     if options.tensorboard:
         check_tensorboard()
@@ -133,16 +138,31 @@ def _fit(options):
 
         data = cached_set()
         print(f"popout is at {data}")
-    check_kind(chosen, data)  # so is a set that does not fit, at once
-    if not chosen.learns_from_fixations:
-        Manifest.load(data)
+        _check_data(chosen, data)
 
+    from saliency_keras.runs.config import accelerators
     from saliency_keras.runs.run import Run
+    from saliency_keras.training.precision import choose
     from saliency_keras.training.train import train
 
-    chosen_options = ("seed", "precision", "resume", "augment", "tensorboard", "devices", "steps_per_execution")
-    summary = train(chosen, data, out, parents=parents, **{name: getattr(options, name) for name in chosen_options})
+    precision, told = choose(options.precision, [out] if options.resume else (), chosen.learns_from_fixations)
+    if told:
+        console.say(told)
+    if data_given and not accelerators():
+        _print_large(chosen, paper)
+    chosen_options = ("seed", "resume", "augment", "tensorboard", "devices", "steps_per_execution")
+    given = {name: getattr(options, name) for name in chosen_options}
+    summary = train(chosen, data, out, parents=parents, precision=precision, **given)
     return None if summary is None else Run.load(out)
+
+
+def _check_data(one, data):
+    """Refuses, at once, a set that is not there or is not of the kind that an experiment learns from."""
+    if not Path(data).is_dir():
+        raise UserError(f"{absent(data, 'data set')}.")
+    check_kind(one, data)
+    if not one.learns_from_fixations:
+        Manifest.load(data)
 
 
 def classes_named(text):
@@ -221,6 +241,15 @@ def _print_small(chosen, paper):
         print(f"this is the small {chosen.name} ({small}), quick on a processor; {whole} gives the paper's")
 
 
+def _print_large(chosen, paper):
+    """Says on a processor how the paper's network becomes a small one, unless it is small already."""
+    small = chosen.smaller_on_popout
+    if small and all(chosen.arguments[name] == paper.arguments[name] for name in small):
+        settings = " ".join(f"--set {name}={value}" for name, value in small.items())
+        length = f"{chosen.schedule.epochs} epochs of the paper's whole network may take days on a processor"
+        console.say(f"{length}; --epochs 10 {settings} trains a small {chosen.name}")
+
+
 fit = console.in_python(_fit, _parser, "experiment", without=("list",))
 
 
@@ -239,9 +268,9 @@ def _settings(given):
     return [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in given.items()]
 
 
-def default_out(name, maps, seed):
-    """The default run folder: `runs/fanin3`, `runs/fanin3-shuffled-seed1`."""
-    return Path("runs") / (Row(name, maps).name + (f"-seed{seed}" if seed else ""))
+def default_out(name, maps, seed, name_of_set):
+    """The default run folder: `runs/popout-fanin3`, `runs/photos-fanin3-shuffled-seed1`."""
+    return Path("runs") / (f"{name_of_set}-{Row(name, maps).name}" + (f"-seed{seed}" if seed else ""))
 
 
 def _print_experiments():

@@ -10,6 +10,7 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("SALIENCY_KERAS_PRECISION", "float32")  # the same trainings on every processor
 
 # Where several processes share the files, the last one begun should not be one of these.
 LONGEST = ("test_notebooks.py", "test_train.py", "test_interrupted.py", "test_backends.py", "test_reproduce.py")

@@ -8,6 +8,7 @@ from PIL import Image
 
 from saliency_keras.console import UserError
 from saliency_keras.figures import intervals
+from saliency_keras.files import only_process
 from saliency_keras.plot import main
 from saliency_keras.runs.run import Run
 from tests.runs_fixture import write_run
@@ -41,6 +42,27 @@ def test_each_run_is_named_in_the_picture(tmp_path, runs):
 def test_one_run_is_drawn_with_its_training_curves(tmp_path, runs):
     main([runs[0], "--out", str(tmp_path / "figure.svg")])
     assert "<!-- training -->" in (tmp_path / "figure.svg").read_text(encoding="utf-8")
+
+
+def unfinished(folder, epochs):
+    """A run as a training leaves it after some epochs."""
+    for name in ("summary.json", "predictions.h5"):
+        (folder / name).unlink()
+    lines = (folder / "history.csv").read_text().splitlines(keepends=True)
+    (folder / "history.csv").write_text("".join(lines[: epochs + 1]))
+    return folder
+
+
+def test_a_run_that_is_not_finished_is_drawn_as_far_as_it_is_and_said_to_be_running(tmp_path, runs, capsys):
+    folder = unfinished(write_run(tmp_path / "noconv2", "noconv2"), 3)
+    main([str(folder), "--out", str(tmp_path / "one.svg")])
+    assert "epoch 3 of 12, stopped: Top-1 " in capsys.readouterr().out
+    assert "epoch 3 of 12" in (tmp_path / "one.svg").read_text(encoding="utf-8")
+    with only_process(folder):  # as a training does
+        main([*runs, str(folder), "--out", str(tmp_path / "both.svg")])
+    assert "<!-- noconv2, epoch 3 of 12, running -->" in (tmp_path / "both.svg").read_text(encoding="utf-8")
+    with pytest.raises(UserError, match="not finished"):
+        main([*runs, str(folder), "--gains", "--out", str(tmp_path / "gains.svg")])
 
 
 def test_gains_of_runs_that_differ_by_seed_are_one_line_beside_the_published_one(tmp_path, monkeypatch):

@@ -29,6 +29,22 @@ def small(folder, **entries):
     return folder
 
 
+def test_a_run_that_is_not_finished_stands_in_a_caution_and_in_the_curves(tmp_path, runs, capsys):
+    going = write_run(tmp_path / "noconv2", "noconv2", epochs=3)
+    config = json.loads((going / "config.json").read_text())
+    config["experiment"]["schedule"]["epochs"] = 12
+    (going / "config.json").write_text(json.dumps(config))
+    for name in ("summary.json", "predictions.h5"):
+        (going / name).unlink()
+    blocks = document.report([*map(Run.load, runs), Run.load(going, begun=True)])
+    (told,) = (block.text for block in blocks if isinstance(block, Caution))
+    assert "noconv2 · own maps · imagenette · seed 0: epoch 3 of 12, stopped: Top-1 " in told
+    assert told.endswith("so far; it is not compared yet.")
+    main([str(going), "--out", str(tmp_path / "going.html")])
+    assert "<h1>How far is noconv2?</h1>" in (tmp_path / "going.html").read_text(encoding="utf-8")
+    assert "epoch 3 of 12, stopped: Top-1 " in capsys.readouterr().out
+
+
 def test_two_runs_are_shown_and_compared_with_the_first(tmp_path, runs, capsys):
     out = tmp_path / "page.html"
     main([*map(str, runs), "--out", str(out)])

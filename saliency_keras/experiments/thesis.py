@@ -19,7 +19,7 @@ LAYERS = {
     "weight_decay": 5e-4,
     "kernel_initializer": "glorot_uniform",
 }
-SMALL = {"dense_units": 512, "width_multiplier": 0.5}  # what a processor trains in minutes
+SMALL = {"dense_units": 512, "width_multiplier": 0.25}  # what a processor trains in minutes
 POPOUT = {"epochs": 7, "batch": 32, "drops": (5,), **SMALL}
 PRETRAINED = {
     "start": Start({WHOLE: "rgb"}),

@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 
 from saliency_keras.console import UserError
+from saliency_keras.experiments.experiment import flat_settings
 from saliency_keras.figures import style
 from saliency_keras.runs.labels import labels_of, of_strategy, published_of, title_of
 
@@ -76,7 +77,8 @@ def run_figure(config, history, published=False, only=(), caption=""):
     metrics = [name for name in metrics if not only or name in only]
     with style.look():
         figure, axes = _panels(metrics, epochs=history["epoch"][-1], columns=1 if only else 2)
-        title = f"{caption}: {title_of(config)}" if caption else title_of(config)
+        title = title_of(config) + _how_far(config, history)
+        title = f"{caption}: {title}" if caption else title
         figure.suptitle(style.one_line(title), x=0.01, ha="left", fontsize=11)
         for ax, metric in zip(axes, metrics, strict=True):
             if metric == "learning_rate":
@@ -92,6 +94,13 @@ def run_figure(config, history, published=False, only=(), caption=""):
                 ax.axhline(value, label=label, **style.PUBLISHED)
             ax.legend(**ABOVE)
     return figure
+
+
+def _how_far(config, history):
+    """What a title says of a run that is not finished; one that may end before its last epoch does not say."""
+    settings, epochs = flat_settings(config["experiment"]), len(history["epoch"])
+    whole = settings.get("epochs", epochs)
+    return "" if epochs >= whole or settings.get("patience") else f" · epoch {epochs} of {whole}"
 
 
 def comparison_figure(runs, labels=None, published=False, only=(), caption=""):

@@ -47,7 +47,8 @@ def report(runs):
     """The report on some runs.
 
     Args:
-        runs: `runs.run.Run`s of classifiers, one or more; all tested on the same pictures.
+        runs: `runs.run.Run`s of classifiers, one or more; all tested on the same pictures. Those that are not finished
+            stand in the curves and in a caution.
 
     Returns:
         A document: list of blocks.
@@ -55,16 +56,23 @@ def report(runs):
     Raises:
         UserError: If a run has no predictions, is given twice, or was tested on other pictures than the first.
     """
+    drawn, going = runs, [run for run in runs if run.unfinished]
+    runs = [run for run in runs if not run.unfinished]
+    if not runs:
+        names = ", ".join(dict.fromkeys(run.name for run in going))
+        blocks = [Heading(f"How far is {names}?", level=1), Answer("; ".join(map(str, going))), Heading("Curves")]
+        return [*blocks, _curves(going, labels_of(going))]
     labels = labels_of(runs)
     others = runs[1:]
     cautions = dict.fromkeys(sentence for run in runs for sentence in warnings(run))
+    cautions |= dict.fromkeys(f"{run} so far; it is not compared yet." for run in going)
     blocks = [Heading(question(runs), level=1), Answer(conclusion(runs)), *map(Caution, cautions)]
     if others:
         blocks += [*_gains(runs), Heading("The runs"), _overview(runs), *_spent(runs, labels)]
         if differing := _differences(runs, labels):
             blocks += ["What differs between them; all else is the same, and in each run's config.json:", differing]
     blocks += [Heading("The pictures"), _card(runs[0]), Heading("The networks" if others else "The network")]
-    blocks += [_diagrams(runs, labels), Heading("Curves"), _curves(runs, labels)]
+    blocks += [_diagrams(runs, labels), Heading("Curves"), _curves(drawn, labels_of(drawn))]
     pairs, called = _pairs(runs), {id(run): label for run, label in zip(runs, labels, strict=True)}
     for run, baseline in pairs:
         label, label_baseline = (called[id(one)] for one in (run, baseline))
@@ -253,7 +261,9 @@ def _curves(runs, labels):
         names = [*sorted(names, key=lambda name: name in LOSSES), "learning_rate"]
         draw = {name: run_figure(run.config, run.history, only=(name,)) for name in names if name in run.history}
     else:
-        names = [name for name in figures_of(len(runs[0].predictions.classes)) if f"val_{name}" in runs[0].history]
+        finished = next((run for run in runs if not run.unfinished), None)
+        classes = len(finished.predictions.classes) if finished else runs[0].config["data"]["classes"]
+        names = [name for name in figures_of(classes) if f"val_{name}" in runs[0].history]
         draw = {name: comparison_figure(runs, labels, only=(name,)) for name in names}
     return Figures([figure_picture(one, f"{name} over epochs of {', '.join(labels)}") for name, one in draw.items()])
 

@@ -60,6 +60,23 @@ def difference_in_words(value, low, high, pictures, other):
     return f"{size} points {where} {other} (95 % interval {ends})"
 
 
+TITLES = {"top1": "Top-1", "top5": "Top-5", "cross_entropy": "cross-entropy", "nss": "NSS", "cc": "CC"}
+WHILE_TRAINING = 1000  # pictures whose digits figures have while a training lasts: one decimal
+
+
+def figure_in_words(column, value):
+    """A figure of a history while a training lasts: `"Top-1 45.2 %"`, `"loss 1.23"`.
+
+    Args:
+        column: Name of the history's column, `val_` aside.
+        value: The figure.
+    """
+    output, _, metric = column.rpartition("_")
+    if metric in ("top1", "top5"):
+        return f"{f'{output} {TITLES[metric]}'.lstrip()} {percent(value, WHILE_TRAINING)} %"
+    return f"{TITLES.get(column, column.replace('_', ' '))} {value:#.3g}".rstrip(".")
+
+
 def is_missing(value):
     """Whether a cell has no value: `None` or NaN."""
     return value is None or (isinstance(value, float) and math.isnan(value))

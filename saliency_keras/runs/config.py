@@ -1,5 +1,6 @@
 """What a run's `config.json` says, and the check that `--resume` continues the same run."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -20,6 +21,9 @@ from saliency_keras.models.registry import shows_map
 
 # A resumed run and the run it continues agree in these, and in every field of the experiment.
 MUST_AGREE = ("maps", "seed", "precision", "init", "started_from", "backend", "devices")
+
+# Fields of an experiment that no training depends on; a later version may word them otherwise.
+WORDS = ("paper", "row", "published", "popout")
 
 
 def config_of(experiment, source, seed, precision, parents, augment, devices):
@@ -57,7 +61,8 @@ def config_of(experiment, source, seed, precision, parents, augment, devices):
         "device": {
             "machine": platform.machine(),
             "cores": os.cpu_count(),
-            "accelerators": _accelerators(),
+            "processor": processor(),
+            "accelerators": accelerators(),
             "threads": threads(),
         },
         "command": command_line(),
@@ -131,7 +136,17 @@ def _check_threads(earlier, config, out):
         )
 
 
-def _accelerators():
+def processor():
+    """The processor's name, as its maker or the system gives it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def accelerators():
+    """Names of what the backend computes on besides the processor."""
     if keras.backend.backend() == "torch":  # Keras lists no devices there
         import torch
 
@@ -163,7 +178,7 @@ def check_same(config, out, but=()):
         differing += [
             f"{name} ({there.get(name)}, now {here.get(name)})"
             for name in {**here, **there}
-            if name not in moved and there.get(name) != here.get(name) and (name in there or here[name])
+            if name not in (*moved, *WORDS) and there.get(name) != here.get(name) and (name in there or here[name])
         ]
         data_there, data_here = earlier["data"], config["data"]
         if made_by_other_kernels(data_there, data_here):

@@ -84,8 +84,8 @@ def labels_of(runs):
 
     It starts with the experiment and, where they are not the pictures' own, the maps; a network that predicts saliency
     no better than the centre of the picture does is called untrained, a classifier that learned nothing is called at
-    chance (`runs.learned`). The seed follows where seeds differ. Runs that are still alike get what differs in their
-    experiment and their config, at last their folder.
+    chance (`runs.learned`), and a run that is not finished says how far it is. The seed follows where seeds differ.
+    Runs that are still alike get what differs in their experiment and their config, at last their folder.
 
     Args:
         runs: `Run`s.
@@ -110,7 +110,9 @@ def labels_of(runs):
 
 
 def _learned_nothing(run):
-    """What the label of a run that learned nothing says of that."""
+    """What the label of a run that learned nothing says of that, or of one that is not finished."""
+    if run.unfinished:
+        return f", {run.unfinished}"
     if run.summary.get("beats_center") is False:
         return ", untrained"
     return ", at chance" if is_at_chance(run) else ""

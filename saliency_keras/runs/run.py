@@ -17,8 +17,8 @@ from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest, made_by_other_kernels
 from saliency_keras.data.shown import Shown
 from saliency_keras.experiments.experiment import flat_settings
-from saliency_keras.files import absent, read_json
-from saliency_keras.metrics.digits import accuracy_in_words, percent
+from saliency_keras.files import absent, is_claimed, read_json
+from saliency_keras.metrics.digits import accuracy_in_words, figure_in_words, percent
 from saliency_keras.metrics.statistics import wilson_interval
 from saliency_keras.runs.folder import read_history
 from saliency_keras.runs.labels import of_strategy, published_of, title_of
@@ -30,19 +30,21 @@ TRAINS = ("python -m saliency_keras.train ", "python -m saliency_keras train ", 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A finished run folder.
+    """A finished run folder, or one that is not finished (`load(begun=True)`), which has no predictions.
 
     Attributes:
         folder: Where it is.
         config: What was run: `config["experiment"]`, `config["data"]`, `config["maps"]`, `config["seed"]` and so on.
         history: `{column: float64 array (epochs,)}` in the order of `history.csv`; NaN where a cell is empty.
-        summary: Last and best figures, parameter counts, wall time.
+        summary: Last and best figures, parameter counts, wall time; of a run that is not finished `last` and `epochs`.
+        unfinished: `""` of a finished run, else how far it is: `"epoch 3 of 7, running"`.
     """
 
     folder: Path
     config: dict
     history: dict[str, np.ndarray]
     summary: dict
+    unfinished: str = ""
 
     @property
     def name(self):
@@ -137,6 +139,10 @@ class Run:
 
     def figures(self):
         """The run's figures in a line, for a reader."""
+        if self.unfinished:
+            last = {name: value for name, value in self.summary["last"].items() if name.startswith("val_")}
+            told = [name for name in last if not name.endswith(("loss", "cross_entropy"))] or list(last)
+            return f"{self.unfinished}: {', '.join(figure_in_words(name[4:], last[name]) for name in told)}"
         last, best, count = self.summary["last"], self.summary["best"], self.summary["parameters"]["total"]
         if "held_out" in self.summary:
             run, center = (
@@ -167,22 +173,24 @@ class Run:
         return f"<p><b>{title}</b><br>{figures}<br><code>{folder}</code></p>"
 
     @classmethod
-    def of(cls, run):
-        """The run itself, or that in a folder."""
-        return run if isinstance(run, cls) else cls.load(run)
+    def of(cls, run, begun=False):
+        """The run itself, or that in a folder, as `load` reads it."""
+        return run if isinstance(run, cls) else cls.load(run, begun)
 
     @classmethod
-    def load(cls, folder):
-        """Reads a finished run.
+    def load(cls, folder, begun=False):
+        """Reads a run.
 
         Args:
             folder: The run folder.
+            begun: Whether a run that is not finished is read too.
 
         Returns:
             The `Run`.
 
         Raises:
-            UserError: If it is no run folder, the run is not finished, or a file is damaged.
+            UserError: If it is no run folder, the run is not finished (with `begun`: has no epoch), or a file is
+                damaged.
         """
         folder = Path(folder)
         if not folder.is_dir():
@@ -193,6 +201,8 @@ class Run:
         experiment = config.get("experiment")
         if not isinstance(experiment, dict) or not isinstance(experiment.get("name"), str):
             raise UserError(f"{folder / 'config.json'} is not that of a run: it names no experiment.")
+        if begun and not run_folder.is_finished(folder):
+            return cls._not_finished(folder, config)
         if not run_folder.is_finished(folder):
             command = str(config.get("command", "its command")).removesuffix(" --resume")
             command += " --resume" * command.startswith(TRAINS)
@@ -200,6 +210,16 @@ class Run:
         summary = run_folder.read_summary(folder)
         history = read_history(run_folder.checked(folder, run_folder.HISTORY))
         return cls(folder, config, history, summary)
+
+    @classmethod
+    def _not_finished(cls, folder, config):
+        if not (folder / run_folder.HISTORY).is_file():
+            raise UserError(f"the run {folder} has no epoch yet; wait for the first one.")
+        history = read_history(folder / run_folder.HISTORY)
+        epochs, of = len(history["epoch"]), flat_settings(config["experiment"]).get("epochs")
+        last = {name: float(values[-1]) for name, values in history.items()}
+        how = "running" if is_claimed(folder) else "stopped"
+        return cls(folder, config, history, {"last": last, "epochs": epochs}, f"epoch {epochs} of {of}, {how}")
 
 
 def network_in(folder):

@@ -15,10 +15,11 @@ from typing import Protocol
 
 import keras
 
-from saliency_keras import run_folder
-from saliency_keras.figures.curves import run_figure
+from saliency_keras import console, run_folder
+from saliency_keras.figures.curves import NOT_METRICS, run_figure
 from saliency_keras.figures.style import save
 from saliency_keras.files import whole_file, whole_path
+from saliency_keras.metrics.digits import figure_in_words
 from saliency_keras.runs.folder import read_history
 from saliency_keras.training.state import save_state, state_of
 from saliency_keras.training.tasks.task import best_epoch
@@ -45,23 +46,46 @@ class Listener(Protocol):
 
 
 class Told:
-    """Prints a line an epoch.
+    """Prints a line an epoch: the loss, a metric, and what the validation pictures say.
 
     Args:
         epochs: Epochs of the schedule.
     """
 
     def __init__(self, epochs):
-        self._epochs = epochs
+        self._epochs, self._seconds = epochs, []
 
     def epoch_ended(self, row, last):
-        """Prints the epoch's figures."""
-        figures = {name: value for name, value in row.items() if name not in ("epoch", "learning_rate", "seconds")}
-        told = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
-        print(f"epoch {row['epoch']}/{self._epochs}  {told}  {row['seconds']:.0f} s", flush=True)
+        """Prints the epoch's figures; where nobody watches a bar, also how long the training may still take."""
+        self._seconds.append(row["seconds"])
+        took = f"{row['seconds']:.0f} s"
+        if not (last or console.is_watched()):
+            left = sum(self._seconds) / len(self._seconds) * (self._epochs - row["epoch"])
+            took += f", {console.duration(left)} left"
+        print(f"epoch {row['epoch']}/{self._epochs}  {figures_in_words(row)}  {took}", flush=True)
 
     def close(self):
         """Does nothing."""
+
+
+def figures_in_words(row, validation_metrics=2):
+    """The figures of a row of the history that one looks at while a training lasts.
+
+    Args:
+        row: From the names of columns to figures.
+        validation_metrics: How many metrics of the validation pictures are told.
+
+    Returns:
+        `"loss 2.31  Top-1 18.3 %  val Top-1 24.6 %, Top-5 71.2 %"`; all figures are in `history.csv`.
+    """
+    words = {name: figure_in_words(name.removeprefix("val_"), value) for name, value in row.items()}
+    metrics = [name for name in row if name not in NOT_METRICS and not name.endswith(("loss", "cross_entropy"))]
+    trained = ["loss", *[name for name in metrics if not name.startswith("val_")][:1]]
+    validated = [name for name in metrics if name.startswith("val_")][:validation_metrics] or ["val_loss"]
+    told = [words[name] for name in trained if name in row]
+    if held_out := ", ".join(words[name] for name in validated if name in row):
+        told.append(f"val {held_out}")
+    return "  ".join(told)
 
 
 class Kept:

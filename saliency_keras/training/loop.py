@@ -13,11 +13,11 @@ from pathlib import Path
 import keras
 
 from saliency_keras import run_folder
-from saliency_keras.console import StopAfterStep, UserError, progress
+from saliency_keras.console import StopAfterStep, UserError, duration, progress
 from saliency_keras.data.stream import CORES
 from saliency_keras.models.weights import load_network
 from saliency_keras.training.devices import OneDevice, SeveralDevices, first_process
-from saliency_keras.training.listeners import Kept, Told, draw_curves, write_history
+from saliency_keras.training.listeners import Kept, Told, draw_curves, figures_in_words, write_history
 from saliency_keras.training.optimizer import optimizer_of, rate_at
 from saliency_keras.training.resident import resident
 from saliency_keras.training.state import check_best, load_state
@@ -26,6 +26,8 @@ from saliency_keras.training.tasks.task import best_epoch
 from saliency_keras.training.tensorboard import Events
 
 SHARES = ("device_busy", "waiting", "waiting_for_host", "validating", "saving", "host_idle")
+BAR = "{desc} {percentage:3.0f}%|{bar}| {rate_noinv_fmt}{postfix}"
+SHOWN_EVERY = 0.5  # seconds at least between two figures in the bar, which are fetched from the device
 LESS = "lower the learning rate (--set learning_rate=…) or train in float32"
 
 
@@ -157,6 +159,7 @@ class _Recorder(keras.callbacks.Callback):
         self.listeners, self.spread, self.stop, self.steps = listeners, spread, stop, steps
         self.together = steps.number if steps else 1
         self.training_seconds, self.validating, self.saving = [], 0.0, 0.0
+        self.first = self.shown = None
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.started, self.ended, self.last_loss = epoch + 1, time.perf_counter(), False, None
@@ -164,13 +167,31 @@ class _Recorder(keras.callbacks.Callback):
         if self.steps:
             self.steps.bad.clear()
         self.model.optimizer.learning_rate = self.schedule.rate(self.epoch)
-        self.bar = progress(total=self.task.steps, label=f"epoch {self.epoch}/{self.schedule.epochs}", unit="step")
+        self.done, label = 0, f"epoch {self.epoch}/{self.schedule.epochs}"
+        self.bar = progress(total=self.task.pictures, label=label, unit="img", form=BAR)
 
     def on_train_batch_end(self, batch, logs=None):
         self.stop.check()
         self._stop_if_not_finite(batch)
         self.last_loss = logs["loss"]
-        self.bar.update(min(self.together, self.task.steps - batch * self.together))
+        self.done = min(self.done + self.together, self.task.steps)
+        if not self.bar.disable:
+            self._show(logs)
+
+    def _show(self, logs):
+        """Moves the bar, and now and then says how long the whole training may last and what the figures are."""
+        now, total = time.perf_counter(), self.task.steps * self.schedule.epochs
+        steps = (self.epoch - 1) * self.task.steps + self.done
+        if self.first is None:  # what is compiled in the first step does not count
+            self.first, self.shown = (now, steps), now
+        begun, before = self.first
+        if steps > before and now - self.shown > SHOWN_EVERY:
+            figures = {name: float(value) for name, value in _columns(logs, self.task).items() if "cross" not in name}
+            left = duration((now - begun) / (steps - before) * (total - steps))
+            told = figures_in_words(figures).replace("  ", ", ")
+            self.bar.set_postfix_str(f"{left} left, {told}", refresh=False)
+            self.shown = now
+        self.bar.update(self.task.pictures * self.done // self.task.steps - self.bar.n)
 
     def on_test_begin(self, logs=None):
         self._end_training()

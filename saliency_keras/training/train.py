@@ -32,13 +32,13 @@ from saliency_keras.training.devices import check_batch, check_devices, first_pr
 from saliency_keras.training.initial_weights import check_classes, check_frozen, initial_weights, load_parents
 from saliency_keras.training.listeners import save_model
 from saliency_keras.training.loop import fit
+from saliency_keras.training.precision import PRECISIONS
 from saliency_keras.training.start import WHOLE_PICTURES, check_kind, check_start
 from saliency_keras.training.state import drop_state
 from saliency_keras.training.tasks import task_named
 from saliency_keras.training.tasks.task import best_epoch
 from saliency_keras.training.tensorboard import check_tensorboard
 
-PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 DEAD = 0.5  # share of all-zero maps above which a run says so
 CONSTANT = 0.01  # standard deviation from picture to picture, as a share of the mean, below which it does
 

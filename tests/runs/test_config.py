@@ -42,6 +42,15 @@ def test_a_finished_run_and_one_that_recorded_no_threads_are_the_same_on_any_mac
     check_same(config_of(run, threads=1), run)
 
 
+def test_a_run_goes_on_where_a_later_version_words_its_paper_otherwise_but_not_with_other_settings(run):
+    config = config_of(run)
+    config["experiment"] |= {"popout": {"epochs": 3}, "row": "Table 4.1, Fan-in3", "published": {"top1": 0.49}}
+    check_same(config, run)
+    config["experiment"]["schedule"]["epochs"] = 3
+    with pytest.raises(UserError, match=r"another epochs \(12, now 3\)"):
+        check_same(config, run)
+
+
 def test_threads_are_those_that_tensorflow_uses(monkeypatch):
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
     assert threads() == 3
