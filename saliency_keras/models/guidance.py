@@ -165,7 +165,8 @@ def guided(network, method, stages=()):
     try:
         explained = Explained(model, stages[0], method)
     except ValueError:
-        raise ValueError(f"part of what the classifier sees passes the layer {stages[0]} by; choose a later one") from None
+        told = f"part of what the classifier sees passes the layer {stages[0]} by; choose a later one"
+        raise ValueError(told) from None
     inputs = {"image": model.input["image"], LABEL: keras.Input((), dtype="int32", name=LABEL)}
     return keras.Model(inputs, explained(inputs)), {MAP: centres[0]}
 
@@ -177,9 +178,7 @@ def _activity(features):
 def _last_features(model):
     """Name of the last layer that is no pooling and whose output has positions."""
     pools = (layers.MaxPooling2D, layers.GlobalAveragePooling2D)
-    return next(
-        one.name for one in reversed(model.layers) if len(one.output.shape) == 4 and not isinstance(one, pools)
-    )
+    return next(one.name for one in reversed(model.layers) if len(one.output.shape) == 4 and not isinstance(one, pools))
 
 
 def _check(model, stages):

@@ -147,7 +147,7 @@ def build_saliency(network, arguments, weights="", frozen=False):
     Args:
         network: A name in `SALIENCY_NETWORKS`.
         arguments: `height` and `width` of the picture in pixels and the network's own keyword arguments; of a
-            read-out's, `levels` are names separated by commas and `backbone` may be a run folder.
+            read-out's, `levels` and `backbones` are names separated by commas and `backbone` may be a run folder.
         weights: Of the backbone: `"imagenet"`, the path of a `.weights.h5` file, or `""` for random ones.
         frozen: Whether a read-out's backbone keeps its weights.
 
@@ -171,6 +171,8 @@ def build_saliency(network, arguments, weights="", frozen=False):
         if network.startswith("readout"):
             own |= {"levels": tuple(filter(None, own["levels"].split(","))), "weights": weights or None}
             own["frozen"] = frozen
+            if "backbones" in own:
+                own["backbones"] = tuple(filter(None, own["backbones"].split(",")))
         model = SALIENCY_NETWORKS[network](**own)
     except UserError:
         raise

@@ -16,6 +16,8 @@ from saliency_keras.tables.classes import Classes
 from saliency_keras.tables.correlation import Correlation
 from saliency_keras.tables.few_shot import FewShot
 from saliency_keras.tables.fixations import Fixations
+from saliency_keras.tables.guidance import GuidanceTable
+from saliency_keras.tables.outlook import Outlook
 from saliency_keras.tables.regions import Regions
 from saliency_keras.tables.shift import Shift
 from saliency_keras.tables.standard import Standard
@@ -81,6 +83,8 @@ KINDS = {
     "top_down": TopDown,
     "regions": Regions,
     "shift": Shift,
+    "guidance": GuidanceTable,
+    "outlook": Outlook,
 }
 
 

@@ -27,19 +27,22 @@ class Guided(Classification):
     """A classifier with a guided map; a `Task`. Arguments and errors as `Classification`."""
 
     def __init__(self, experiment, manifest, seed, folder, augment="host", start=None):
-        check_taught(experiment, augment)
-        if experiment.pictures.keep_features:
-            raise UserError(f"{experiment.name} is guided through all of its layers: leave keep_features out.")
-        self._guidance = experiment.guidance
+        guidance = experiment.guidance
+        weight = guidance.guidance_weight if guidance else 0.0
+        if guidance:
+            check_taught(experiment, augment)
+        if augment != "host" or experiment.pictures.keep_features:
+            raise UserError(f"{experiment.name} learns from pictures that the host crops: leave --augment and "
+                            "keep_features out.")  # fmt: skip
+        self._taught_maps = bool(weight)
         super().__init__(experiment, manifest, seed, folder, augment, start)
         centres, self.fed = {}, self.network.classifier
-        if self._guidance.guidance_weight:
+        if weight:
             try:
-                self.fed, centres = guided(self.network, self._guidance.method, self._guidance.stages)
+                self.fed, centres = guided(self.network, guidance.method, guidance.stages)
             except ValueError as error:
                 raise UserError(f"{experiment.name} cannot be guided so: {error}.") from None
-            loss = map_loss(experiment.loss)
-            self.terms |= {name: Term(loss, self._guidance.guidance_weight) for name in centres}
+            self.terms |= {name: Term(map_loss(experiment.loss), weight) for name in centres}
         self.training, self.validation = (
             _with_targets(batches, centres, LABEL in self.fed.input) for batches in (self.training, self.validation)
         )
@@ -54,7 +57,7 @@ class Guided(Classification):
 
     def _taught(self, parts):
         parts = super()._taught(parts)
-        for name in ("train", "validation") if self._guidance.guidance_weight else ():
+        for name in ("train", "validation") if self._taught_maps else ():
             places_with_maps(self._manifest, *parts[name], self._shown, self._seed, only_one=True)
         return parts
 
