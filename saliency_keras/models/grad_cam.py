@@ -326,15 +326,17 @@ def _by_jax(function, x, score, variables):
     """JAX differentiates functions without state: the variables' values go in, and come out, by hand."""
     import jax
 
+    changing = [one for one in variables if not one.trainable]
+
     def scored(x):
         if not variables:
             outputs = function(x)
             return score(outputs), (outputs, [])
         with keras.StatelessScope(state_mapping=[(one, one.value) for one in variables]) as scope:
             outputs = function(x)
-        return score(outputs), (outputs, [scope.get_current_value(one) for one in variables])
+        return score(outputs), (outputs, [scope.get_current_value(one) for one in changing])
 
     gradient, (outputs, values) = jax.grad(scored, has_aux=True)(x)
-    for variable, value in zip(variables, values, strict=bool(variables)):
+    for variable, value in zip(changing, values, strict=True):
         variable.assign(value)
     return outputs, gradient

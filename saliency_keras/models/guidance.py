@@ -90,7 +90,7 @@ class Explained(layers.Layer):
         super().__init__(name="explained")
         at = model.get_layer(stage).output
         self.front, self.head = keras.Model(model.input, at), keras.Model(at, model.output)
-        self.method = method
+        self.stage, self.method = stage, method
 
     def call(self, inputs, training=None):
         """float32 logits `(batch, classes)` and map `(batch, h, w, 1)`; that of `cam` may be negative."""
@@ -122,6 +122,16 @@ class Explained(layers.Layer):
         height, width = self.head.inputs[0].shape[1:3]
         shapes = {LOGITS: (None, self.head.output.shape[-1]), MAP: (None, height, width, 1)}
         return {name: keras.KerasTensor(shape, dtype="float32") for name, shape in shapes.items()}
+
+    def get_config(self):
+        """The network and the choices: what makes a copy with weights of its own, as for several devices."""
+        model = keras.Model(self.front.input, self.head.output)
+        return {"model": keras.saving.serialize_keras_object(model), "stage": self.stage, "method": self.method}
+
+    @classmethod
+    def from_config(cls, config):
+        """A copy from `get_config`, with random weights."""
+        return cls(keras.saving.deserialize_keras_object(config["model"]), config["stage"], config["method"])
 
 
 def guided(network, method, stages=()):

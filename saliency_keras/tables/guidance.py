@@ -1,7 +1,7 @@
 """What maps teach networks that do not see them: each method under each map, beside the unguided network.
 
-Beside accuracies stand how well Grad-CAM agrees with the pictures' own maps, before (of the unguided network) and after;
-and how robust the network is, where a set allows it: accuracy on pictures whose object lies off the centre, where
+Beside accuracies stands how well Grad-CAM agrees with the pictures' own maps, before (of the unguided network) and
+after; and how robust the network is, where a set allows it: accuracy on pictures whose object lies off the centre, if
 the set has boxes, and on another set's pictures of the same classes (`--elsewhere DIR`).
 """
 

@@ -94,6 +94,18 @@ def test_each_method_says_what_it_cannot_guide():
         guided(plain, "gradient", ("relu1",))
     with pytest.raises(ValueError, match="passes the layer attention_saliency by"):
         guided(branched, "cam", ("attention_saliency",))
+
+
+def test_a_guided_network_can_be_copied_for_several_devices_and_several_stages_are_guided_at_their_positions():
+    plain = build("classifier", SMALL, 100, 3)
+    explained, _ = guided(plain, "cam")
+    copy = keras.models.clone_model(explained)
+    copy.set_weights(explained.get_weights())
+    random = np.random.default_rng(0)
+    inputs = {"image": random.integers(0, 256, (2, 100, 100, 3), np.uint8), "label": np.array([0, 2], "int32")}
+    for name, values in explained.predict_on_batch(inputs).items():
+        np.testing.assert_allclose(copy.predict_on_batch(inputs)[name], values, rtol=1e-5, atol=1e-7)
+    assert not {id(one) for one in copy.weights} & {id(one) for one in explained.weights}
     model, centres = guided(plain, "activation", ("relu2", "relu5"))
     assert list(model.output) == ["logits", "map1", "map2"]
     assert [tuple(model.output[name].shape[1:3]) for name in centres] == [
