@@ -6,6 +6,8 @@
     cross_entropy  mean over pixels of the cross-entropy of sigmoid(output), t     SALICON, read-outs (our choice)
     divergence     KL(q || softmax over the positions), nats                       read-outs (our choice)
     likelihood     minus the mean log-likelihood of the fixations, nats            the predictor `readout`
+
+    of guided classifiers (`GUIDING`), with o for the output:
     spanned        mean of (output scaled to 0..1 - t)^2                           guided_cam, guided_attention
     outside        share of the output where t is small: sum (1 - t) o / sum o     guided_gradient (ours)
     right_reasons  mean of (1 - t) output                                          guided_gradient (Ross et al. 2017)
@@ -142,7 +144,7 @@ def saliency_of(loss, outputs):
     """Saliency maps from the outputs of a network that was trained with that loss.
 
     Args:
-        loss: Name of a loss in `LOSSES`.
+        loss: Name of a loss in `LOSSES`, or in `GUIDING`.
         outputs: Linear outputs `(pictures, h, w, 1)`.
 
     Returns:
@@ -152,12 +154,12 @@ def saliency_of(loss, outputs):
     Raises:
         ValueError: If the loss is unknown.
     """
+    if loss in GUIDING:
+        return ops.relu(outputs)
     if loss not in LOSSES:
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}. Received: {loss!r}")
     if loss == "euclidean":
         return ops.relu(outputs + 1.0) / 2.0
-    if loss in ("squared", "spanned", "outside", "right_reasons", "transfer"):
-        return ops.relu(outputs)
     if loss == "cross_entropy":
         return ops.sigmoid(outputs)
     return ops.exp(log_probabilities(outputs))
@@ -169,6 +171,10 @@ LOSSES = {
     "cross_entropy": cross_entropy,
     "divergence": divergence,
     "likelihood": likelihood,
+}
+# Of maps of a classifier that are guided: they say where, and leave the scale of the output open.
+GUIDING = {
+    "squared": squared,
     "spanned": spanned,
     "outside": outside,
     "right_reasons": right_reasons,

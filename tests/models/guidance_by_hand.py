@@ -10,6 +10,7 @@ import numpy as np
 from keras import layers
 
 from saliency_keras.models.guidance import LABEL, LOGITS, MAP, guided
+from saliency_keras.models.losses import GUIDING
 from saliency_keras.models.network import network_of
 from saliency_keras.models.registry import build
 from saliency_keras.training.tasks.joint import map_loss
@@ -96,7 +97,7 @@ def check_against_numpy(method):
     def loss(weights):
         return by_hand(method, weights, pictures.astype("float64"), labels, maps.astype("float64"))
 
-    compiled(model, centres, map_loss(LOSSES[method]), WEIGHT)
+    compiled(model, centres, map_loss(LOSSES[method], GUIDING), WEIGHT)
     inputs = {"image": pictures, **({LABEL: labels} if LABEL in model.input else {})}
     told = model.train_on_batch(inputs, {LOGITS: labels, MAP: maps[..., None]}, return_dict=True)["loss"]
     np.testing.assert_allclose(float(told), loss(start), rtol=1e-5)
@@ -123,7 +124,7 @@ def check_statistics():
             inputs, targets = {"image": pictures}, labels
         else:
             model, centres = guided(network, method)
-            compiled(model, centres, map_loss(LOSSES[method]), 0.0)
+            compiled(model, centres, map_loss(LOSSES[method], GUIDING), 0.0)
             size = model.output[MAP].shape[1:]
             inputs = {"image": pictures, LABEL: labels}
             targets = {LOGITS: labels, MAP: random.random((4, *size)).astype("float32")}

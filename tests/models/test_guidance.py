@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from saliency_keras.models.guidance import guided
-from saliency_keras.models.losses import LOSSES
+from saliency_keras.models.losses import GUIDING
 from saliency_keras.models.receptive_fields import laid_out, receptive_centres, seen_at
 from saliency_keras.models.registry import build
 from tests.models import guidance_by_hand
@@ -50,7 +50,7 @@ def test_losses_of_guidance_are_those_of_their_definitions():
         "transfer": ((outputs / norms[0] - maps / norms[1]) ** 2).sum(axis=(1, 2, 3)),
     }
     for name, values in expected.items():
-        found = keras.ops.convert_to_numpy(LOSSES[name](maps, outputs))
+        found = keras.ops.convert_to_numpy(GUIDING[name](maps, outputs))
         np.testing.assert_allclose(found, values, rtol=1e-4, err_msg=name)
 
 
@@ -58,10 +58,10 @@ def test_losses_of_guidance_are_those_of_their_definitions():
 def test_a_map_or_an_output_that_is_the_same_everywhere_has_a_finite_loss(name):
     flat, varied = np.ones((1, 3, 3, 1), "float32"), np.arange(9, dtype="float32").reshape(1, 3, 3, 1)
     for maps, outputs in ((255 * flat, varied), (varied, flat), (varied, 0 * flat), (255 * flat, 0 * flat)):
-        assert np.isfinite(keras.ops.convert_to_numpy(LOSSES[name](maps, outputs))).all()
+        assert np.isfinite(keras.ops.convert_to_numpy(GUIDING[name](maps, outputs))).all()
     # Where the map says nothing about the place, no gradient lies outside of it.
     if name in ("outside", "right_reasons"):
-        assert float(LOSSES[name](255 * flat, varied)[0]) == 0
+        assert float(GUIDING[name](255 * flat, varied)[0]) == 0
 
 
 def test_a_map_seen_at_positions_is_the_map_there_and_a_spot_is_seen_where_it_is():

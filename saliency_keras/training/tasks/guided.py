@@ -17,6 +17,7 @@ from saliency_keras.metrics.fixation_metrics import cc
 from saliency_keras.metrics.points import Density
 from saliency_keras.models.grad_cam import GradCam
 from saliency_keras.models.guidance import LABEL, LOGITS, guided
+from saliency_keras.models.losses import GUIDING
 from saliency_keras.models.receptive_fields import seen_at
 from saliency_keras.training.tasks.classification import Classification
 from saliency_keras.training.tasks.joint import check_taught, map_loss, places_with_maps
@@ -30,7 +31,7 @@ class Guided(Classification):
         guidance = experiment.guidance
         weight = guidance.guidance_weight if guidance else 0.0
         if guidance:
-            check_taught(experiment, augment)
+            check_taught(experiment, augment, GUIDING)
         if augment != "host" or experiment.pictures.keep_features:
             raise UserError(f"{experiment.name} learns from pictures that the host crops: leave --augment and "
                             "keep_features out.")  # fmt: skip
@@ -42,7 +43,7 @@ class Guided(Classification):
                 self.fed, centres = guided(self.network, guidance.method, guidance.stages)
             except ValueError as error:
                 raise UserError(f"{experiment.name} cannot be guided so: {error}.") from None
-            self.terms |= {name: Term(map_loss(experiment.loss), weight) for name in centres}
+            self.terms |= {name: Term(map_loss(experiment.loss, GUIDING), weight) for name in centres}
         self.training, self.validation = (
             _with_targets(batches, centres, LABEL in self.fed.input) for batches in (self.training, self.validation)
         )
