@@ -41,6 +41,7 @@ FACE = {
     "saliency_keras.metrics.digits": "percent points",
     "saliency_keras.models.alexnet": "Layers pool",
     "saliency_keras.models.count": "multiply_adds parameters",
+    "saliency_keras.models.grad_cam": "grad_cam",
     "saliency_keras.notebook": "show small_runs",
     "saliency_keras.plot": "plot",
     "saliency_keras.report": "report",

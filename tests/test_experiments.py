@@ -137,7 +137,7 @@ def test_unknown_name_lists_the_known_ones():
 def test_on_popout_an_experiment_is_short_and_its_network_small_unless_it_is_narrow_itself():
     small = experiment("fanin3").on_popout()
     assert (small.schedule.epochs, small.schedule.batch, small.schedule.drops) == (7, 32, (5,))
-    assert small.arguments == experiment("fanin3").arguments | {"dense_units": 512, "width_multiplier": 0.5}
+    assert small.arguments == experiment("fanin3").arguments | {"dense_units": 512, "width_multiplier": 0.25}
     assert experiment("rgb_quarter").on_popout().arguments["width_multiplier"] == 0.25
     resnet = experiment("baseline_rgb_resnet")
     assert resnet.on_popout().arguments == resnet.arguments

@@ -6,10 +6,10 @@ To add one, add an entry to its paper's file (or a file with `EXPERIMENTS`, and 
 import difflib
 
 from saliency_keras.console import UserError
-from saliency_keras.experiments import attention, hallucination, salclassnet, saliency_networks, thesis
+from saliency_keras.experiments import attention, guidance, hallucination, salclassnet, saliency_networks, thesis
 from saliency_keras.experiments.experiment import Experiment
 
-PAPERS = (thesis, hallucination, saliency_networks, salclassnet, attention)
+PAPERS = (thesis, hallucination, saliency_networks, salclassnet, attention, guidance)
 EXPERIMENTS = {one.name: one for paper in PAPERS for one in paper.EXPERIMENTS}
 
 

@@ -194,6 +194,27 @@ class Schedule:
 
 
 @dataclasses.dataclass(frozen=True)
+class Guidance:
+    """What in a classifier a loss pulls towards the maps, which it is not shown (`models.guidance`).
+
+    Attributes:
+        method: `"cam"`, `"gradient"`, `"activation"` or `"branch"`.
+        stages: Names of the layers whose maps are guided; empty for the last features.
+        guidance_weight: λ, the weight of the maps' loss beside the cross-entropy of the classes; 0 for none.
+    """
+
+    method: str = "cam"
+    stages: tuple[str, ...] = ()
+    guidance_weight: float = 1.0
+
+    def check(self):
+        """Refuses, in one sentence, values that cannot be trained with."""
+        _check_choice("method", self.method, ("cam", "gradient", "activation", "branch"))
+        if not 0 <= self.guidance_weight < math.inf:
+            raise UserError(f"guidance_weight must be 0 or more. Received: guidance_weight={self.guidance_weight}")
+
+
+@dataclasses.dataclass(frozen=True)
 class Experiment:
     """One row of a paper's table.
 
@@ -211,6 +232,7 @@ class Experiment:
         shown: Which saliency map goes with each picture; `None` for a task on a fixation set.
         start: The weights that it begins with.
         schedule: How long and how fast it is trained.
+        guidance: What in it is guided by maps; `None` for nothing.
         popout: The short schedule and the small network for the built-in pictures, as overrides of settings; those that
             the experiment does not have are passed over.
     """
@@ -228,12 +250,13 @@ class Experiment:
     shown: Shown | None = OWN
     start: Start = Start()
     schedule: Schedule = Schedule()
+    guidance: Guidance | None = None
     popout: dict = dataclasses.field(default_factory=dict)
 
     @property
     def records(self):
         """The nested records that can be set, by the name of their field."""
-        named = {name: getattr(self, name) for name in ("pictures", "start", "schedule")}
+        named = {name: getattr(self, name) for name in ("pictures", "start", "schedule", "guidance")}
         return {name: record for name, record in named.items() if record is not None}
 
     @property
@@ -360,7 +383,7 @@ def flat_settings(fields):
     """
     flat = {}
     for name, value in fields.items():
-        if name in ("pictures", "shown", "start", "schedule", "arguments"):
+        if name in ("pictures", "shown", "start", "schedule", "guidance", "arguments"):
             flat |= value or {}
         else:
             flat[name] = value
@@ -418,6 +441,7 @@ def _typed(key, text, example):
 EXAMPLES = {
     "fresh": ["top"],
     "frozen": ["saliency"],
+    "stages": ["relu2", "relu5"],
     "exclude_classes": ["cat", "dog"],
     "steps": [[1, 0.01], [30, 0.001]],
     "factors": {"top": 10},
@@ -426,7 +450,7 @@ EXAMPLES = {
 
 def _tuple(key, text, value):
     """A list as a tuple; names may stand without brackets, separated by commas."""
-    if key in ("fresh", "frozen", "exclude_classes"):
+    if key in ("fresh", "frozen", "exclude_classes", "stages"):
         value = value if isinstance(value, list) else [word for word in text.split(",") if word]
         return tuple(value) if all(isinstance(one, str) for one in value) else None
     if not isinstance(value, list):

@@ -25,7 +25,7 @@ On a processor, a frozen backbone, whose features are computed once, and a large
 from saliency_keras.experiments.experiment import Experiment, Schedule, Start
 from saliency_keras.experiments.thesis import LAYERS, POPOUT
 
-BACKBONE = {"backbone": "ResNet50", "levels": "", "scales": (1.0,), "normalised": False}
+BACKBONE = {"backbone": "ResNet50", "levels": "", "scales": (1.0,), "normalised": False, "backbones": ""}
 
 
 def _network(name, paper, row, height, width, loss, arguments=None, weights="", **schedule):

@@ -113,8 +113,16 @@ class Layers:
         """fc1, fc2, fc3: `(h, w, c)` -> float32 logits `(classes,)`."""
         x = layers.Flatten(name="flatten")(x)
         for name in "fc1", "fc2":
-            x = layers.Dense(self.dense_units, activation="relu", name=name, **self._kernel())(x)
-            x = self.dropped(x, f"{name}_dropout")
+            x = self.dense(x, name)
+        return self.logits(x, classes)
+
+    def dense(self, x, name):
+        """fc1 or fc2: `(n,)` -> `(dense_units,)`."""
+        x = layers.Dense(self.dense_units, activation="relu", name=name, **self._kernel())(x)
+        return self.dropped(x, f"{name}_dropout")
+
+    def logits(self, x, classes):
+        """fc3: `(n,)` -> float32 logits `(classes,)`."""
         return layers.Dense(classes, name="fc3", dtype="float32", **self._kernel())(x)
 
     def dropped(self, x, name):

@@ -101,7 +101,7 @@ def classifier_attention(
         raise ValueError(
             f"classifiers must be 1 or more, margin at least 0 and below 1. Received: {classifiers}, {margin}"
         )
-    features = _features(image, backbone, layer)  # (h, w, c)
+    features = backbone_features(image, backbone, layer)  # (h, w, c)
     activations = _activations(features, classifiers, classes + 1, aggregate == "probs")  # (h, w, L + 1)
     if aggregate == "logits":
         probs, logarithms = ops.softmax(activations, axis=-1), ops.log_softmax(activations, axis=-1)
@@ -144,7 +144,7 @@ def max_pooled(image, saliency, classes, layer, backbone="ResNet50"):
     Raises:
         ValueError: If there is no such backbone.
     """
-    return _object_classifier(_features(image, backbone, layer), classes)
+    return _object_classifier(backbone_features(image, backbone, layer), classes)
 
 
 def otsu_mask(maps):
@@ -247,7 +247,20 @@ def pretrained_backbone(backbone, weights):
     return Network(model, {"backbone": tuple(one.name for one in model.layers if one.weights)})
 
 
-def _features(image, backbone, layer):
+def backbone_features(image, backbone, layer):
+    """The last features of a backbone, built upon a tensor with random weights.
+
+    Args:
+        image: Tensor `(side, side, 3)`, 0 to 1.
+        backbone: A network of `models.backbones.BACKBONES`, or `"alexnet"` for the thesis's convolutions.
+        layer: The `Layers` of the backbone `"alexnet"`.
+
+    Returns:
+        Tensor `(h, w, c)`.
+
+    Raises:
+        ValueError: If there is no such backbone.
+    """
     if backbone == OURS:
         return layer.blocks345(layer.block2(layer.block1(image)))
     if backbone not in BACKBONES:

@@ -5,6 +5,7 @@ Networks of `keras.applications`, DPN-92, and classifiers of ours.
 
 import collections
 import functools
+import itertools
 import re
 from pathlib import Path
 
@@ -72,8 +73,8 @@ UNSCALED = tuple(f"EfficientNetB{size}" for size in range(8))  # Keras scales pi
 BACKBONES = {name: preprocess for preprocess, names in PREPROCESSING.items() for name in names}
 
 
-def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen=False):
-    """Features of a classifier, of several levels and scales, concatenated at the size of the first.
+def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen=False, backbones=()):
+    """Features of a classifier or several, of several levels and scales, concatenated at the size of the first.
 
     Args:
         pixels: Tensor `(height, width, 3)`, 0 to 255.
@@ -84,25 +85,30 @@ def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen
         weights: `"imagenet"`, the path of a `.weights.h5` file of the whole classifier with 1000 classes, or `None`
             for random weights (a classifier of ours keeps its own).
         frozen: Whether the backbone is left as it is in training.
+        backbones: Names in `BACKBONES` of several networks side by side, in place of `backbone`; each has the levels.
 
     Returns:
         Tensor `(h, w, channels)`.
 
     Raises:
-        ValueError: If the backbone or a layer is unknown, a level is not a stack of maps, or there is no scale.
+        ValueError: If a backbone or a layer is unknown, a level is not a stack of maps, or there is no scale.
         UserError: If the weights cannot be had.
     """
     if not scales:
         raise ValueError("scales must have a factor or more. Received: scales=()")
+    _check_side_by_side(backbones, weights)
     height, width = pixels.shape[1:3]
-    extractor = feature_extractor(backbone, levels, weights, (height, width))
-    extractor.trainable = not frozen
-    maps = []
+    scaled = []
     for scale in scales:
         x = pixels
         if scale != 1.0:
             size = round(height * scale), round(width * scale)
             x = layers.Resizing(*size, interpolation="bilinear", name=f"pixels_{scale}")(x)
+        scaled.append(x)
+    extractors = [feature_extractor(one, levels, weights, (height, width)) for one in backbones or (backbone,)]
+    maps = []
+    for extractor, x in itertools.product(extractors, scaled):
+        extractor.trainable = not frozen
         outputs = extractor(x)
         outputs = outputs if isinstance(outputs, list) else [outputs]
         centres = _centres(extractor, x.shape[1:3])
@@ -116,6 +122,16 @@ def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen
         if x.shape[1:3] != size:
             maps[number] = layers.Resizing(*size, interpolation="bilinear", name=f"features{number + 1}_resized")(x)
     return maps[0] if len(maps) == 1 else layers.Concatenate(name="concatenated")(maps)
+
+
+def _check_side_by_side(backbones, weights):
+    """Refuses networks side by side that are unknown or the same, and a file, which has the weights of one."""
+    if unknown := [one for one in backbones if one not in BACKBONES]:
+        raise ValueError(f"backbones are of {', '.join(BACKBONES)}. Received: {unknown[0]!r}")
+    if len(set(backbones)) < len(backbones):
+        raise ValueError(f"backbones names each network once. Received: {', '.join(backbones)}")
+    if backbones and weights not in (None, "imagenet"):
+        raise ValueError(f"a file has the weights of one network; with backbones, give imagenet or none, not {weights}")
 
 
 def _give_published(classifier, weights):

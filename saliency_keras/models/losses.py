@@ -7,6 +7,12 @@
     divergence     KL(q || softmax over the positions), nats                       read-outs (our choice)
     likelihood     minus the mean log-likelihood of the fixations, nats            the predictor `readout`
 
+    of guided classifiers (`GUIDING`), with o for the output:
+    spanned        mean of (output scaled to 0..1 - t)^2                           guided_cam, guided_attention
+    outside        share of the output where t is small: sum (1 - t) o / sum o     guided_gradient (ours)
+    right_reasons  mean of (1 - t) output                                          guided_gradient (Ross et al. 2017)
+    transfer       sum of (o / |o| - t / |t|)^2, norms over positions              attention_transfer
+
 `likelihood` is for maps that count the fixations at each position (`COUNTED`), all others are for blurred ones. `t` is
 the blurred fixation map divided by its maximum, `q` the same divided by its sum. A loss takes the fixation
 map at any size and in any scale, reduces it to the output's size (bilinear, anti-aliased) and returns one
@@ -84,6 +90,50 @@ def likelihood(fixation_counts, outputs):
     return -ops.sum(shares * log_probabilities(outputs), axis=(1, 2, 3))
 
 
+def spanned(fixation_maps, outputs):
+    """Squared error of an output that is scaled to 0..1, each picture's by its own minimum and maximum, mean over
+    positions; arguments as in `euclidean`.
+
+    A class activation map has no scale of its own, so that only where it is high counts (Boyd et al. 2021). An output
+    that is the same everywhere counts as 0, and has no gradient.
+    """
+    target, outputs = _fitted(fixation_maps, outputs)
+    low = ops.min(outputs, axis=(1, 2, 3), keepdims=True)
+    span = ops.max(outputs, axis=(1, 2, 3), keepdims=True) - low
+    scaled = (outputs - low) / ops.where(ops.greater(span, 0.0), span, 1.0)
+    return ops.mean(ops.square(scaled - _peak_one(target)), axis=(1, 2, 3))
+
+
+def outside(fixation_maps, outputs):
+    """Share of the output that lies outside of the map, 0 to 1; outputs are not negative, other arguments as in
+    `euclidean`.
+
+    0 where all lies at the map's peak. Unlike in `right_reasons`, smaller gradients alone make it no smaller.
+    """
+    target, outputs = _fitted(fixation_maps, outputs)
+    missed = ops.sum((1.0 - _peak_one(target)) * outputs, axis=(1, 2, 3))
+    return missed / ops.maximum(ops.sum(outputs, axis=(1, 2, 3)), TINY)
+
+
+def right_reasons(fixation_maps, outputs):
+    """Mean of the output where nobody looks (Ross et al. 2017, Eq. 1, with 1 - t as the mask and the mean over
+    positions for the sum); outputs are squared gradients, other arguments as in `euclidean`.
+    """
+    target, outputs = _fitted(fixation_maps, outputs)
+    return ops.mean((1.0 - _peak_one(target)) * outputs, axis=(1, 2, 3))
+
+
+def transfer(fixation_maps, outputs):
+    """Squared distance of both maps, each divided by its Euclidean norm over the positions, 0 to 2 for maps that are
+    not negative; arguments as in `euclidean`.
+
+    Zagoruyko and Komodakis 2017, Eq. 2, has the distance itself, which has no gradient where it is 0, and their program
+    the mean of the squares, which depends on the number of positions.
+    """
+    target, outputs = _fitted(fixation_maps, outputs)
+    return ops.sum(ops.square(_norm_one(outputs) - _norm_one(target)), axis=(1, 2, 3))
+
+
 def log_probabilities(outputs):
     """Logarithm of the softmax over all positions: `(pictures, h, w, 1)`, whose exponentials sum to 1 a picture."""
     outputs = ops.convert_to_tensor(outputs)
@@ -94,7 +144,7 @@ def saliency_of(loss, outputs):
     """Saliency maps from the outputs of a network that was trained with that loss.
 
     Args:
-        loss: Name of a loss in `LOSSES`.
+        loss: Name of a loss in `LOSSES`, or in `GUIDING`.
         outputs: Linear outputs `(pictures, h, w, 1)`.
 
     Returns:
@@ -104,12 +154,12 @@ def saliency_of(loss, outputs):
     Raises:
         ValueError: If the loss is unknown.
     """
+    if loss in GUIDING:
+        return ops.relu(outputs)
     if loss not in LOSSES:
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}. Received: {loss!r}")
     if loss == "euclidean":
         return ops.relu(outputs + 1.0) / 2.0
-    if loss == "squared":
-        return ops.relu(outputs)
     if loss == "cross_entropy":
         return ops.sigmoid(outputs)
     return ops.exp(log_probabilities(outputs))
@@ -121,6 +171,14 @@ LOSSES = {
     "cross_entropy": cross_entropy,
     "divergence": divergence,
     "likelihood": likelihood,
+}
+# Of maps of a classifier that are guided: they say where, and leave the scale of the output open.
+GUIDING = {
+    "squared": squared,
+    "spanned": spanned,
+    "outside": outside,
+    "right_reasons": right_reasons,
+    "transfer": transfer,
 }
 COUNTED = ("likelihood",)  # their maps count the fixations at each position; those of the others are blurred
 TINY = 1e-30
@@ -137,3 +195,8 @@ def _fitted(fixation_maps, outputs):
 
 def _peak_one(maps):
     return maps / ops.maximum(ops.max(maps, axis=(1, 2, 3), keepdims=True), TINY)
+
+
+def _norm_one(maps):
+    squares = ops.sum(ops.square(maps), axis=(1, 2, 3), keepdims=True)
+    return maps / ops.sqrt(ops.maximum(squares, TINY))

@@ -12,7 +12,8 @@ layers and scales of the picture, and resizes them to the size of the first.
     dc and spc end with a convolution 1x1 to one channel.
 
 Pixels are preprocessed as each network's own weights expect it, where the notes subtract the mean of the training
-pictures. Their "Main Nets" is read as several scales of the picture, not as several networks.
+pictures. Their "Main Nets" is read as several scales of the picture; several networks side by side, the other reading,
+are `backbones`.
 
 `pointwise_readout` is not from the notes: it is the head of the predictor `readout` (`saliency/readout.py`), after
 DeepGaze II (Kümmerer et al. 2016), over features of several levels. All maps are logits; see
@@ -35,9 +36,9 @@ def readout_dc(backbone="ResNet50", height=384, width=512, **options):
             `.keras` file or its run folder.
         height: Height of the picture in pixels.
         width: Width of the picture in pixels.
-        **options: `levels`, `scales`, `weights` and `frozen` of `features_of`; and `normalised`, whether each channel
-            of the features is normalised over the batch first. The notes do not normalise; with it, one learning rate
-            fits all backbones.
+        **options: `levels`, `scales`, `weights`, `frozen` and `backbones` of `features_of`; and `normalised`, whether
+            each channel of the features is normalised over the batch first. The notes do not normalise; with it, one
+            learning rate fits all backbones.
 
     Returns:
         A `keras.Model` from pixels `(batch, height, width, 3)`, 0 to 255, to logits `(batch, 8 * h, 8 * w, 1)`. The map

@@ -25,13 +25,51 @@ def receptive_centres(model, layer):
     """
     makers = {id(one.output): one for one in model.operations}
     size = model.get_layer("image").output.shape[1:3]
-    centres = [np.arange(length, dtype="float64") for length in size]
     layer = model.get_layer(layer)
     if isinstance(layer, layers.Resizing) and layer.output.shape[1:3] == size:
-        return centres
-    for operation in _way(layer, makers, "image") or _way(layer, makers, "saliency"):
-        centres = [_centres_after(operation, axis, centres[axis]) for axis in (0, 1)]
+        return [np.arange(length, dtype="float64") for length in size]
+    way = _way(layer, makers, "image") or _way(layer, makers, "saliency")
+    return centres_along([(operation, operation.output.shape) for operation in way], size)
+
+
+def centres_along(way, size):
+    """Where positions lie in a picture, from what was done to it; otherwise as `receptive_centres`.
+
+    Args:
+        way: Pairs of an operation and the shape of what it made, `(batch, height, width, channels)`, in order.
+        size: Height and width of the picture.
+
+    Returns:
+        Two float arrays, rows and columns.
+    """
+    centres = [np.arange(length, dtype="float64") for length in size]
+    for operation, shape in way:
+        if len(shape) != 4:
+            continue  # positions that are laid in a row; where they come back, they spread evenly
+        centres = [_centres_after(operation, axis, centres[axis], shape[1 + axis]) for axis in (0, 1)]
     return centres
+
+
+def seen_at(maps, centres):
+    """Maps of pictures at the positions of a layer: the way back from `laid_out`.
+
+    Each position has the mean of the map around its centre, the nearer the more, up to the next position.
+
+    Args:
+        maps: Array `(pictures, height, width)`.
+        centres: Rows and columns of the positions, ascending, as of `receptive_centres`.
+
+    Returns:
+        float32 array `(pictures, h, w)`.
+    """
+    shares = []
+    for at, length in zip(centres, maps.shape[1:], strict=True):
+        step = max(at[1] - at[0], 1.0) if len(at) > 1 else length
+        within = np.clip(at, 0, length - 1)  # a field may have its centre in the padding
+        tents = np.clip(1 - abs(np.arange(length) - within[:, None]) / step, 0, None)
+        shares.append((tents / tents.sum(axis=1, keepdims=True)).astype("float32"))
+    rows, columns = shares
+    return np.matmul(np.matmul(rows, maps.astype("float32")), columns.T)
 
 
 def laid_out(small, centres, size, to_the_border=False):
@@ -68,9 +106,9 @@ def _way(layer, makers, start):
     return None
 
 
-def _centres_after(operation, axis, centres):
-    """Centres along an axis after one operation; beyond the border the pixels count on."""
-    before, after = len(centres), operation.output.shape[1 + axis]
+def _centres_after(operation, axis, centres, after):
+    """Centres of `after` positions along an axis after one operation; beyond the border the pixels count on."""
+    before = len(centres)
     if isinstance(operation, layers.ZeroPadding2D):
         first = -operation.padding[axis][0]
     elif isinstance(operation, WINDOWS):

@@ -14,7 +14,9 @@ from saliency_keras.models.alexnet import Layers, alexnet
 from saliency_keras.models.attention import classifier_attention, max_pooled, parts_by_stride, pretrained_backbone
 from saliency_keras.models.backbones import classifier_features
 from saliency_keras.models.fanin import fanin1, fanin2, fanin3, noconv2
+from saliency_keras.models.guidance import classifier
 from saliency_keras.models.hallucination import modulated_alexnet, modulated_resnet, pretrained_resnet
+from saliency_keras.models.merged import merged
 from saliency_keras.models.network import Network, network_of, parts_by_name
 from saliency_keras.models.readouts import readout_bi, readout_dc, readout_pointwise, readout_spc
 from saliency_keras.models.salclassnet import (
@@ -72,12 +74,14 @@ NETWORKS = {
     "fanin1": Blueprint(fanin1, _two_branches),
     "fanin2": Blueprint(fanin2, _two_branches),
     "fanin3": Blueprint(fanin3, _two_branches),
+    "merged": Blueprint(merged, _two_branches),
     "noconv2": Blueprint(noconv2, _never),
     "modulated_alexnet": Blueprint(modulated_alexnet, _branch_sees_map),
     "modulated_resnet": Blueprint(modulated_resnet, _branch_sees_map),
     "classifier_attention": Blueprint(classifier_attention, _never, parts_by_stride, pretrained_backbone),
     "salclassnet": Blueprint(salclassnet, _fourth_channel_is_map, pretrained=pretrained_trunk),
     "salclassnet_detector": Blueprint(salclassnet_detector, _never, pretrained=pretrained_detector),
+    "classifier": Blueprint(classifier, _never, pretrained=pretrained_backbone),
     "max_pooled": Blueprint(max_pooled, _never, parts_by_stride, pretrained_backbone),
 }
 
@@ -143,7 +147,7 @@ def build_saliency(network, arguments, weights="", frozen=False):
     Args:
         network: A name in `SALIENCY_NETWORKS`.
         arguments: `height` and `width` of the picture in pixels and the network's own keyword arguments; of a
-            read-out's, `levels` are names separated by commas and `backbone` may be a run folder.
+            read-out's, `levels` and `backbones` are names separated by commas and `backbone` may be a run folder.
         weights: Of the backbone: `"imagenet"`, the path of a `.weights.h5` file, or `""` for random ones.
         frozen: Whether a read-out's backbone keeps its weights.
 
@@ -167,6 +171,8 @@ def build_saliency(network, arguments, weights="", frozen=False):
         if network.startswith("readout"):
             own |= {"levels": tuple(filter(None, own["levels"].split(","))), "weights": weights or None}
             own["frozen"] = frozen
+            if "backbones" in own:
+                own["backbones"] = tuple(filter(None, own["backbones"].split(",")))
         model = SALIENCY_NETWORKS[network](**own)
     except UserError:
         raise

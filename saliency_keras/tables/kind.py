@@ -16,7 +16,9 @@ from saliency_keras.tables.classes import Classes
 from saliency_keras.tables.correlation import Correlation
 from saliency_keras.tables.few_shot import FewShot
 from saliency_keras.tables.fixations import Fixations
+from saliency_keras.tables.guidance import GuidanceTable
 from saliency_keras.tables.map_information import MapInformation
+from saliency_keras.tables.outlook import Outlook
 from saliency_keras.tables.regions import Regions
 from saliency_keras.tables.shift import Shift
 from saliency_keras.tables.standard import Standard
@@ -83,6 +85,8 @@ KINDS = {
     "regions": Regions,
     "shift": Shift,
     "map_information": MapInformation,
+    "guidance": GuidanceTable,
+    "outlook": Outlook,
 }
 
 

@@ -104,6 +104,9 @@ def _training(experiment):
     loss = f"{experiment.loss} of the map" if experiment.loss else ""
     if not experiment.learns_from_fixations:
         loss = "cross-entropy of the classes" + (f", {loss}" if loss else "")
+    if guidance := experiment.guidance:
+        stages = f" of {', '.join(guidance.stages)}" if guidance.stages else ""
+        loss += f" ({guidance.method}{stages}), weight {guidance.guidance_weight:g}"
     if experiment.loss_weights:
         loss += f", weights {_value(experiment.loss_weights)}"
     rates = _rates(schedule)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from saliency_keras.models.grad_cam import GradCam, last_convolution
+from saliency_keras.models.grad_cam import GradCam, grad_cam, last_convolution
 from saliency_keras.models.receptive_fields import laid_out, receptive_centres
 from saliency_keras.models.registry import build
 
@@ -117,6 +117,43 @@ def test_layer_that_is_absent_or_without_positions_is_refused():
         GradCam(tiny_network(), "conv9")
     with pytest.raises(ValueError, match="no positions"):
         GradCam(tiny_network(), "fc1")
+
+
+def nested(name):
+    pixels = keras.Input((None, None, 3))
+    x = layers.ReLU(name="relu")(layers.Conv2D(2, 3, padding="same", name="conv")(pixels))
+    return keras.Model(pixels, layers.Add(name="add")([x, layers.Conv2D(2, 1, name="conv2")(x)]), name=name)
+
+
+def test_any_functional_model_with_networks_in_it_and_several_inputs_is_explained_as_the_equations_say():
+    """Two networks with the same names inside; the classifier is linear, so that the gradient is its kernel."""
+    keras.utils.set_random_seed(0)
+    left, right = (keras.Input((None, None, 3), name=name) for name in ("left", "right"))
+    x = layers.Concatenate(name="both")([nested("first")(left), nested("second")(right)])
+    x = layers.Conv2D(3, 3, strides=2, activation="relu", name="last")(layers.Dropout(0.5, name="dropped")(x))
+    model = keras.Model([left, right], layers.Dense(4, name="top")(layers.GlobalAveragePooling2D()(x)))
+    random = np.random.default_rng(0)
+    pictures = [random.random((5, 9, 11, 3)).astype("float32") for _ in range(2)]
+    found = grad_cam(model, pictures, batch=2)
+    assert found.shape == (5, 9, 11)
+    features = np.asarray(keras.Model(model.inputs, model.get_layer("last").output)(pictures))  # 4x5x3
+    chosen = np.asarray(model(pictures)).argmax(axis=1)
+    kernel = np.asarray(model.get_layer("top").get_weights()[0])
+    expected = np.maximum(np.einsum("bhwc,cb->bhw", features, kernel[:, chosen]) / 20, 0)
+    np.testing.assert_allclose(found[:, 1:9:2, 1:11:2], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(grad_cam(model, pictures, chosen, "last"), found, atol=1e-7)
+    assert grad_cam(model, pictures, layer="dropped").shape == (5, 9, 11)
+    for name, told in {
+        "conv": "uses 2 layers called 'conv': first/conv, second/conv",
+        "second/add": "part of what the classifier sees passes the layer second/add by",
+        "conv9": "it has first/conv, first/relu",
+    }.items():
+        with pytest.raises(ValueError, match=told):
+            grad_cam(model, pictures, layer=name)
+    with pytest.raises(ValueError, match="2 classes, 5 pictures"):
+        grad_cam(model, pictures, [0, 1])
+    row = keras.Sequential([keras.Input((9, 9, 3)), nested("inside"), layers.Flatten(), layers.Dense(2)])
+    assert GradCam(row).layer == "add"
 
 
 def test_laid_out_map_has_its_values_at_the_centres_and_fades_within_a_step():

@@ -136,6 +136,25 @@ def test_scales_share_the_backbones_weights():
     assert two.count_params() == one.count_params() + 128
 
 
+def test_several_networks_side_by_side_give_their_features_at_the_size_of_the_first():
+    pixels = keras.Input((64, 64, 3))
+    names = ("MobileNet", "MobileNetV2")
+    both = keras.Model(pixels, backbones.features_of(pixels, "ResNet50", backbones=names))
+    alone = [keras.Model(pixels, backbones.features_of(pixels, name)) for name in names]
+    assert both.output_shape == (None, 2, 2, 1024 + 1280)
+    inner = [layer for layer in both.layers if isinstance(layer, keras.Model)]
+    for one, other in zip(alone, inner, strict=True):
+        other.set_weights(next(layer for layer in one.layers if isinstance(layer, keras.Model)).get_weights())
+    shown = numbers((1, 64, 64, 3), scale=255)
+    expected = np.concatenate([np.asarray(one(shown)) for one in alone], axis=-1)
+    np.testing.assert_allclose(np.asarray(both(shown)), expected, rtol=1e-4, atol=1e-5)
+    for wrong, told in ((("MobileNet", "MobileNet"), "each network once"), (("rgb",), "Received: 'rgb'")):
+        with pytest.raises(ValueError, match=told):
+            backbones.features_of(pixels, "ResNet50", backbones=wrong)
+    with pytest.raises(ValueError, match=r"imagenet or none, not weights\.h5"):
+        backbones.features_of(pixels, "ResNet50", backbones=names, weights="weights.h5")
+
+
 def test_a_classifier_of_ours_gives_the_same_features_as_in_its_own_network(tmp_path):
     ours = classifier_of_ours()
     ours.save(tmp_path / "model.keras")

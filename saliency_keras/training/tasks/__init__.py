@@ -5,6 +5,7 @@ import importlib
 TASKS = {
     "classification": "saliency_keras.training.tasks.classification:Classification",
     "joint": "saliency_keras.training.tasks.joint:Joint",
+    "guided": "saliency_keras.training.tasks.guided:Guided",
     "maps": "saliency_keras.training.tasks.maps:Maps",
     "classifier_attention": "saliency_keras.training.tasks.attention:ClassifierAttention",
     "fixation_maps": "saliency_keras.training.tasks.fixation_maps:FixationMaps",

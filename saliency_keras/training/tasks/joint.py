@@ -56,25 +56,26 @@ class Joint(Classification):
         return parts
 
 
-def check_taught(experiment, augment):
+def check_taught(experiment, augment, losses=LOSSES):
     """Refuses an unknown loss of the map, and crops on the device, which would be of the picture alone."""
-    if experiment.loss not in LOSSES:
-        raise UserError(f"the loss is one of {', '.join(LOSSES)}. Received: loss={experiment.loss}")
+    if experiment.loss not in losses:
+        raise UserError(f"the loss is one of {', '.join(losses)}. Received: loss={experiment.loss}")
     if augment != "host":
         raise UserError(f"{experiment.name} is taught maps, which are cropped on the host: leave --augment out.")
 
 
-def map_loss(name):
+def map_loss(name, losses=LOSSES):
     """The loss of the map by its name in `models.losses`, for maps 0 to 255, zero for pictures without a map.
 
     Args:
         name: Name of the loss.
+        losses: From names to losses.
 
     Returns:
         Function `(maps, outputs)` to one number a picture, float32 `(pictures,)`: 0 for a picture without a map, and
         for the others so much more that the mean over all is the mean over those with a map.
     """
-    loss = LOSSES[name]
+    loss = losses[name]
 
     def of_pictures_with_maps(maps, outputs):
         there = ops.cast(ops.any(ops.greater(maps, 0), axis=(1, 2, 3)), "float32")

@@ -1,0 +1,201 @@
+"""Networks that a map teaches where to look: their maps are pulled towards it by a loss, and no map is shown to them.
+
+    method       the map that is guided                                         after
+    cam          features of a stage, weighted by the mean gradient of the      CYBORG (Boyd et al. 2021); with global
+                 true class's logit: the class activation map                   pooling it is Zhou et al. 2016's map
+    gradient     squared gradient of the summed log-probabilities at the        Right for the right reasons (Ross et
+                 picture, summed over colours                                   al. 2017, Eq. 1)
+    activation   sum of squared features over the channels of each stage        attention transfer (Zagoruyko and
+                                                                                Komodakis 2017, F_sum^2)
+    branch       the map of an attention branch, which multiplies features      attention branch network (Fukui et al.
+                 a as a (1 + map)                                               2019), its map taught (Mitsuhara et
+                                                                                al. 2019)
+
+`classifier` is the network of all four. `Explained` computes the maps of `cam` and `gradient`, gradients that can be
+differentiated again, from one run of the network forward and one back.
+"""
+
+import keras
+from keras import layers, ops
+
+from saliency_keras.models.alexnet import pool
+from saliency_keras.models.attention import OURS, backbone_features
+from saliency_keras.models.grad_cam import outputs_and_gradient
+from saliency_keras.models.network import BRANCH, MAP_LAYER
+from saliency_keras.models.receptive_fields import receptive_centres
+
+METHODS = ("cam", "gradient", "activation", "branch")
+PICTURE = "image_scaled"  # the layer at whose output the gradient at the picture is taken
+LABEL = "label"
+LOGITS, MAP = "logits", "map"
+
+
+def classifier(image, saliency, classes, layer, backbone=OURS, attention_branch=False):
+    """AlexNet, or a backbone with global average pooling and one dense layer; perhaps with an attention branch.
+
+    The branch is a 3x3 convolution with a quarter of the features' channels, a ReLU, a 1x1 convolution to one channel
+    and a sigmoid. Fukui et al. 2019 also let it classify by a map for each class, which is left out here.
+
+    Args:
+        image: Tensor `(side, side, 3)`, 0 to 1.
+        saliency: Not used.
+        classes: Number of classes.
+        layer: The `Layers` of AlexNet.
+        backbone: `"alexnet"`, or a name in `models.backbones.BACKBONES`.
+        attention_branch: Whether there is one.
+
+    Returns:
+        Logits `(classes,)`; with an attention branch a dictionary of `logits` and `map` `(h, w, 1)`, 0 to 1, at the
+        size of the last features.
+
+    Raises:
+        ValueError: If there is no such backbone.
+    """
+    x = backbone_features(image, backbone, layer)  # (h, w, c)
+    found = None
+    if attention_branch:
+        found = attention_map(x)
+        x = layers.Multiply(name="attended")([x, layers.Rescaling(1.0, 1.0, name="skip")(found)])
+    if backbone == OURS:
+        logits = layer.classifier(pool(x, "pool5"), classes)
+    else:
+        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
+        logits = layers.Dense(classes, name="predictions", dtype="float32")(x)
+    if found is None:
+        return logits
+    return {LOGITS: logits, MAP: layers.Activation("linear", dtype="float32", name="map")(found)}
+
+
+def attention_map(features):
+    """The attention branch: features `(h, w, c)` to a map `(h, w, 1)`, 0 to 1, output of the layer `saliency_map`."""
+    channels = max(1, features.shape[-1] // 4)
+    x = layers.Conv2D(channels, 3, padding="same", activation="relu", name=f"attention{BRANCH}")(features)
+    x = layers.Conv2D(1, 1, name=f"score{BRANCH}")(x)
+    return layers.Activation("sigmoid", name=MAP_LAYER)(x)
+
+
+class Explained(layers.Layer):
+    """A classifier beside the map of its choice, for training: `{"image", "label"}` to `{"logits", "map"}`.
+
+    Args:
+        model: A Functional classifier with the input `image`, and logits as output.
+        stage: Name of the layer that all goes through at whose output the gradient is taken.
+        method: `"cam"` or `"gradient"`.
+
+    Raises:
+        ValueError: If part of what the classifier sees passes the stage by.
+    """
+
+    def __init__(self, model, stage, method):
+        super().__init__(name="explained")
+        at = model.get_layer(stage).output
+        self.front, self.head = keras.Model(model.input, at), keras.Model(at, model.output)
+        self.stage, self.method = stage, method
+
+    def call(self, inputs, training=None):
+        """float32 logits `(batch, classes)` and map `(batch, h, w, 1)`; that of `cam` may be negative."""
+        features = self.front({"image": inputs["image"]}, training=training)
+
+        def head(features):
+            return self.head(features, training=training)
+
+        score = self._summed if self.method == "gradient" else lambda logits: self._chosen(logits, inputs[LABEL])
+        logits, gradient = outputs_and_gradient(head, features, score, self.head.variables)
+        gradient, features = ops.cast(gradient, "float32"), ops.cast(features, "float32")
+        if self.method == "gradient":
+            found = ops.sum(ops.square(gradient), axis=-1, keepdims=True)
+        else:
+            weights = ops.mean(gradient, axis=(1, 2), keepdims=True)
+            found = ops.sum(weights * features, axis=-1, keepdims=True)
+        return {LOGITS: logits, MAP: found}
+
+    @staticmethod
+    def _summed(logits):
+        return ops.sum(ops.log_softmax(ops.cast(logits, "float32"), axis=-1))
+
+    @staticmethod
+    def _chosen(logits, labels):
+        return ops.sum(ops.cast(logits, "float32") * ops.one_hot(ops.cast(labels, "int32"), logits.shape[-1]))
+
+    def compute_output_spec(self, inputs, training=None):
+        """Shapes and types of `call`'s outputs."""
+        height, width = self.head.inputs[0].shape[1:3]
+        shapes = {LOGITS: (None, self.head.output.shape[-1]), MAP: (None, height, width, 1)}
+        return {name: keras.KerasTensor(shape, dtype="float32") for name, shape in shapes.items()}
+
+    def get_config(self):
+        """The network and the choices: what makes a copy with weights of its own, as for several devices."""
+        model = keras.Model(self.front.input, self.head.output)
+        return {"model": keras.saving.serialize_keras_object(model), "stage": self.stage, "method": self.method}
+
+    @classmethod
+    def from_config(cls, config):
+        """A copy from `get_config`, with random weights."""
+        return cls(keras.saving.deserialize_keras_object(config["model"]), config["stage"], config["method"])
+
+
+def guided(network, method, stages=()):
+    """A network with the maps that are to be taught beside its logits, for training; it shares the network's weights.
+
+    Args:
+        network: The `models.network.Network`.
+        method: One of `METHODS`.
+        stages: Names of layers: of `cam` one, of `activation` one or more; empty for the last features. `gradient` and
+            `branch` take none.
+
+    Returns:
+        A `keras.Model` with the outputs `logits` and `map`, or `map1`, `map2`, … of several stages; and from the name
+        of each map to the rows and columns of the picture at which its positions lie.
+
+    Raises:
+        ValueError: If the network has no such layer, or the layer no positions, part of what it sees passes by, or the
+            method takes no stages.
+    """
+    model = network.classifier
+    if method not in METHODS:
+        raise ValueError(f"the method is one of {', '.join(METHODS)}. Received: {method}")
+    if stages and method in ("gradient", "branch"):
+        raise ValueError(f"{method} has no stage to choose: leave stages out")
+    if method == "branch":
+        if network.map is None:
+            raise ValueError("there is no attention branch to guide: --set attention_branch=true")
+        return network.model, {MAP: receptive_centres(model, MAP_LAYER)}
+    stages = (PICTURE,) if method == "gradient" else tuple(stages) or (_last_features(model),)
+    _check(model, stages)
+    centres = [receptive_centres(model, stage) for stage in stages]
+    if method == "activation":
+        names = [MAP] if len(stages) == 1 else [f"{MAP}{number}" for number in range(1, len(stages) + 1)]
+        maps = {
+            name: layers.Activation("linear", dtype="float32", name=name)(_activity(model.get_layer(stage).output))
+            for name, stage in zip(names, stages, strict=True)
+        }
+        return keras.Model(model.input, {LOGITS: model.output, **maps}), dict(zip(names, centres, strict=True))
+    if len(stages) > 1:
+        raise ValueError(f"{method} is of one stage. Received: {', '.join(stages)}")
+    try:
+        explained = Explained(model, stages[0], method)
+    except ValueError:
+        told = f"part of what the classifier sees passes the layer {stages[0]} by; choose a later one"
+        raise ValueError(told) from None
+    inputs = {"image": model.input["image"], LABEL: keras.Input((), dtype="int32", name=LABEL)}
+    return keras.Model(inputs, explained(inputs)), {MAP: centres[0]}
+
+
+def _activity(features):
+    return ops.sum(ops.square(ops.cast(features, "float32")), axis=-1, keepdims=True)
+
+
+def _last_features(model):
+    """Name of the last layer that is no pooling and whose output has positions."""
+    pools = (layers.MaxPooling2D, layers.GlobalAveragePooling2D)
+    return next(one.name for one in reversed(model.layers) if len(one.output.shape) == 4 and not isinstance(one, pools))
+
+
+def _check(model, stages):
+    known = {one.name: one for one in model.layers}
+    with_positions = [name for name, one in known.items() if len(one.output.shape) == 4]
+    for stage in stages:
+        if stage not in with_positions:
+            what = "has no positions" if stage in known else "is no layer of it"
+            few = ", ".join(with_positions if len(with_positions) < 24 else ["…", *with_positions[-16:]])
+            raise ValueError(f"stages name layers with positions; {stage} {what}. There are {few}")

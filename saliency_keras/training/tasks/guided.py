@@ -1,0 +1,109 @@
+"""Classifiers that are guided by maps: a loss pulls a map of theirs towards the maps of the set, which they never see.
+
+The sum of the cross-entropy and λ times the map's loss is minimised (`models.guidance`). The maps of the compact set
+are targets, so that `--maps` chooses what is taught; the network sees the picture alone, in training and afterwards.
+Each target is the map as the positions of the guided layer see it. With λ = 0 nothing of this is computed: the network
+is trained as a plain one, to the bit.
+
+Afterwards the summary says how well Grad-CAM of the true class agrees with each picture's own map, whatever was taught.
+"""
+
+import numpy as np
+
+from saliency_keras.console import UserError
+from saliency_keras.data.reader import Reader
+from saliency_keras.data.shown import OWN
+from saliency_keras.metrics.fixation_metrics import cc
+from saliency_keras.metrics.points import Density
+from saliency_keras.models.grad_cam import GradCam
+from saliency_keras.models.guidance import LABEL, LOGITS, guided
+from saliency_keras.models.losses import GUIDING
+from saliency_keras.models.receptive_fields import seen_at
+from saliency_keras.training.tasks.classification import Classification
+from saliency_keras.training.tasks.joint import check_taught, map_loss, places_with_maps
+from saliency_keras.training.tasks.task import Term
+
+
+class Guided(Classification):
+    """A classifier with a guided map; a `Task`. Arguments and errors as `Classification`."""
+
+    def __init__(self, experiment, manifest, seed, folder, augment="host", start=None):
+        guidance = experiment.guidance
+        weight = guidance.guidance_weight if guidance else 0.0
+        if guidance:
+            check_taught(experiment, augment, GUIDING)
+        if augment != "host" or experiment.pictures.keep_features:
+            raise UserError(f"{experiment.name} learns from pictures that the host crops: leave --augment and "
+                            "keep_features out.")  # fmt: skip
+        self._taught_maps = bool(weight)
+        super().__init__(experiment, manifest, seed, folder, augment, start)
+        centres, self.fed = {}, self.network.classifier
+        if weight:
+            try:
+                self.fed, centres = guided(self.network, guidance.method, guidance.stages)
+            except ValueError as error:
+                raise UserError(f"{experiment.name} cannot be guided so: {error}.") from None
+            self.terms |= {name: Term(map_loss(experiment.loss, GUIDING), weight) for name in centres}
+        self.training, self.validation = (
+            _with_targets(batches, centres, LABEL in self.fed.input) for batches in (self.training, self.validation)
+        )
+
+    def finish(self, folder):
+        """As `Classification.finish`; the summary also has `agreement`, of Grad-CAM with the pictures' own maps."""
+        split, places = self._parts["validation"]
+        pictures = self._experiment.pictures
+        size = pictures.side, self._experiment.schedule.batch
+        own = Reader(self._manifest, split, *size, OWN, self._seed, subset=places, classes=self.classes)
+        return super().finish(folder) | agreement(self.network, own)
+
+    def _taught(self, parts):
+        parts = super()._taught(parts)
+        for name in ("train", "validation") if self._taught_maps else ():
+            places_with_maps(self._manifest, *parts[name], self._shown, self._seed, only_one=True)
+        return parts
+
+
+def agreement(network, reader):
+    """How well Grad-CAM of the true class agrees with maps.
+
+    Args:
+        network: A `Network` that classifies.
+        reader: A `Reader` of pictures with the maps.
+
+    Returns:
+        `{"agreement": {"cc": …, "pictures": …}}`: the linear correlation of both, the mean over the pictures whose map
+        is not the same everywhere; a Grad-CAM that is the same everywhere counts as 0. Empty where there is no picture.
+    """
+    grad_cam, found = GradCam(network.classifier), []
+    for inputs, labels in reader.validation():
+        maps = inputs["saliency"][..., 0].astype("float32")
+        vary = np.ptp(maps, axis=(1, 2)) > 0
+        if vary.any():
+            seen = {name: array[vary] for name, array in network.taken(inputs).items()}
+            explained = grad_cam(seen, labels[vary])
+            found += [cc(one, Density(other)) for one, other in zip(explained, maps[vary], strict=True)]
+    return {"agreement": {"cc": float(np.mean(found)), "pictures": len(found)}} if found else {}
+
+
+def _with_targets(batches, centres, labelled):
+    """The batches of a function with the maps as targets.
+
+    Args:
+        batches: Function that gives a `Stream` of a reader's batches.
+        centres: From the name of each guided map to the rows and columns of its positions; empty where none is guided.
+        labelled: Whether the labels are an input too: those of the class whose choice is explained.
+
+    Returns:
+        Such a function.
+    """
+
+    def apart(batch):
+        inputs, labels = batch
+        image = {"image": inputs["image"]}
+        if not centres:
+            return image, labels
+        maps = inputs["saliency"][..., 0]
+        seen = {name: seen_at(maps, at)[..., None] for name, at in centres.items()}
+        return image | ({LABEL: labels.astype("int32")} if labelled else {}), {LOGITS: labels, **seen}
+
+    return lambda *epochs: batches(*epochs).mapped(apart)

@@ -1,0 +1,143 @@
+"""Guided losses and their gradients against numpy in double precision, for whichever backend Keras runs on.
+
+A program of its own, so that the tests run it on each backend: it ends with an error where anything differs.
+"""
+
+import sys
+
+import keras
+import numpy as np
+from keras import layers
+
+from saliency_keras.models.guidance import LABEL, LOGITS, MAP, guided
+from saliency_keras.models.losses import GUIDING
+from saliency_keras.models.network import network_of
+from saliency_keras.models.registry import build
+from saliency_keras.training.tasks.joint import map_loss
+
+SIDE, CLASSES, RATE, WEIGHT = 7, 3, 0.01, 5.0
+LOSSES = {"cam": "spanned", "gradient": "outside", "activation": "transfer"}
+
+
+def tiny_network():
+    image = keras.Input((SIDE, SIDE, 3), dtype="uint8", name="image")
+    x = layers.Rescaling(1 / 255, name="image_scaled")(image)
+    x = layers.Conv2D(2, 3, strides=2, activation="tanh", name="stage")(x)  # 3x3x2
+    x = layers.GlobalAveragePooling2D(name="pooled")(x)
+    model = keras.Model({"image": image}, layers.Dense(CLASSES, name="predictions")(x))
+    random = np.random.default_rng(0)
+    model.set_weights([random.normal(size=weight.shape) for weight in model.get_weights()])
+    return network_of(model)
+
+
+def by_hand(method, weights, pictures, labels, maps):
+    """Cross-entropy plus `WEIGHT` times the map's loss, everything written out."""
+    kernel, bias, kernel2, bias2 = weights
+    losses, of_maps = [], []
+    for picture, label, target in zip(pictures / 255, labels, maps, strict=True):
+        windows = np.array([[picture[2 * r : 2 * r + 3, 2 * c : 2 * c + 3] for c in range(3)] for r in range(3)])
+        features = np.tanh(np.tensordot(windows, kernel, 3) + bias)  # (3, 3, 2)
+        logits = features.mean(axis=(0, 1)) @ kernel2 + bias2
+        log_p = logits - np.log(np.exp(logits - logits.max()).sum()) - logits.max()
+        losses.append(-log_p[label])
+        if not target.any():
+            continue
+        t = target / target.max()
+        if method == "cam":
+            found = features @ kernel2[:, label] / 9  # Zhou et al. 2016, up to a factor
+            found = (found - found.min()) / (found.max() - found.min())
+            of_maps.append(np.mean((found - t) ** 2))
+        elif method == "activation":
+            found = (features**2).sum(axis=-1)
+            of_maps.append(np.sum((found / np.linalg.norm(found) - t / np.linalg.norm(t)) ** 2))
+        else:
+            towards = (1 - CLASSES * np.exp(log_p)) @ kernel2.T / 9 * (1 - features**2)
+            gradient = np.zeros_like(picture)
+            for r in range(3):
+                for c in range(3):
+                    gradient[2 * r : 2 * r + 3, 2 * c : 2 * c + 3] += kernel @ towards[r, c]
+            found = (gradient**2).sum(axis=-1)
+            of_maps.append(np.sum((1 - t) * found) / found.sum())
+    return np.mean(losses) + WEIGHT * np.mean(of_maps)
+
+
+def differences(function, weights, step=1e-6):
+    """The gradient of a function of arrays, by differences."""
+    found = []
+    for place, array in enumerate(weights):
+        gradient = np.zeros_like(array)
+        for index in np.ndindex(*array.shape):
+            ends = []
+            for sign in (1, -1):
+                moved = [one.copy() for one in weights]
+                moved[place][index] += sign * step
+                ends.append(function(moved))
+            gradient[index] = (ends[0] - ends[1]) / (2 * step)
+        found.append(gradient)
+    return found
+
+
+def compiled(model, maps, loss, weight):
+    losses = {LOGITS: keras.losses.SparseCategoricalCrossentropy(from_logits=True), **dict.fromkeys(maps, loss)}
+    weights = {LOGITS: 1.0, **dict.fromkeys(maps, weight)}
+    model.compile(keras.optimizers.SGD(RATE), losses, loss_weights=weights)
+    return model
+
+
+def check_against_numpy(method):
+    random = np.random.default_rng(1)
+    pictures, labels = random.integers(0, 256, (4, SIDE, SIDE, 3), np.uint8), np.array([0, 2, 1, 1], "int32")
+    network = tiny_network()
+    model, centres = guided(network, method, () if method == "gradient" else ("stage",))
+    assert list(centres) == [MAP]
+    maps = random.integers(0, 256, (4, *((SIDE, SIDE) if method == "gradient" else (3, 3)))).astype("float32")
+    maps[2] = 0  # of this one there is none
+    start = [one.astype("float64") for one in network.model.get_weights()]
+
+    def loss(weights):
+        return by_hand(method, weights, pictures.astype("float64"), labels, maps.astype("float64"))
+
+    compiled(model, centres, map_loss(LOSSES[method], GUIDING), WEIGHT)
+    inputs = {"image": pictures, **({LABEL: labels} if LABEL in model.input else {})}
+    told = model.train_on_batch(inputs, {LOGITS: labels, MAP: maps[..., None]}, return_dict=True)["loss"]
+    np.testing.assert_allclose(float(told), loss(start), rtol=1e-5)
+    moved = network.model.get_weights()
+    for before, after, expected in zip(start, moved, differences(loss, start), strict=True):
+        np.testing.assert_allclose((before - after) / RATE, expected, rtol=2e-3, atol=2e-3 * abs(expected).max())
+    # What the network says afterwards needs neither a label nor a map.
+    assert list(network.model.input) == ["image"]
+
+
+def check_statistics():
+    """Through the explained run, batch normalisation and weight penalty do what they do in the plain network."""
+    random = np.random.default_rng(2)
+    arguments = {"width_multiplier": 0.03, "dense_units": 8, "dropout": 0.3}
+    pictures, labels = random.integers(0, 256, (4, 100, 100, 3), np.uint8), np.array([0, 2, 1, 1], "int32")
+    ends = {}
+    for method in ("plain", "cam", "gradient"):
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(3)
+        network = build("classifier", arguments, 100, CLASSES)
+        if method == "plain":
+            model = keras.Model(network.model.input, network.model.output)
+            model.compile(keras.optimizers.SGD(RATE), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+            inputs, targets = {"image": pictures}, labels
+        else:
+            model, centres = guided(network, method)
+            compiled(model, centres, map_loss(LOSSES[method], GUIDING), 0.0)
+            size = model.output[MAP].shape[1:]
+            inputs = {"image": pictures, LABEL: labels}
+            targets = {LOGITS: labels, MAP: random.random((4, *size)).astype("float32")}
+        told = [float(np.ravel(model.train_on_batch(inputs, targets))[0]) for _ in range(2)]
+        ends[method] = told, network.model.get_weights()
+    for method in ("cam", "gradient"):
+        np.testing.assert_allclose(ends[method][0], ends["plain"][0], rtol=1e-4)
+        for one, other in zip(ends[method][1], ends["plain"][1], strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+if __name__ == "__main__":
+    assert keras.backend.backend() == sys.argv[1]
+    for one in LOSSES:
+        check_against_numpy(one)
+    check_statistics()

@@ -1,0 +1,151 @@
+"""Guided networks: losses and gradients against numpy, what is guided where, and branches that meet at any stage."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from saliency_keras.models.guidance import guided
+from saliency_keras.models.losses import GUIDING
+from saliency_keras.models.receptive_fields import laid_out, receptive_centres, seen_at
+from saliency_keras.models.registry import build
+from tests.models import guidance_by_hand
+
+SMALL = {"width_multiplier": 0.05, "dense_units": 8}
+
+
+@pytest.mark.parametrize("method", list(guidance_by_hand.LOSSES))
+def test_a_step_follows_the_gradient_of_both_losses_written_out_in_numpy(method):
+    guidance_by_hand.check_against_numpy(method)
+
+
+@pytest.mark.backend
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_losses_gradients_and_statistics_are_the_same_on_each_backend(backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    subprocess.run(
+        [sys.executable, "-m", "tests.models.guidance_by_hand", backend],
+        cwd=Path(__file__).parents[2], env={**os.environ, "KERAS_BACKEND": backend}, check=True,
+    )  # fmt: skip
+
+
+def test_losses_of_guidance_are_those_of_their_definitions():
+    random = np.random.default_rng(0)
+    maps = random.integers(0, 256, (3, 4, 5, 1)).astype("float32")
+    outputs = random.random((3, 4, 5, 1)).astype("float32")
+    t = maps / maps.max(axis=(1, 2, 3), keepdims=True)
+    low, high = (function(outputs, axis=(1, 2, 3), keepdims=True) for function in (np.min, np.max))
+    norms = [np.sqrt((one**2).sum(axis=(1, 2, 3), keepdims=True)) for one in (outputs, maps)]
+    expected = {
+        "spanned": (((outputs - low) / (high - low) - t) ** 2).mean(axis=(1, 2, 3)),
+        "outside": ((1 - t) * outputs).sum(axis=(1, 2, 3)) / outputs.sum(axis=(1, 2, 3)),
+        "right_reasons": ((1 - t) * outputs).mean(axis=(1, 2, 3)),
+        "transfer": ((outputs / norms[0] - maps / norms[1]) ** 2).sum(axis=(1, 2, 3)),
+    }
+    for name, values in expected.items():
+        found = keras.ops.convert_to_numpy(GUIDING[name](maps, outputs))
+        np.testing.assert_allclose(found, values, rtol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["spanned", "outside", "right_reasons", "transfer"])
+def test_a_map_or_an_output_that_is_the_same_everywhere_has_a_finite_loss(name):
+    flat, varied = np.ones((1, 3, 3, 1), "float32"), np.arange(9, dtype="float32").reshape(1, 3, 3, 1)
+    for maps, outputs in ((255 * flat, varied), (varied, flat), (varied, 0 * flat), (255 * flat, 0 * flat)):
+        assert np.isfinite(keras.ops.convert_to_numpy(GUIDING[name](maps, outputs))).all()
+    # Where the map says nothing about the place, no gradient lies outside of it.
+    if name in ("outside", "right_reasons"):
+        assert float(GUIDING[name](255 * flat, varied)[0]) == 0
+
+
+def test_a_map_seen_at_positions_is_the_map_there_and_a_spot_is_seen_where_it_is():
+    centres = receptive_centres(build("alexnet", SMALL, 128, 3).model, "relu5")
+    np.testing.assert_allclose(centres[0], [33, 49, 65, 81])
+    ramp = np.broadcast_to(np.arange(128.0), (1, 128, 128))
+    np.testing.assert_allclose(seen_at(ramp, centres)[0], np.tile([33, 49, 65, 81], (4, 1)), rtol=1e-5)
+    np.testing.assert_allclose(seen_at(np.full((1, 128, 128), 7.0), centres), 7, rtol=1e-6)
+    spot = np.zeros((1, 128, 128))
+    spot[0, 64:67, 32:35] = 255
+    assert np.unravel_index(seen_at(spot, centres)[0].argmax(), (4, 4)) == (2, 0)
+    back = laid_out(seen_at(spot, centres), centres, (128, 128))[0]
+    assert np.unravel_index(back.argmax(), back.shape) == (65, 33)
+
+
+def test_each_method_says_what_it_cannot_guide():
+    plain, branched = (
+        build("classifier", SMALL, 100, 3),
+        build("classifier", {**SMALL, "attention_branch": True}, 100, 3),
+    )
+    with pytest.raises(ValueError, match="no attention branch to guide"):
+        guided(plain, "branch")
+    with pytest.raises(ValueError, match=r"conv9 is no layer of it. There are image, image_scaled, conv1"):
+        guided(plain, "cam", ("conv9",))
+    with pytest.raises(ValueError, match="fc1 has no positions"):
+        guided(plain, "activation", ("relu2", "fc1"))
+    with pytest.raises(ValueError, match=r"one stage\. Received: relu1, relu2"):
+        guided(plain, "cam", ("relu1", "relu2"))
+    with pytest.raises(ValueError, match="gradient has no stage to choose"):
+        guided(plain, "gradient", ("relu1",))
+    with pytest.raises(ValueError, match="passes the layer attention_saliency by"):
+        guided(branched, "cam", ("attention_saliency",))
+
+
+def test_a_guided_network_can_be_copied_for_several_devices_and_several_stages_are_guided_at_their_positions():
+    plain = build("classifier", SMALL, 100, 3)
+    explained, _ = guided(plain, "cam")
+    copy = keras.models.clone_model(explained)
+    copy.set_weights(explained.get_weights())
+    random = np.random.default_rng(0)
+    inputs = {"image": random.integers(0, 256, (2, 100, 100, 3), np.uint8), "label": np.array([0, 2], "int32")}
+    for name, values in explained.predict_on_batch(inputs).items():
+        np.testing.assert_allclose(copy.predict_on_batch(inputs)[name], values, rtol=1e-5, atol=1e-7)
+    assert not {id(one) for one in copy.weights} & {id(one) for one in explained.weights}
+    model, centres = guided(plain, "activation", ("relu2", "relu5"))
+    assert list(model.output) == ["logits", "map1", "map2"]
+    assert [tuple(model.output[name].shape[1:3]) for name in centres] == [
+        tuple(map(len, at)) for at in centres.values()
+    ]
+
+
+def shapes(network, arguments):
+    model = build(network, {**SMALL, **arguments}, 128, 3).model
+    return sorted(tuple(one.shape) for one in model.weights)
+
+
+@pytest.mark.parametrize(("network", "at"), [("fanin2", (1,)), ("fanin1", (2,))])
+def test_branches_that_meet_once_early_are_the_fan_in_networks(network, at):
+    merged = shapes("merged", {"at": at})
+    assert merged == shapes(network, {})
+
+
+def test_a_branch_that_is_added_leaves_the_network_as_it_was_and_then_learns():
+    keras.utils.set_random_seed(0)
+    plain = build("alexnet", SMALL, 100, 3).model
+    added = build("merged", {**SMALL, "at": (2,), "merge": "gain", "branch": "fixed"}, 100, 3).model
+    for layer in plain.layers:
+        if layer.weights:
+            added.get_layer(layer.name).set_weights(layer.get_weights())
+    random = np.random.default_rng(0)
+    inputs = {name: random.integers(0, 256, (2, 100, 100, c), np.uint8) for name, c in (("image", 3), ("saliency", 1))}
+    expected = plain.predict_on_batch({"image": inputs["image"]})
+    np.testing.assert_allclose(added.predict_on_batch(inputs), expected, rtol=1e-6)
+    added.compile(keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    added.train_on_batch(inputs, np.array([0, 1]))
+    assert np.abs(added.get_layer("gain2_saliency").get_weights()[0]).max() > 0
+
+
+def test_every_stage_can_be_where_branches_meet_and_others_are_refused():
+    for at, branch in (((1, 3, 5), "identical"), ((6,), "identical"), ((7,), "identical"), ((5, 1), "fixed")):
+        model = build("merged", {**SMALL, "at": at, "branch": branch}, 100, 3).model
+        assert {f"merged{stage}" for stage in at} <= {layer.name for layer in model.layers}
+    from saliency_keras.console import UserError
+
+    for arguments in ({"at": (8,)}, {"at": ()}, {"at": (1.5,)}, {"at": (6,), "branch": "fixed"}, {"merge": "max"}):
+        with pytest.raises(UserError, match="cannot be built at 100 px"):
+            build("merged", {**SMALL, **arguments}, 100, 3)
