@@ -248,8 +248,8 @@ def kept_classes(manifest, excluded):
     kept = tuple(name for name in manifest.classes if name not in excluded)
     if excluded and len(kept) < 2:
         raise UserError(
-            f"exclude_classes leaves {len(kept)} of the {len(manifest.classes)} classes of {manifest.folder}; a classifier "
-            "tells two or more apart."
+            f"exclude_classes leaves {len(kept)} of the {len(manifest.classes)} classes of {manifest.folder}; a "
+            "classifier tells two or more apart."
         )
     return kept
 
