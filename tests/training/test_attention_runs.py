@@ -365,7 +365,7 @@ def test_a_set_of_one_class_and_a_run_without_a_mask_are_refused(photos, scales,
     for split in ("train", "val"):
         shutil.copytree(photos / split / "red", tmp_path / "photos" / split / "red")
     assert "one class only" in refused(tmp_path / "photos", tmp_path / "out")
-    with pytest.raises(UserError, match="leaves 1 of the 3 classes of .*; a classifier tells two or more apart"):
+    with pytest.raises(UserError, match=r"leaves 1 of the 3 classes of .*; a classifier tells two or more apart"):
         train_on(scales / "set1", tmp_path / "run", "--exclude-classes", "red,green")
     assert not (tmp_path / "run" / "config.json").exists()
     max_pooled = scales / "runs" / "max_pooled1"
