@@ -183,6 +183,15 @@ def test_a_finished_set_is_known_without_looking_again(photos, scales, monkeypat
     assert "nothing to do" in capsys.readouterr().out
 
 
+def test_pictures_in_which_nothing_stands_out_are_used_whole_and_counted(photos, tmp_path, capsys):
+    compact_to(photos, tmp_path / "set", "--zoom", "uniform")
+    assert "in 27 of 28 pictures nothing stands out: they are used whole" in capsys.readouterr().out
+    with open(tmp_path / "set" / "attended.csv", newline="") as file:
+        crops = {row["id"]: [row[name] for name in ("left", "top", "right", "bottom")] for row in csv.DictReader(file)}
+    assert crops.pop("red/broken.png") == ["0"] * 4
+    assert {tuple(crop) for crop in crops.values()} == {("0", "0", "130", "110")}
+
+
 def test_a_worker_elsewhere_finds_the_boxes_in_the_folder_while_the_set_is_written(photos, scales):
     framing = Framing(STORED, STORED, STORED)
     source = ZoomedSource(FolderSource(photos), str(scales / "runs" / "scale1"), scales / "sets" / "scale1", framing)
@@ -356,6 +365,9 @@ def test_a_set_of_one_class_and_a_run_without_a_mask_are_refused(photos, scales,
     for split in ("train", "val"):
         shutil.copytree(photos / split / "red", tmp_path / "photos" / split / "red")
     assert "one class only" in refused(tmp_path / "photos", tmp_path / "out")
+    with pytest.raises(UserError, match=r"leaves 1 of the 3 classes of .*; a classifier tells two or more apart"):
+        train_on(scales / "set1", tmp_path / "run", "--exclude-classes", "red,green")
+    assert not (tmp_path / "run" / "config.json").exists()
     max_pooled = scales / "runs" / "max_pooled1"
     words_ = (photos, tmp_path / "out", "--saliency", "uniform", *FRAMING, "--zoom", max_pooled)
     assert "is no run of classifier_attention" in refused(*words_)

@@ -236,7 +236,7 @@ def kept_classes(manifest, excluded):
         excluded: Names of those that are not.
 
     Raises:
-        UserError: If one of them is no class of the set, or none would be left.
+        UserError: If one of them is no class of the set, or fewer than two would be left.
     """
     unknown = [name for name in excluded if name not in manifest.classes]
     if unknown:
@@ -246,8 +246,11 @@ def kept_classes(manifest, excluded):
             f"classes, such as {', '.join(near)}."
         )
     kept = tuple(name for name in manifest.classes if name not in excluded)
-    if not kept:
-        raise UserError(f"exclude_classes names all {len(manifest.classes)} classes of {manifest.folder}.")
+    if excluded and len(kept) < 2:
+        raise UserError(
+            f"exclude_classes leaves {len(kept)} of the {len(manifest.classes)} classes of {manifest.folder}; a "
+            "classifier tells two or more apart."
+        )
     return kept
 
 
