@@ -238,7 +238,7 @@ def _print_small(chosen, paper):
     if changed := {name: chosen.arguments[name] for name in names}:
         small = ", ".join(f"{name}={value}" for name, value in changed.items())
         whole = " ".join(f"--set {name}={paper.arguments[name]}" for name in changed)
-        print(f"this is the small {chosen.name} ({small}), quick on a processor; {whole} gives the paper's")
+        console.say(f"this is the small {chosen.name} ({small}), quick on a processor; {whole} gives the paper's")
 
 
 def _print_large(chosen, paper):
