@@ -45,16 +45,16 @@ def main(arguments=None):
         options.data, options.out, options.large, options.epochs, options.repeats, options.only, tuple(options.set),
         compact=_compact,
     )  # fmt: skip
-    runs = kind.plan(chosen, choices)
-    precision, told = _precision(options, chosen)
-    runs = [dataclasses.replace(run, precision=precision) for run in runs]
-    finished = sum(run.finished for run in runs)
+    runs, missing = kind.plan(chosen, choices), []
     if runs:
+        precision, told = _precision(options, chosen)
+        runs = [dataclasses.replace(run, precision=precision) for run in runs]
+        finished = sum(run.finished for run in runs)
         print(f"{options.table}: {len(runs)} runs, {finished} finished, {len(runs) - finished} left", flush=True)
-    if told and finished < len(runs):
-        console.say(told)
-    with console.resumable("go on with the same command"):
-        missing = carry_out(runs, kind.keep_models, options.jobs)
+        if told and finished < len(runs):
+            console.say(told)
+        with console.resumable("go on with the same command"):
+            missing = carry_out(runs, kind.keep_models, options.jobs)
     try:
         results = Results.load(chosen, runs, options.data)
         with claimed(folder):

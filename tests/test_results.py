@@ -68,6 +68,13 @@ def test_the_tables_of_the_page_are_those_recomputed_from_the_kept_runs(tables, 
     assert f"{100 * deviation:.2f} points with {degrees} degrees of freedom" in read("docs/results.md")
 
 
+def test_what_the_maps_alone_say_is_on_the_page_as_the_command_wrote_it(tables):
+    page = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    table = tables.information()
+    assert "gbvs" in table
+    assert table in page
+
+
 def test_every_difference_that_the_pages_write_with_its_interval_is_in_a_recomputed_table(tables, photographs):
     recomputed = set()
     for table in (tables.accuracies, tables.division, tables.controls):
@@ -138,8 +145,10 @@ def test_the_parts_of_a_learned_maps_gain_add_up_to_the_whole(photographs):
 
 
 def test_the_command_prints_the_tables_and_draws_every_row(tables, tmp_path, capsys):
-    tables.main(["--gains", str(tmp_path / "gains.svg")])
+    tables.main(["--gains", str(tmp_path / "gains.svg"), "--division", str(tmp_path / "division.svg")])
     assert "| `noconv2_pooled`" in capsys.readouterr().out
+    division = (tmp_path / "division.svg").read_text(encoding="utf-8")
+    assert division.count("<!-- place: own less same-class map -->") == 4
     drawn = (tmp_path / "gains.svg").read_text(encoding="utf-8")
     for label in ("fanin3, 3 seeds", "rgbs, readout maps, 2 seeds", "fanin1, readout:shuffled_in_class maps, 1 seed"):
         assert f"<!-- {label} -->" in drawn

@@ -456,8 +456,8 @@ TABLES = {
         "What the maps alone say about the class",
         "map_information",
         (),
-        note="`center` is one map for all and says nothing; maps that lie above it tell something of the class. "
-        "Training with such a map, own or of another picture of the class, hands over part of the label.",
+        note="`center` is one map for all and says nothing. A map above chance tells something of the class, and so "
+        "the map of another picture of the class (`shuffled_in_class`) gives part of the label away.",
     ),
     "hallucination-1": PaperTable(
         "Hallucination, Table I: accuracy by training pictures per class, AlexNet",

@@ -11,6 +11,7 @@ import numpy as np
 
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
+from saliency_keras.data.shown import Shown
 from saliency_keras.metrics.digits import accuracy_in_words, percent
 from saliency_keras.metrics.statistics import wilson_interval
 
@@ -117,9 +118,20 @@ def learned(run):
 
 
 def warnings(run):
-    """What a reader must know before a run's figures: `Learned.warnings`, of no classifier none."""
+    """What a reader must know before a run's figures: `Learned.warnings`, `label_given_away`; of no classifier none."""
     found = learned(run)
-    return found.warnings() if found else []
+    return [*found.warnings(), *label_given_away(run)] if found else []
+
+
+def label_given_away(run):
+    """A sentence where a classifier was tested with maps that were chosen by the true class: a list of one, or none."""
+    shown = run.config["experiment"].get("shown") or {}
+    if not run.maps or shown.get("as_") == "target" or Shown.parse(run.maps).swap != "shuffled_in_class":
+        return []
+    return [
+        f"{run.name} was tested with the map of another picture of each picture's true class. That gives the label "
+        "away: its accuracy bounds what a map says about the class, and is no fair test accuracy."
+    ]
 
 
 def is_at_chance(run):

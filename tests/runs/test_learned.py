@@ -74,3 +74,19 @@ def test_the_verdict_says_whether_two_runs_can_be_told_apart(tmp_path):
     assert verdict(ours, theirs).startswith("fanin3 and rgb cannot be told apart: fanin3 is 1.0 points above rgb (95 %")
     assert "which holds zero" in verdict(ours, theirs)
     assert verdict(ours).startswith("fanin3: Top-1 75.0 % (95 % interval 68.6 to 80.5) on 200 pictures of 10 classes")
+
+
+def test_a_run_that_was_shown_maps_of_the_true_class_gives_the_label_away(tmp_path):
+    """As `--maps shuffled_in_class` shows them; as a target for the network's own map they are not shown in testing."""
+    for maps, shown, told in (
+        ("readout:shuffled_in_class", {"as_": "input"}, True),
+        ("shuffled_in_class", None, True),
+        ("shuffled_in_class", {"as_": "target"}, False),
+        ("readout:shuffled", None, False),
+        ("own", None, False),
+        (None, None, False),
+    ):
+        run = Run.load(write_run(tmp_path / str((maps, shown)), skill=3.0, maps=maps))
+        run.config["experiment"]["shown"] = shown
+        found = [one for one in warnings(run) if "gives the label away" in one]
+        assert len(found) == told, maps

@@ -8,7 +8,8 @@ import pytest
 
 from saliency_keras.console import UserError
 from saliency_keras.reproduce import main
-from saliency_keras.tables.map_information import GRID, averaged, labels_learned, probe
+from saliency_keras.tables.backbones import logistic_regression
+from saliency_keras.tables.map_information import GRID, PENALTIES, averaged, labels_learned, probe
 from tests.small_sets import write_small_set
 
 SIZES = {"train": (300,), "val": (200,)}
@@ -64,15 +65,23 @@ def test_a_map_is_averaged_over_a_grid_also_where_its_side_is_no_multiple_of_it(
 
 
 def test_the_penalty_that_serves_held_out_pictures_best_is_taken():
-    """One telling feature among many random ones, few pictures: a small penalty fits the random ones."""
+    """One telling feature among many random ones, few pictures; the largest of equally good penalties."""
     draw = np.random.default_rng(1)
-    labels, val_labels = (draw.integers(0, 2, count) for count in (60, 400))
-    train, val = (draw.normal(size=(count.size, 100)) for count in (labels, val_labels))
-    train[:, 0] += 1.5 * labels
-    val[:, 0] += 1.5 * val_labels
-    right, penalty = probe(train, labels, val, val_labels, 2)
-    assert penalty >= 1e-2
-    assert right / 400 > 0.6
+    labels, val_labels = (draw.integers(0, 2, count) for count in (60, 200))
+    train, val = (draw.normal(size=(count.size, 40)) for count in (labels, val_labels))
+    train[:, 0] += 3 * labels
+    val[:, 0] += 3 * val_labels
+
+    def right(kept, tested, truth, penalty):
+        mean, deviation = train[kept].mean(axis=0), train[kept].std(axis=0)
+        kernel, bias = logistic_regression((train[kept] - mean) / deviation, labels[kept], 2, penalty)
+        return (((tested - mean) / deviation @ kernel + bias).argmax(axis=1) == truth).sum()
+
+    every = np.arange(60)
+    held_out, kept = every[::5], np.delete(every, every[::5])
+    of_penalty = [right(kept, train[held_out], labels[held_out], one) for one in PENALTIES]
+    best = max(one for one, count in zip(PENALTIES, of_penalty, strict=True) if count == max(of_penalty))
+    assert probe(train, labels, val, val_labels, 2) == (right(every, val, val_labels, best), best)
 
 
 def test_the_labels_that_a_predictor_learned_are_named():
