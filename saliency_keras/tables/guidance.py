@@ -100,7 +100,7 @@ def guidance_table(results, subsets):
     header, numbers = [*header, "repeats"], [*numbers, "repeats"]
     rows, csv_rows = [], []
     for row in results.rows():
-        top1, gain = accuracy(results.tested(row.name)), results.difference(row.name, row.baseline)
+        top1, gain = results.accuracy(row.name), results.difference(row.name, row.baseline)
         less = results.difference(row.name, row.twins[0]) if row.twins else None
         agreed = [agreement_of(results, name) for name in (row.baseline, row.name)]
         cells = [
