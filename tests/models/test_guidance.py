@@ -120,7 +120,7 @@ def test_a_teacher_s_activations_are_the_target_and_the_teacher_stays_as_it_is()
     teacher = keras.Model(
         pixels, keras.layers.Conv2D(1, 5, name="last")(keras.layers.Conv2D(2, 5, name="first")(pixels))
     )
-    model, centres = guided(plain, "activation", ("relu1",), teacher, ("first",))
+    model, _ = guided(plain, "activation", ("relu1",), teacher, ("first",))
     random = np.random.default_rng(0)
     pictures = np.repeat(np.repeat(random.integers(0, 256, (2, 50, 50, 3), np.uint8), 2, axis=1), 2, axis=2)
     found = model.predict_on_batch({"image": pictures})["map"]
