@@ -201,11 +201,16 @@ class Guidance:
         method: `"cam"`, `"gradient"`, `"activation"` or `"branch"`.
         stages: Names of the layers whose maps are guided; empty for the last features.
         guidance_weight: λ, the weight of the maps' loss beside the cross-entropy of the classes; 0 for none.
+        teacher: Of `"activation"`, the folder of a run whose network's activations teach in place of maps; `""` for
+            none.
+        teacher_stages: Names of the teacher's layers, one for each of `stages`; empty for its last features.
     """
 
     method: str = "cam"
     stages: tuple[str, ...] = ()
     guidance_weight: float = 1.0
+    teacher: str = ""
+    teacher_stages: tuple[str, ...] = ()
 
     def check(self):
         """Refuses, in one sentence, values that cannot be trained with."""
@@ -442,6 +447,7 @@ EXAMPLES = {
     "fresh": ["top"],
     "frozen": ["saliency"],
     "stages": ["relu2", "relu5"],
+    "teacher_stages": ["conv3", "conv5"],
     "exclude_classes": ["cat", "dog"],
     "steps": [[1, 0.01], [30, 0.001]],
     "factors": {"top": 10},
@@ -450,7 +456,7 @@ EXAMPLES = {
 
 def _tuple(key, text, value):
     """A list as a tuple; names may stand without brackets, separated by commas."""
-    if key in ("fresh", "frozen", "exclude_classes", "stages"):
+    if key in ("fresh", "frozen", "exclude_classes", "stages", "teacher_stages"):
         value = value if isinstance(value, list) else [word for word in text.split(",") if word]
         return tuple(value) if all(isinstance(one, str) for one in value) else None
     if not isinstance(value, list):

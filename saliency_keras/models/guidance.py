@@ -21,6 +21,7 @@ from keras import layers, ops
 from saliency_keras.models.alexnet import pool
 from saliency_keras.models.attention import OURS, backbone_features
 from saliency_keras.models.grad_cam import outputs_and_gradient
+from saliency_keras.models.losses import transfer
 from saliency_keras.models.network import BRANCH, MAP_LAYER
 from saliency_keras.models.receptive_fields import receptive_centres
 
@@ -134,7 +135,7 @@ class Explained(layers.Layer):
         return cls(keras.saving.deserialize_keras_object(config["model"]), config["stage"], config["method"])
 
 
-def guided(network, method, stages=()):
+def guided(network, method, stages=(), teacher=None, teacher_stages=()):
     """A network with the maps that are to be taught beside its logits, for training; it shares the network's weights.
 
     Args:
@@ -142,10 +143,14 @@ def guided(network, method, stages=()):
         method: One of `METHODS`.
         stages: Names of layers: of `cam` one, of `activation` one or more; empty for the last features. `gradient` and
             `branch` take none.
+        teacher: Of `activation`, a `keras.Model` that sees the picture alone and whose activations teach in place of
+            maps; it is frozen. `None` for none.
+        teacher_stages: Names of its layers, one for each of `stages`; empty for its last features.
 
     Returns:
         A `keras.Model` with the outputs `logits` and `map`, or `map1`, `map2`, … of several stages; and from the name
-        of each map to the rows and columns of the picture at which its positions lie.
+        of each map to the rows and columns of the picture at which its positions lie. With a teacher, a map has a
+        second channel, the teacher's in the size of the first (`taught` is the loss), and needs no map of a set.
 
     Raises:
         ValueError: If the network has no such layer, or the layer no positions, part of what it sees passes by, or the
@@ -154,6 +159,8 @@ def guided(network, method, stages=()):
     model = network.classifier
     if method not in METHODS:
         raise ValueError(f"the method is one of {', '.join(METHODS)}. Received: {method}")
+    if teacher is not None and method != "activation":
+        raise ValueError(f"a network teaches activations, not {method}: leave teacher out")
     if stages and method in ("gradient", "branch"):
         raise ValueError(f"{method} has no stage to choose: leave stages out")
     if method == "branch":
@@ -165,9 +172,13 @@ def guided(network, method, stages=()):
     centres = [receptive_centres(model, stage) for stage in stages]
     if method == "activation":
         names = [MAP] if len(stages) == 1 else [f"{MAP}{number}" for number in range(1, len(stages) + 1)]
+        maps = [_activity(model.get_layer(stage).output) for stage in stages]
+        if teacher is not None:
+            taught_by = _activities(teacher, teacher_stages, model.input["image"], [one.shape[1:3] for one in maps])
+            maps = [ops.concatenate(pair, axis=-1) for pair in zip(maps, taught_by, strict=True)]
         maps = {
-            name: layers.Activation("linear", dtype="float32", name=name)(_activity(model.get_layer(stage).output))
-            for name, stage in zip(names, stages, strict=True)
+            name: layers.Activation("linear", dtype="float32", name=name)(one)
+            for name, one in zip(names, maps, strict=True)
         }
         return keras.Model(model.input, {LOGITS: model.output, **maps}), dict(zip(names, centres, strict=True))
     if len(stages) > 1:
@@ -185,17 +196,56 @@ def _activity(features):
     return ops.sum(ops.square(ops.cast(features, "float32")), axis=-1, keepdims=True)
 
 
+def _activities(teacher, stages, image, sizes):
+    """The activities of a frozen network that sees the same picture, each in the size of the map that it teaches."""
+    inputs = teacher.input if isinstance(teacher.input, dict) else {"image": teacher.input}
+    if list(inputs) != ["image"]:
+        raise ValueError(f"the teacher sees {', '.join(inputs)}, and there is the picture alone")
+    stages = tuple(stages) or (_last_features(teacher),) * len(sizes)
+    if len(stages) != len(sizes):
+        raise ValueError(f"teacher_stages has {len(stages)} layers for {len(sizes)} stages")
+    _check(teacher, stages, "teacher_stages")
+    part = keras.Model(teacher.input, [teacher.get_layer(stage).output for stage in stages], name="teacher")
+    part.trainable = False
+    seen = inputs["image"]
+    pixels = image
+    if image.shape[1:3] != seen.shape[1:3]:
+        pixels = layers.Resizing(*seen.shape[1:3], interpolation="bilinear", name="teacher_sees")(image)
+    pixels = ops.cast(ops.round(ops.cast(pixels, "float32")), seen.dtype)
+    features = part({"image": pixels} if isinstance(teacher.input, dict) else pixels)
+    features = features if isinstance(features, list) else [features]
+    return [
+        ops.image.resize(_activity(one), size, interpolation="bilinear", antialias=True)
+        for one, size in zip(features, sizes, strict=True)
+    ]
+
+
+def taught(targets, outputs):
+    """`losses.transfer` of a map whose second channel is the teacher's; the targets do not matter.
+
+    Args:
+        targets: Anything.
+        outputs: Tensor `(pictures, h, w, 2)`.
+
+    Returns:
+        float32 tensor `(pictures,)`.
+    """
+    return transfer(ops.stop_gradient(outputs[..., 1:]), outputs[..., :1])
+
+
 def _last_features(model):
     """Name of the last layer that is no pooling and whose output has positions."""
     pools = (layers.MaxPooling2D, layers.GlobalAveragePooling2D)
     return next(one.name for one in reversed(model.layers) if len(one.output.shape) == 4 and not isinstance(one, pools))
 
 
-def _check(model, stages):
+def _check(model, stages, called="stages"):
     known = {one.name: one for one in model.layers}
-    with_positions = [name for name, one in known.items() if len(one.output.shape) == 4]
+    with_positions = [
+        name for name, one in known.items() if len(one.output.shape) == 4 and not isinstance(one, layers.InputLayer)
+    ]
     for stage in stages:
         if stage not in with_positions:
             what = "has no positions" if stage in known else "is no layer of it"
             few = ", ".join(with_positions if len(with_positions) < 24 else ["…", *with_positions[-16:]])
-            raise ValueError(f"stages name layers with positions; {stage} {what}. There are {few}")
+            raise ValueError(f"{called} name layers with positions; {stage} {what}. There are {few}")

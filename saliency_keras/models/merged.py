@@ -15,6 +15,8 @@ With `merge="gain"` features a become a (1 + g s): g, a number for each channel 
 0, so that a branch that is added to a trained network leaves it as it was.
 """
 
+import dataclasses
+
 from keras import layers
 
 from saliency_keras.models.alexnet import pool
@@ -95,7 +97,7 @@ def _fitted(s, x, stage, layer):
     """A fixed branch's features in the size and with the channels of those that they meet."""
     if s.shape[1:3] != x.shape[1:3]:
         s = layers.Resizing(*x.shape[1:3], interpolation="bilinear", name=f"fitted{stage}_resized")(s)
-    s = layer.convolution(s, f"fitted{stage}{BRANCH}", round(x.shape[-1] / layer.width_multiplier), 1)
+    s = dataclasses.replace(layer, width_multiplier=1.0).convolution(s, f"fitted{stage}{BRANCH}", x.shape[-1], 1)
     return layers.ReLU(name=f"fitted{stage}_relu")(s)
 
 

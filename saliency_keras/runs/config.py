@@ -72,7 +72,7 @@ def config_of(experiment, source, seed, precision, parents, augment, devices):
 def started_from(experiment, parents, seed=0):
     """The files that a run starts from besides its data, by sha256.
 
-    They are `{"init": {part: …}, "backbone": …, "weights": …, "few_shot_list": …}`. A path alone would be the same when
+    They are `{"init": {part: …}, "backbone": …, "weights": …, "teacher": …, …}`. A path alone would be the same when
     another run, or another file, lies there.
     """
     files = {"weights": Path(experiment.start.weights)}
@@ -80,6 +80,8 @@ def started_from(experiment, parents, seed=0):
         files["few_shot_list"] = Path(experiment.pictures.list_of(seed))
     if folder := experiment.arguments.get("backbone"):
         files["backbone"] = Path(folder) / run_folder.MODEL
+    if experiment.guidance and experiment.guidance.teacher:
+        files["teacher"] = Path(experiment.guidance.teacher) / run_folder.MODEL
     found = {name: sha256_of(path) for name, path in files.items() if path.is_file()}
     networks = {part: Path(folder) / run_folder.MODEL for part, folder in parents.items()}
     if of_parts := {part: sha256_of(path) for part, path in networks.items() if path.is_file()}:

@@ -20,6 +20,7 @@ from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import accuracy, difference, intervals_figure
 from saliency_keras.metrics.classification import first_classes, rank_of_true_class
 from saliency_keras.metrics.digits import points
+from saliency_keras.metrics.statistics import seeds_spread
 from saliency_keras.runs.predictions import Predictions
 from saliency_keras.tables.plan import plan
 from saliency_keras.tables.results import INTERVALS, write_files
@@ -100,7 +101,7 @@ def guidance_table(results, subsets):
     header, numbers = [*header, "repeats"], [*numbers, "repeats"]
     rows, csv_rows = [], []
     for row in results.rows():
-        top1, gain = accuracy(results.tested(row.name)), results.difference(row.name, row.baseline)
+        top1, gain = results.accuracy(row.name), results.difference(row.name, row.baseline)
         less = results.difference(row.name, row.twins[0]) if row.twins else None
         agreed = [agreement_of(results, name) for name in (row.baseline, row.name)]
         cells = [
@@ -113,13 +114,26 @@ def guidance_table(results, subsets):
         csv_cells = [row.name, row.baseline, *top1.numbers(), *_numbers(gain), *_numbers(less)]
         csv_cells += [None if one is None else round(one, 6) for one in agreed]
         for of_rows in subsets.values():
-            there = accuracy(of_rows[row.name])
-            gained = difference(of_rows[row.name], of_rows[row.baseline]) if row.baseline in of_rows else None
+            there, gained = _on_other_pictures(results, of_rows, row)
             cells += [there.text()[0], *_text(gained)]
             csv_cells += [there.numbers()[0], *_numbers(gained)]
         rows.append([*cells, len(results.runs[row.name])])
         csv_rows.append([*csv_cells, len(results.runs[row.name])])
     return header, rows, numbers, csv_rows
+
+
+def _on_other_pictures(results, of_rows, row):
+    """The `Estimate`s of a row's accuracy and of its gain, `None` without a baseline, on other pictures.
+
+    As in `Results`, the spread between seeds is pooled over the rows.
+    """
+    means = {name: np.array([one.correct().mean() for one in tested]) for name, tested in of_rows.items()}
+    compared = [one for one in results.rows() if one.baseline in means]
+    gains = seeds_spread([means[one.name] - means[one.baseline] for one in compared])
+    there = accuracy(of_rows[row.name], spread=seeds_spread(list(means.values())))
+    if row.baseline not in of_rows:
+        return there, None
+    return there, difference(of_rows[row.name], of_rows[row.baseline], spread=gains)
 
 
 def _text(estimate):

@@ -4,7 +4,7 @@ import dataclasses
 
 from saliency_keras.figures.depth import depth_figure
 from saliency_keras.figures.document import Table
-from saliency_keras.figures.intervals import accuracy, intervals_figure
+from saliency_keras.figures.intervals import intervals_figure
 from saliency_keras.tables.accuracy import accuracy_table, gain_panels
 from saliency_keras.tables.plan import plan
 from saliency_keras.tables.results import INTERVALS, write_files
@@ -41,7 +41,7 @@ class Outlook:
             figures["gains.png"] = intervals_figure(panels)
         if lines := by_depth(results):
             figures["depth.png"] = depth_figure(
-                lines, accuracy(results.tested("rgb")) if "rgb" in results.runs else None
+                lines, results.accuracy("rgb") if "rgb" in results.runs else None
             )
         notes = [*results.head(), INTERVALS, MINUTES]
         return write_files(folder, results.table, notes, [Table(header, rows)], (numbers, csv_rows), figures)
@@ -73,6 +73,6 @@ def by_depth(results):
             continue
         second = "picture" if arguments["doubled"] else "map"
         name = second + (", fixed branch" if arguments["branch"] == "fixed" else "")
-        point = arguments["at"][0], accuracy(results.tested(row.name)), run.summary["parameters"]["total"]
+        point = arguments["at"][0], results.accuracy(row.name), run.summary["parameters"]["total"]
         lines.setdefault(name, []).append(point)
     return {name: sorted(points, key=lambda point: point[0]) for name, points in lines.items()}

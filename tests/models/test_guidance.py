@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from saliency_keras.models.guidance import guided
+from saliency_keras.models.guidance import guided, taught
 from saliency_keras.models.losses import GUIDING
 from saliency_keras.models.receptive_fields import laid_out, receptive_centres, seen_at
 from saliency_keras.models.registry import build
@@ -84,7 +84,7 @@ def test_each_method_says_what_it_cannot_guide():
     )
     with pytest.raises(ValueError, match="no attention branch to guide"):
         guided(plain, "branch")
-    with pytest.raises(ValueError, match=r"conv9 is no layer of it. There are image, image_scaled, conv1"):
+    with pytest.raises(ValueError, match=r"conv9 is no layer of it\. There are image_scaled, conv1"):
         guided(plain, "cam", ("conv9",))
     with pytest.raises(ValueError, match="fc1 has no positions"):
         guided(plain, "activation", ("relu2", "fc1"))
@@ -111,6 +111,42 @@ def test_a_guided_network_can_be_copied_for_several_devices_and_several_stages_a
     assert [tuple(model.output[name].shape[1:3]) for name in centres] == [
         tuple(map(len, at)) for at in centres.values()
     ]
+
+
+def test_a_teacher_s_activations_are_the_target_and_the_teacher_stays_as_it_is():
+    keras.utils.set_random_seed(1)
+    plain = build("classifier", SMALL, 100, 3)
+    pixels = keras.Input((50, 50, 3), name="image")
+    teacher = keras.Model(
+        pixels, keras.layers.Conv2D(1, 5, name="last")(keras.layers.Conv2D(2, 5, name="first")(pixels))
+    )
+    model, _ = guided(plain, "activation", ("relu1",), teacher, ("first",))
+    random = np.random.default_rng(0)
+    pictures = np.repeat(np.repeat(random.integers(0, 256, (2, 50, 50, 3), np.uint8), 2, axis=1), 2, axis=2)
+    found = model.predict_on_batch({"image": pictures})["map"]
+    own = keras.Model(plain.model.input, plain.model.get_layer("relu1").output).predict_on_batch({"image": pictures})
+    np.testing.assert_allclose(found[..., 0], (own**2).sum(axis=-1), rtol=1e-4, atol=1e-6)
+    seen = keras.Model(pixels, teacher.get_layer("first").output).predict_on_batch(
+        pictures[:, ::2, ::2].astype("float32")
+    )
+    activity = (seen**2).sum(axis=-1, keepdims=True)
+    small = np.asarray(keras.ops.image.resize(activity, own.shape[1:3], antialias=True))
+    np.testing.assert_allclose(found[..., 1:], small, rtol=1e-3)
+    expected = GUIDING["transfer"](small, found[..., :1])
+    np.testing.assert_allclose(taught(np.zeros((2, 1)), found), expected, rtol=1e-3)
+    before = teacher.get_weights()
+    losses = {"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True), "map": taught}
+    model.compile(keras.optimizers.SGD(0.1), losses)
+    model.train_on_batch({"image": pictures}, {"logits": np.array([0, 1]), "map": np.zeros((2, 1, 1, 1))})
+    assert all(np.array_equal(one, other) for one, other in zip(before, teacher.get_weights(), strict=True))
+    for wrong, told in (
+        (("cam", (), teacher), "teaches activations, not cam"),
+        (("activation", ("relu1", "relu2"), teacher, ("first",)), "1 layers for 2 stages"),
+        (("activation", ("relu1",), build("fanin1", SMALL, 128, 3).model), "the teacher sees image, saliency"),
+        (("activation", ("relu1",), teacher, ("conv9",)), "teacher_stages name layers with positions; conv9"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            guided(plain, *wrong)
 
 
 def shapes(network, arguments):

@@ -16,9 +16,10 @@ from saliency_keras.data.shown import OWN
 from saliency_keras.metrics.fixation_metrics import cc
 from saliency_keras.metrics.points import Density
 from saliency_keras.models.grad_cam import GradCam
-from saliency_keras.models.guidance import LABEL, LOGITS, guided
+from saliency_keras.models.guidance import LABEL, LOGITS, guided, taught
 from saliency_keras.models.losses import GUIDING
 from saliency_keras.models.receptive_fields import seen_at
+from saliency_keras.runs.run import network_in
 from saliency_keras.training.tasks.classification import Classification
 from saliency_keras.training.tasks.joint import check_taught, map_loss, places_with_maps
 from saliency_keras.training.tasks.task import Term
@@ -35,15 +36,20 @@ class Guided(Classification):
         if augment != "host" or experiment.pictures.keep_features:
             raise UserError(f"{experiment.name} learns from pictures that the host crops: leave --augment and "
                             "keep_features out.")  # fmt: skip
-        self._taught_maps = bool(weight)
+        teacher = network_in(guidance.teacher).model if weight and guidance.teacher else None
+        if teacher is not None and experiment.shown.swap != "own":
+            raise UserError(f"the teacher of {experiment.name} is a network, so that --maps would change nothing.")
+        self._taught_maps = bool(weight) and teacher is None
         super().__init__(experiment, manifest, seed, folder, augment, start)
         centres, self.fed = {}, self.network.classifier
         if weight:
             try:
-                self.fed, centres = guided(self.network, guidance.method, guidance.stages)
+                choices = guidance.method, guidance.stages, teacher, guidance.teacher_stages
+                self.fed, centres = guided(self.network, *choices)
             except ValueError as error:
                 raise UserError(f"{experiment.name} cannot be guided so: {error}.") from None
-            self.terms |= {name: Term(map_loss(experiment.loss, GUIDING), weight) for name in centres}
+            loss = map_loss(experiment.loss, GUIDING) if teacher is None else taught
+            self.terms |= {name: Term(loss, weight) for name in centres}
         self.training, self.validation = (
             _with_targets(batches, centres, LABEL in self.fed.input) for batches in (self.training, self.validation)
         )
