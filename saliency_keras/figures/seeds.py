@@ -168,7 +168,8 @@ def _shared(row, against):
     if not seeds:
         ours, theirs = (", ".join(map(str, one.runs)) for one in (row, against))
         raise UserError(
-            f"rows are compared seed by seed, and these share none: {row.label} has {ours}, {against.label} {theirs}."
+            f"rows are compared seed by seed, and these share none: {row.label} has {ours}, "
+            f"{against.label} has {theirs}."
         )
     return seeds
 

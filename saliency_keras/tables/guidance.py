@@ -14,11 +14,9 @@ from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.data.boxes import read_boxes
 from saliency_keras.data.manifest import Manifest
-from saliency_keras.data.reader import Reader
 from saliency_keras.experiments.tables import GUIDED
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import accuracy, difference, intervals_figure
-from saliency_keras.metrics.classification import first_classes, rank_of_true_class
 from saliency_keras.metrics.digits import points
 from saliency_keras.metrics.statistics import seeds_spread
 from saliency_keras.runs.predictions import Predictions
@@ -30,7 +28,7 @@ AGREEMENT = (
     "validation pictures and repeats; before is that of the baseline."
 )
 OFF_CENTRE = (
-    "Off-centre are the {count} of {all} pictures with a box whose box lies farther from the centre than half do."
+    "Off-centre are {count} of the {all} pictures with a box: those whose box lies farther from the centre than half do."
 )
 NO_BOXES = "The set has no boxes, so that accuracy on pictures with an off-centre object is not known."
 
@@ -202,6 +200,8 @@ def predicted(run, folder):
     Raises:
         UserError: If they have no class in common, or the run's network is gone.
     """
+    from saliency_keras.data.reader import Reader
+    from saliency_keras.metrics.classification import first_classes, rank_of_true_class
     from saliency_keras.runs.run import network_in
 
     if not run_folder.has_network(run.folder):

@@ -106,7 +106,7 @@ def test_another_set_without_a_common_class_is_refused_before_anything_is_traine
     assert GuidanceTable(tmp_path / "there").plan(TABLES["guidance"], choices)
     manifest = tmp_path / "there" / "manifest.json"
     manifest.write_text(re.sub(r'"class(\d)"', r'"kind\1"', manifest.read_text()))
-    with pytest.raises(UserError, match="has no class that the networks learn"):
+    with pytest.raises(UserError, match="has no class of the set that the networks learn"):
         GuidanceTable(tmp_path / "there").plan(TABLES["guidance"], choices)
 
 
