@@ -28,7 +28,8 @@ AGREEMENT = (
     "validation pictures and repeats; before is that of the baseline."
 )
 OFF_CENTRE = (
-    "Off-centre are {count} of the {all} pictures with a box: those whose box lies farther from the centre than half do."
+    "Off-centre are {count} of the {all} pictures with a box: those whose box lies farther from the centre than half "
+    "do."
 )
 NO_BOXES = "The set has no boxes, so that accuracy on pictures with an off-centre object is not known."
 
