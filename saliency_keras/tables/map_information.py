@@ -42,7 +42,7 @@ class MapInformation:
     @staticmethod
     def options(add):
         """`--limit`."""
-        limit = "map-information: pictures of a split that the linear classifiers see at most (default: %(default)s)"
+        limit = "accuracy-vs-saliency, map-information: pictures of a split for linear classifiers at most (%(default)s)"
         add("--limit", metavar="N", type=int, default=PICTURES, help=limit)
 
     def plan(self, table, choices):
