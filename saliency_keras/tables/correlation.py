@@ -75,7 +75,7 @@ class Correlation:
         add("--readouts", metavar="NAMES", type=words_of, default=(), help=readouts)
         whole = "accuracy-vs-saliency: networks to train whole, from these weights and from random ones: ResNet50=FILE"
         add("--whole", metavar="NAMES", type=words_of, default=(), help=whole)
-        limit = "accuracy-vs-saliency, map-information: pictures of a split for linear classifiers at most (%(default)s)"
+        limit = "accuracy-vs-saliency, map-information: pictures of a split, for the linear fits (%(default)s)"
         add("--limit", metavar="N", type=int, default=PICTURES, help=limit)
 
     def plan(self, table, choices):

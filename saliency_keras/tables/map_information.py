@@ -42,7 +42,7 @@ class MapInformation:
     @staticmethod
     def options(add):
         """`--limit`."""
-        limit = "accuracy-vs-saliency, map-information: pictures of a split for linear classifiers at most (%(default)s)"
+        limit = "accuracy-vs-saliency, map-information: pictures of a split, for the linear fits (%(default)s)"
         add("--limit", metavar="N", type=int, default=PICTURES, help=limit)
 
     def plan(self, table, choices):
