@@ -321,17 +321,6 @@ def test_a_setting_may_be_for_one_row_alone_and_its_value_may_have_a_colon():
             planned(setting)
 
 
-def test_settings_that_fit_only_together_are_taken_in_any_order():
-    def planned(*settings):
-        return plan(TABLES["attention-8"], Choices(Path("data"), Path("out"), repeats=1, settings=settings))
-
-    together = ["keep_features=true", "crops=center", "frozen=stride2"]
-    for settings in (together, together[::-1]):
-        assert all(run.experiment.pictures.keep_features for run in planned(*settings))
-    with pytest.raises(UserError, match="--set crops=center shows each as in validation"):
-        planned("keep_features=true")
-
-
 @pytest.mark.parametrize("name", ["hallucination-2", "hallucination-1-resnet"])
 def test_the_resnet_s_tables_begin_with_imagenet_s_weights_and_step_1_alone_prepares(name, data):
     choices = Choices(Path("target"), Path("out"), data, settings=("baseline_rgb_resnet:epochs=1",))

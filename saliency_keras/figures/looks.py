@@ -26,7 +26,8 @@ def scales_figure(pictures):
                 ax.set_axis_off()
             for number, look in enumerate(looks):
                 _draw_look(axes[2 * number : 2 * number + 2], look)
-        note = "blue, solid: the box around what is attended to; green, dashed: the true box"
+        known = any(look.true is not None for looks in pictures for look in looks)
+        note = "blue: what is attended to" + "; green, dashed: the true box" * known
         figure.supxlabel(note, x=0.01, ha="left", fontsize=7, color="#444444")
     return figure
 

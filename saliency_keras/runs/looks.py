@@ -118,8 +118,9 @@ def scales_of(runs, count):
         places = np.array([int(np.flatnonzero(all_ids == one)[0]) for one in ids])
         side, start = look.run.side, (manifest.side - look.run.side) // 2
         crop = np.s_[start : start + side, start : start + side]
-        words = [words.view(np.uint8).reshape(manifest.side, manifest.side, 4) for words in records.words(places)]
-        pictures = np.stack([np.ascontiguousarray(one[..., :3][crop]) for one in words])
+        shape = (manifest.side, manifest.side, 4)
+        # Copied one by one: each is good until the next one is read.
+        pictures = np.stack([one.view(np.uint8).reshape(shape)[..., :3][crop].copy() for one in records.words(places)])
         maps, masks = network.map_as_used({"image": pictures}, (side, side)), look.run(pictures)
         true, labels = read_boxes(manifest.folder, "val"), records.labels(places)
         of_scale = []

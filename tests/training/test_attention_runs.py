@@ -26,6 +26,7 @@ from saliency_keras.metrics.boxes import iou
 from saliency_keras.predict import main as predict
 from saliency_keras.reproduce import main as reproduce
 from saliency_keras.runs.ensemble import classifier_of
+from saliency_keras.runs.looks import scales_of
 from saliency_keras.runs.run import Run, network_in
 from saliency_keras.saliency import predictor
 from saliency_keras.train import main as train
@@ -248,6 +249,25 @@ def test_two_runs_are_judged_by_the_mean_of_their_probabilities(scales, capsys):
         classifier_of(f"{scales / 'runs' / 'scale1'}+{scales / 'runs' / 'scale1'}")
     with pytest.raises(UserError, match=r"joined by \+"):
         classifier_of(f"{scales / 'runs' / 'scale1'}+")
+
+
+def test_the_figure_of_scales_has_the_pictures_that_the_networks_see(scales):
+    runs = [Run.load(scales / "runs" / name) for name in ("scale1", "scale2")]
+    shown = scales_of(runs, 4)
+    sets = scales / "set1", scales / "sets" / "scale1"
+    readers = [Reader(Manifest.load(folder), "val", SIDE, 9) for folder in sets]
+    ids = list(readers[0].ids_and_labels()[0])[:4]
+    for scale, (run, reader) in enumerate(zip(runs, readers, strict=True)):
+        seen = dict(zip(reader.ids_and_labels()[0], reader.validation()[0][0]["image"], strict=True))
+        look = RunLook(run.folder)
+        for identifier, of_picture in zip(ids, shown, strict=True):
+            np.testing.assert_array_equal(of_picture[scale].picture, seen[identifier])
+            places = look.places(look.run(seen[identifier][None])[0])
+            rows, columns = look.run.edges
+            if places is not None:
+                left, top, right, bottom = places
+                assert of_picture[scale].box == (columns[left], rows[top], columns[right], rows[bottom])
+    assert len({look.picture.tobytes() for look, _ in shown}) == 4
 
 
 def test_classify_looks_at_a_photograph_and_draws_the_boxes(photos, scales, tmp_path, capsys):
