@@ -83,14 +83,35 @@ def _next_step(run):
         return console.next_step("score", data["folder"], "--predictors", f"{run.folder},center",
                                  "--held-out", why="its maps against fixations")  # fmt: skip
     baseline = baseline_of(run.name)
-    folder = default_out(baseline, "own", run.seed, set_name(run.config))
+    name_of_set = set_name(run.config)
+    folder = default_out(baseline, "own", run.seed, name_of_set)
     if not baseline:
         return console.next_step("evaluate", run.folder, why="the accuracy of each class")
     if run_folder.is_finished(folder):
         return console.next_step("evaluate", run.folder, "--against", folder, why="is it better than its baseline?")
-    words = [] if set_name(run.config) == "popout" else ["--data", data["folder"]]
+    built_in = name_of_set == "popout"
+    words = [] if built_in else ["--data", data["folder"]]
     words += ["--seed", run.seed] if run.seed else []
+    words += _changed(run, experiment(baseline), built_in)
     return console.next_step("train", baseline, *words, why="its baseline")
+
+
+def _changed(run, other, built_in):
+    """The words that change another experiment as a run's own was changed: its length, its batches, its settings."""
+    own, there = experiment(run.name), run.settings
+    own, epochs = own.on_popout() if built_in else own, there["epochs"]
+    words = [] if epochs == own.schedule.epochs else ["--epochs", epochs]
+    for name, value in own.lasting(epochs).settings.items():
+        found = there.get(name, value)
+        if name != "epochs" and name in other.settings and found != _plain(value):
+            text = found if isinstance(found, str) else json.dumps(found)
+            words += ["--batch", found] if name == "batch" else ["--set", f"{name}={text}"]
+    return words
+
+
+def _plain(value):
+    """A setting as `config.json` has it."""
+    return json.loads(json.dumps(value))
 
 
 def _fit(options):
