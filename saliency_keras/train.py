@@ -18,6 +18,7 @@ from saliency_keras.experiments import EXPERIMENTS, experiment
 from saliency_keras.experiments.experiment import Experiment
 from saliency_keras.experiments.tables import Row, baseline_of
 from saliency_keras.files import absent
+from saliency_keras.metrics.digits import published_in_words
 from saliency_keras.training.start import WHOLE_PICTURES, check_kind, check_start, parents_of
 from saliency_keras.training.tensorboard import check_tensorboard
 
@@ -296,8 +297,7 @@ def default_out(name, maps, seed, name_of_set):
 
 def _print_experiments():
     for one in EXPERIMENTS.values():
-        published = ", ".join(f"{metric} {100 * value:.2f} %" for metric, value in one.published.items())
-        told = published or "no single figure printed"
+        told = published_in_words(one.published) or "no single figure printed"
         print(f"{one.name:34}{one.paper}, {one.row}: {told}; {one.size}, {one.schedule.epochs} epochs")
 
 
