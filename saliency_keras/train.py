@@ -164,17 +164,13 @@ def _fit(options):
 
     from saliency_keras.runs.config import accelerators
     from saliency_keras.runs.run import Run
-    from saliency_keras.training.precision import choose
+    from saliency_keras.training.devices import several_processes
     from saliency_keras.training.train import train
 
-    precision, told = choose(options.precision, [out] if options.resume else (), chosen.learns_from_fixations)
-    if told:
-        console.say(told)
-    if data_given and not accelerators():
+    if data_given and not several_processes() and not accelerators():
         _print_large(chosen, paper)
-    chosen_options = ("seed", "resume", "augment", "tensorboard", "devices", "steps_per_execution")
-    given = {name: getattr(options, name) for name in chosen_options}
-    summary = train(chosen, data, out, parents=parents, precision=precision, **given)
+    chosen_options = ("seed", "precision", "resume", "augment", "tensorboard", "devices", "steps_per_execution")
+    summary = train(chosen, data, out, parents=parents, **{name: getattr(options, name) for name in chosen_options})
     return None if summary is None else Run.load(out)
 
 
