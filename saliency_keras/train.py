@@ -18,6 +18,7 @@ from saliency_keras.experiments import EXPERIMENTS, experiment
 from saliency_keras.experiments.experiment import Experiment
 from saliency_keras.experiments.tables import Row, baseline_of
 from saliency_keras.files import absent
+from saliency_keras.metrics.digits import published_in_words
 from saliency_keras.training.start import WHOLE_PICTURES, check_kind, check_start, parents_of
 from saliency_keras.training.tensorboard import check_tensorboard
 
@@ -83,14 +84,35 @@ def _next_step(run):
         return console.next_step("score", data["folder"], "--predictors", f"{run.folder},center",
                                  "--held-out", why="its maps against fixations")  # fmt: skip
     baseline = baseline_of(run.name)
-    folder = default_out(baseline, "own", run.seed, set_name(run.config))
+    name_of_set = set_name(run.config)
+    folder = default_out(baseline, "own", run.seed, name_of_set)
     if not baseline:
         return console.next_step("evaluate", run.folder, why="the accuracy of each class")
     if run_folder.is_finished(folder):
         return console.next_step("evaluate", run.folder, "--against", folder, why="is it better than its baseline?")
-    words = [] if set_name(run.config) == "popout" else ["--data", data["folder"]]
+    built_in = name_of_set == "popout"
+    words = [] if built_in else ["--data", data["folder"]]
     words += ["--seed", run.seed] if run.seed else []
+    words += _changed(run, experiment(baseline), built_in)
     return console.next_step("train", baseline, *words, why="its baseline")
+
+
+def _changed(run, other, built_in):
+    """The words that change another experiment as a run's own was changed: its length, its batches, its settings."""
+    own, there = experiment(run.name), run.settings
+    own, epochs = own.on_popout() if built_in else own, there["epochs"]
+    words = [] if epochs == own.schedule.epochs else ["--epochs", epochs]
+    for name, value in own.lasting(epochs).settings.items():
+        found = there.get(name, value)
+        if name != "epochs" and name in other.settings and found != _plain(value):
+            text = found if isinstance(found, str) else json.dumps(found)
+            words += ["--batch", found] if name == "batch" else ["--set", f"{name}={text}"]
+    return words
+
+
+def _plain(value):
+    """A setting as `config.json` has it."""
+    return json.loads(json.dumps(value))
 
 
 def _fit(options):
@@ -142,17 +164,13 @@ def _fit(options):
 
     from saliency_keras.runs.config import accelerators
     from saliency_keras.runs.run import Run
-    from saliency_keras.training.precision import choose
+    from saliency_keras.training.devices import several_processes
     from saliency_keras.training.train import train
 
-    precision, told = choose(options.precision, [out] if options.resume else (), chosen.learns_from_fixations)
-    if told:
-        console.say(told)
-    if data_given and not accelerators():
+    if data_given and not several_processes() and not accelerators():
         _print_large(chosen, paper)
-    chosen_options = ("seed", "resume", "augment", "tensorboard", "devices", "steps_per_execution")
-    given = {name: getattr(options, name) for name in chosen_options}
-    summary = train(chosen, data, out, parents=parents, precision=precision, **given)
+    chosen_options = ("seed", "precision", "resume", "augment", "tensorboard", "devices", "steps_per_execution")
+    summary = train(chosen, data, out, parents=parents, **{name: getattr(options, name) for name in chosen_options})
     return None if summary is None else Run.load(out)
 
 
@@ -275,8 +293,7 @@ def default_out(name, maps, seed, name_of_set):
 
 def _print_experiments():
     for one in EXPERIMENTS.values():
-        published = ", ".join(f"{metric} {100 * value:.2f} %" for metric, value in one.published.items())
-        told = published or "no single figure printed"
+        told = published_in_words(one.published) or "no single figure printed"
         print(f"{one.name:34}{one.paper}, {one.row}: {told}; {one.size}, {one.schedule.epochs} epochs")
 
 

@@ -67,6 +67,8 @@ def contact_sheet(pictures, maps, captions=None, pictures_in_row=3):
     rows = -(-len(pictures) // columns)
     with style.look():
         figure = style.new_figure(4.2 * columns, 1.62 * rows)
+        named = ", ".join(filter(None, captions))
+        figure.set_label("pictures, their saliency maps, and the maps over them" + (f": {named}" if named else ""))
         triples = figure.subfigures(rows, columns, squeeze=False, wspace=0.02).flat
         for triple, picture, saliency_map, caption in zip(triples, pictures, maps, captions, strict=False):
             shown = np.asarray(picture), heat(saliency_map), overlay(np.asarray(picture), saliency_map)

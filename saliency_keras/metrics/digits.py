@@ -77,6 +77,11 @@ def figure_in_words(column, value):
     return f"{TITLES.get(column, column.replace('_', ' '))} {value:#.3g}".rstrip(".")
 
 
+def published_in_words(figures):
+    """What a paper prints, `{"top1": 0.4899, "top5": 0.728}`, as `"Top-1 48.99 %, Top-5 72.80 %"`."""
+    return ", ".join(f"{TITLES.get(metric, metric)} {100 * value:.2f} %" for metric, value in figures.items())
+
+
 def is_missing(value):
     """Whether a cell has no value: `None` or NaN."""
     return value is None or (isinstance(value, float) and math.isnan(value))

@@ -158,10 +158,11 @@ class Run:
         # Runs of earlier versions do not say how many pictures they were validated on.
         pictures = (self.summary.get("pictures") or {}).get("validation") or self.predictions.ids.size
         interval = wilson_interval(round(last["val_top1"] * pictures), pictures)
+        epochs = self.summary["epochs"]
         top5, best_top1 = percent(last["val_top5"], pictures), percent(best["val_top1"], pictures)
         return (
             f"Top-1 {accuracy_in_words(last['val_top1'], *interval, pictures)}, Top-5 {top5} % after "
-            f"{self.summary['epochs']} epochs (best epoch {best['epoch']}: {best_top1} %), "
+            f"{epochs} epoch{'s' * (epochs != 1)} (best epoch {best['epoch']}: {best_top1} %), "
             f"{count:,} parameters, {self.summary['images_per_second']:.0f} images/s"
         )
 

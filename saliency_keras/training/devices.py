@@ -34,7 +34,7 @@ def check_devices(number, one_machine=False):
         UserError: If there are fewer, or the backend cannot do it.
     """
     backend = keras.backend.backend()
-    if several := os.environ.get(PROCESSES, "1") != "1":
+    if several := several_processes():
         if backend != "jax":
             raise UserError(
                 f"{PROCESSES} asks for several machines, which Keras trains on with JAX only: KERAS_BACKEND=jax."
@@ -51,6 +51,11 @@ def check_devices(number, one_machine=False):
         raise UserError(f"--devices {number} is more than there are: {len(there)} ({', '.join(there)}).")
     if several and number != len(there):
         raise UserError(f"the machines have {len(there)} devices together; --devices must say so. Received: {number}")
+
+
+def several_processes():
+    """Whether this process is to train with others; before it has joined them, no device may be looked at."""
+    return os.environ.get(PROCESSES, "1") != "1"
 
 
 def _join():

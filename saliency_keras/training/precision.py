@@ -53,7 +53,7 @@ def choose(asked, folders=(), learns_from_fixations=False):
         `(precision, sentence)`, the sentence `""` where there is nothing to say.
 
     Raises:
-        UserError: If the environment variable names no precision.
+        UserError: If the environment variable names no precision, or the file that names a run's is damaged.
     """
     given = os.environ.get(VARIABLE, AUTO) if asked == AUTO else asked
     if given not in (AUTO, *PRECISIONS):
@@ -74,7 +74,7 @@ def choose(asked, folders=(), learns_from_fixations=False):
 
 def _precision_of(folder):
     """The precision that a run was begun in, or `None`."""
-    config = Path(folder) / run_folder.CONFIG
+    config = run_folder.checked(folder, run_folder.CONFIG)
     found = read_json(config).get("precision") if config.is_file() else None
     return found if found in PRECISIONS else None
 

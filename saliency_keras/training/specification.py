@@ -8,6 +8,7 @@ import json
 
 from saliency_keras.experiments.published import CLASSES
 from saliency_keras.figures.document import Heading, Table
+from saliency_keras.metrics.digits import published_in_words
 from saliency_keras.models.registry import shows_map
 
 IMAGENET = 1000  # classes, where neither a data set nor the paper says otherwise
@@ -53,7 +54,7 @@ def specification(experiment, manifest=None):
 
 
 def _what(experiment, classes, manifest):
-    published = ", ".join(f"{name} {100 * value:.2f} %" for name, value in experiment.published.items())
+    published = published_in_words(experiment.published)
     lines = [["published", published or "no single figure"], ["network", experiment.network]]
     pictures = experiment.pictures
     if pictures is None:

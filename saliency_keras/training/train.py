@@ -22,7 +22,7 @@ import keras
 import numpy as np
 
 from saliency_keras import run_folder
-from saliency_keras.console import UserError
+from saliency_keras.console import UserError, say
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments.experiment import WHOLE
 from saliency_keras.files import check_claims, claimed, whole_file
@@ -32,7 +32,7 @@ from saliency_keras.training.devices import check_batch, check_devices, first_pr
 from saliency_keras.training.initial_weights import check_classes, check_frozen, initial_weights, load_parents
 from saliency_keras.training.listeners import save_model
 from saliency_keras.training.loop import fit
-from saliency_keras.training.precision import PRECISIONS
+from saliency_keras.training.precision import PRECISIONS, choose
 from saliency_keras.training.start import WHOLE_PICTURES, check_kind, check_start
 from saliency_keras.training.state import drop_state
 from saliency_keras.training.tasks import task_named
@@ -64,7 +64,8 @@ def train(
         data: Folder of a compact data set, or of a fixation set for a network that predicts saliency.
         out: The run folder.
         seed: Seed of weights, order, crops, flips, dropout and swaps.
-        precision: `"float32"`, or `"bfloat16"` for half the bytes in activations; weights stay float32.
+        precision: `"float32"`, or `"bfloat16"` for half the bytes in activations; weights stay float32. `"auto"` for
+            what `training.precision` chooses, and says.
         parents: From a part of the network (`"network"` for all of it) to the run folder whose weights it starts from.
         resume: Whether to continue the run in `out`, if one was begun there.
         augment: Where pictures are cropped and flipped, `"host"` or `"device"`; the pixels are the same.
@@ -85,10 +86,13 @@ def train(
     kind = task_named(experiment.task)
     check_devices(devices, one_machine=kind.one_machine)
     source = open_data(experiment, data, augment)
+    writes = first_process()
+    precision, told = choose(precision, [out] if resume else (), experiment.learns_from_fixations)
+    if told and writes:
+        say(told)
     config = config_of(experiment, source, seed, precision, parents, augment, devices)
     if summary := _finished(config, out, resume):
         return summary
-    writes = first_process()
     with claimed(out) if writes else contextlib.nullcontext():
         # Again, for another process may have written there meanwhile; from here on none does.
         if writes:

@@ -1,14 +1,21 @@
 """What one reads while a training lasts: lines that fit 80 columns, durations, megabytes, and a mistake at once."""
 
+import dataclasses
 import io
+import shlex
 import sys
 
 import pytest
 
 from saliency_keras import console
 from saliency_keras.console import UserError
+from saliency_keras.experiments import experiment
+from saliency_keras.runs.run import Run
 from saliency_keras.train import fit
 from saliency_keras.training.listeners import Told, figures_in_words
+from tests.runs_fixture import write_run
+
+train = sys.modules[fit.__module__]
 
 ROW = {
     "epoch": 9, "learning_rate": 0.01, "loss": 2.3456, "cross_entropy": 1.9, "top1": 0.18349, "top5": 0.5,
@@ -61,6 +68,16 @@ def test_a_bar_of_bytes_counts_in_megabytes_and_fits_80_columns(monkeypatch):
     lines = sys.stderr.getvalue().split("\r")
     assert any("168M/260M" in line for line in lines)
     assert max(map(len, lines)) <= 80
+
+
+def test_the_next_command_changes_the_baseline_as_the_run_was_changed(tmp_path):
+    chosen = experiment("fanin3").lasting(10).replace(batch=32, dense_units=512, keep_pool2=True)
+    config = {"experiment": dataclasses.asdict(chosen), "data_folder": "compact/photos", "seed": 3}
+    run = Run.load(write_run(tmp_path / "run", **config))
+    told = train._next_step(run).removeprefix("next: ").partition("  # ")[0].replace(" \\\n", "")
+    assert shlex.split(told)[3:] == [
+        "rgb", "--data", "compact/photos", "--seed", "3", "--epochs", "10", "--batch", "32", "--set", "dense_units=512",
+    ]  # fmt: skip
 
 
 def test_a_person_who_watches_sees_what_a_silence_is_for_and_a_file_does_not(monkeypatch, capsys):

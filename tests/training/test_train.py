@@ -189,7 +189,7 @@ def test_list_names_every_experiment_with_its_figure(capsys):
     train("--list")
     printed = capsys.readouterr().out
     assert {line.split()[0] for line in printed.splitlines()} == set(EXPERIMENTS)
-    assert "top1 48.99 %, top5 72.80 %; 128 px, 90 epochs" in printed
+    assert "Top-1 48.99 %, Top-5 72.80 %; 128 px, 90 epochs" in printed
 
 
 def test_network_learns_to_tell_bright_from_dark(data, tmp_path):
