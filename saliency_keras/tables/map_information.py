@@ -113,15 +113,17 @@ def information(manifest, limit=PICTURES):
     }
     first = manifest.maps[0].name
     shown = {one.name: Shown(one.name) for one in manifest.maps}
-    shown |= {f"{first}, other pictures'": Shown(first, "shuffled"), "center": Shown("", "center")}
+    shuffled = f"{first}, other pictures'"
+    shown |= {shuffled: Shown(first, "shuffled"), "center": Shown("", "center")}
     learned = {one.name: labels_learned(one.predictor) for one in manifest.maps}
+    learned |= {shuffled: learned[first], "center": "none"}
     lines = []
     for name, one in shown.items():
         train, val = (grids(manifest, split, one, labels[split].size) for split in ("train", "val"))
         right, penalty = probe(train, labels["train"], val, labels["val"], len(manifest.classes))
         tested = labels["val"].size
         top1 = Estimate(right / tested, *wilson_interval(right, tested), tested)
-        lines.append(Information(name, learned.get(name, "none"), top1, penalty))
+        lines.append(Information(name, learned[name], top1, penalty))
     return lines, max(1 / len(manifest.classes), np.bincount(labels["val"]).max() / labels["val"].size)
 
 
