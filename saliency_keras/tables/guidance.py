@@ -27,10 +27,8 @@ AGREEMENT = (
     "Grad-CAM and map: the linear correlation of Grad-CAM of the true class with the picture's own map, mean over the "
     "validation pictures and repeats; before is that of the baseline."
 )
-OFF_CENTRE = (
-    "Off-centre are {count} of the {all} pictures with a box: those whose box lies farther from the centre than half "
-    "do."
-)
+OFF_CENTRE = "Off-centre are {count} of the {all} pictures with a box: those whose box lies farther out than half do."
+ALL_ALIKE = "All objects lie equally far from the centre, so that none is off it."
 NO_BOXES = "The set has no boxes, so that accuracy on pictures with an off-centre object is not known."
 
 
@@ -177,7 +175,7 @@ def off_centre(results):
     middle = float(np.median(list(away.values()))) if away else 0.0
     found = {one for one, distance in away.items() if distance > middle}
     if not found:
-        return None, NO_BOXES
+        return None, ALL_ALIKE if away else NO_BOXES
     return found, OFF_CENTRE.format(count=len(found), all=len(away))
 
 
