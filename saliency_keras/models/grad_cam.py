@@ -270,13 +270,14 @@ def _run(model, inputs, call, inside=""):
 def _blank(model):
     """A black picture of each input."""
     return keras.tree.map_structure(
-        lambda one: np.zeros([1, *(length or OPEN for length in one.shape[1:])], one.dtype), model.input
+        lambda one: np.zeros([1, *(length or OPEN for length in one.shape[1:])], one.dtype),
+        model.inputs[0] if isinstance(model, keras.Sequential) else model.input,
     )
 
 
 def _output_of(model, name):
     """Function from what a model gives to the scores of its classes."""
-    outputs = model.output
+    outputs = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
     if isinstance(outputs, dict):
         name = "logits" if name is None else name
         if name not in outputs:

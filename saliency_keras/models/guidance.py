@@ -126,7 +126,7 @@ class Explained(layers.Layer):
 
     def get_config(self):
         """The network and the choices: what makes a copy with weights of its own, as for several devices."""
-        model = keras.Model(self.front.input, self.head.output)
+        model = keras.Model(self.front.input, self.head(self.front.output))
         return {"model": keras.saving.serialize_keras_object(model), "stage": self.stage, "method": self.method}
 
     @classmethod
