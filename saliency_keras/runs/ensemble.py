@@ -79,7 +79,8 @@ class Ensemble(Run):
                 raise UserError(f"the run {folder} is given twice.")
         name, first = " + ".join(run.folder.name for run in runs), runs[0]
         config = {**first.config, "experiment": {**first.config["experiment"], "name": name}}
-        found = cls(first.folder.parent / name.replace(" ", ""), config, first.history, first.summary, runs=tuple(runs))
+        folder = first.folder.parent / name.replace(" ", "")
+        found = cls(folder, config, first.history, first.summary, runs=tuple(runs))
         _ = found.predictions
         return found
 
