@@ -427,7 +427,7 @@ def test_command_ends_with_code_2_and_one_sentence(data, tmp_path):
     process = command("rgb", "--data", tmp_path / "nowhere", "--out", tmp_path / "run")
     out, errors = process.communicate()
     assert process.returncode == 2
-    assert "no folder" in errors
+    assert f"there is no data set {tmp_path / 'nowhere'}" in errors
     assert errors.count("\n") == 1
     assert "Traceback" not in errors + out
 
