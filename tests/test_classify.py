@@ -211,7 +211,7 @@ def test_what_is_no_picture_is_told_and_the_others_are_classified(trained, photo
     assert [path.name for path in (tmp_path / "out").iterdir()] == [f"{photo.stem}.png"]
     with pytest.raises(UserError, match="no layer 'fc9'"):
         main([str(trained("rgb")), str(photo), "--layer", "fc9"])
-    with pytest.raises(UserError, match="image has no positions; choose one of"):
+    with pytest.raises(UserError, match="image is an input of the network; choose one of conv1"):
         main([str(trained("rgb")), str(photo), "--layer", "image"])
 
 

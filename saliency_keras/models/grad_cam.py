@@ -163,6 +163,8 @@ class _Trace:
     def place_of(self, layer):
         """The place among the calls of the layer of that name."""
         found = [place for place, one in enumerate(self.calls) if layer in (one.name, one.operation.name)]
+        if not found and layer in {one.name for one in self._model.inputs}:
+            raise ValueError(f"{layer} is an input of the network; choose one of {self._names()}")
         if not found:
             raise ValueError(f"the network {self._model.name} has no layer {layer!r}; it has {self._names()}")
         if len(found) > 1:
