@@ -18,6 +18,7 @@ def experiment(name):
     if isinstance(name, Experiment):
         return name
     if name not in EXPERIMENTS:
-        near = difflib.get_close_matches(name, EXPERIMENTS, 3) or EXPERIMENTS
-        raise UserError(f"there is no experiment {name!r}; did you mean {', '.join(near)}? --list shows all.")
+        near = difflib.get_close_matches(name, EXPERIMENTS, 3)
+        meant = f"; did you mean {', '.join(near)}?" if near else "."
+        raise UserError(f"there is no experiment {name!r}{meant} `train --list` shows all.")
     return EXPERIMENTS[name]
