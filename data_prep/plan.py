@@ -1,6 +1,6 @@
 """What a compact data set will hold, decided before anything is written: pictures, order, shards, maps, and a digest.
 
-Two commands with the same plan make the same bytes; a folder that holds another plan is told by what differs.
+Two commands with the same plan make the same bytes. Where a folder holds another plan, the error says what differs.
 """
 
 import contextlib

@@ -432,7 +432,7 @@ def progress(iterable=None, total=None, label="", unit="picture", form=None):
         iterable: What to go through, or `None` for a bar that is moved by its `update`.
         total: Number of steps, where the iterable has no length.
         label: What is going on, in a word or two.
-        unit: What one step is; `"byte"` is told in kB, MB and GB.
+        unit: What one step is; bytes (`"byte"`) are shown in kB, MB and GB.
         form: The bar's format, as tqdm takes it; `None` for tqdm's own.
 
     Returns:

@@ -1,6 +1,7 @@
 """Accuracy and the error of the map against alpha, the weight of the classification loss (SalClassNet, Fig. 4)."""
 
 from saliency_keras.figures import style
+from saliency_keras.figures.intervals import error_bars
 
 
 def alpha_figure(lines):
@@ -17,8 +18,8 @@ def alpha_figure(lines):
     with style.look():
         figure = style.new_figure(6.4, 4.2)
         above, below = figure.subplots(2, 1, sharex=True)
-        ends = [[100 * (one.value - one.low) for one in estimates], [100 * (one.high - one.value) for one in estimates]]
-        above.errorbar(alphas, [100 * one.value for one in estimates], yerr=ends, fmt="o-", color="black", capsize=3)
+        values, ends = [100 * one.value for one in estimates], error_bars(estimates)
+        above.errorbar(alphas, values, yerr=ends, fmt="o-", color="black", capsize=3)
         above.set_ylabel("mean class accuracy (%)")
         below.plot(alphas, losses, "o-", color="black")
         below.set_ylabel("map's loss")

@@ -1,6 +1,7 @@
 """Accuracy against the stage at which two branches meet, and against the parameters of the network."""
 
 from saliency_keras.figures import style
+from saliency_keras.figures.intervals import error_bars
 
 MARKS = ("o-", "s--", "^-", "v--")
 
@@ -19,24 +20,19 @@ def depth_figure(lines, without=None):
         figure = style.new_figure(9, 3.8)
         by_stage, by_size = figure.subplots(1, 2, sharey=True)
         for mark, (name, points) in zip(MARKS, lines.items(), strict=False):
-            values = [100 * one.value for _, one, _ in points]
-            ends = [
-                [100 * (one.value - one.low) for _, one, _ in points],
-                [100 * (one.high - one.value) for _, one, _ in points],
-            ]
+            stages, estimates, sizes = zip(*points, strict=True)
+            values, millions = [100 * one.value for one in estimates], [size / 1e6 for size in sizes]
             look = {
                 "fmt": mark,
                 "capsize": 3,
                 "mfc": "white" if "picture" in name else None,
                 "label": f"second branch: {name}",
             }
-            drawn = by_stage.errorbar([stage for stage, *_ in points], values, yerr=ends, **look)
+            drawn = by_stage.errorbar(stages, values, yerr=error_bars(estimates), **look)
             color = drawn[0].get_color()
-            by_size.plot([size / 1e6 for *_, size in points], values, mark[0], color=color, mfc=look["mfc"])
-            for stage, one, size in points:
-                by_size.annotate(
-                    str(stage), (size / 1e6, 100 * one.value), (3, 3), textcoords="offset points", fontsize=7
-                )
+            by_size.plot(millions, values, mark[0], color=color, mfc=look["mfc"])
+            for stage, *place in zip(stages, millions, values, strict=True):
+                by_size.annotate(str(stage), place, (3, 3), textcoords="offset points", fontsize=7)
         if without is not None:
             for ax in by_stage, by_size:
                 ax.axhline(100 * without.value, color="#666666", linewidth=0.9, zorder=1)

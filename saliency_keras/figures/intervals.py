@@ -68,6 +68,22 @@ class Estimate:
         return [round(number, 6) for number in (self.value, self.low, self.high)]
 
 
+def text_of(estimate, written=percent):
+    """`Estimate.text`, or two empty cells for `None`."""
+    return [None, None] if estimate is None else estimate.text(written)
+
+
+def numbers_of(estimate):
+    """`Estimate.numbers`, or three empty cells for `None`."""
+    return [None] * 3 if estimate is None else estimate.numbers()
+
+
+def error_bars(estimates):
+    """How far intervals reach below and above their values, in percent: two lists, as `errorbar` takes them."""
+    below = [100 * (one.value - one.low) for one in estimates]
+    return [below, [100 * (one.high - one.value) for one in estimates]]
+
+
 @dataclasses.dataclass(frozen=True)
 class Together:
     """Several runs that were tested on the same pictures, taken as one: stands where a run's `Predictions` do.
@@ -325,9 +341,8 @@ def intervals_figure(panels, parts=False, width=9, what="Top-1"):
         axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         for ax, (title, lines) in zip(axes, panels.items(), strict=True):
             for place, (_, one, theirs) in enumerate(lines):
-                ends = [[100 * (one.value - one.low)], [100 * (one.high - one.value)]]
                 look = {"fmt": "o", "color": "black", "mfc": "white" if parts and place else "black", "capsize": 3}
-                ax.errorbar(100 * one.value, place, xerr=ends, label=OURS, **look)
+                ax.errorbar(100 * one.value, place, xerr=error_bars([one]), label=OURS, **look)
                 if len(one.seeds) > 1:
                     ax.plot([100 * seed for seed in one.seeds], [place + 0.3] * len(one.seeds), **ONE_SEED_MARK)
                 if theirs is not None:

@@ -1,6 +1,7 @@
 """What a classifier has right that sees saliency maps only, beside chance."""
 
 from saliency_keras.figures import style
+from saliency_keras.figures.intervals import error_bars
 
 
 def information_figure(lines, chance):
@@ -17,8 +18,7 @@ def information_figure(lines, chance):
         figure = style.new_figure(6.4, 1.4 + 0.3 * len(lines))
         ax = figure.subplots()
         for place, (_, one) in enumerate(lines):
-            ends = [[100 * (one.value - one.low)], [100 * (one.high - one.value)]]
-            ax.errorbar(100 * one.value, place, xerr=ends, fmt="o", color="black", capsize=3)
+            ax.errorbar(100 * one.value, place, xerr=error_bars([one]), fmt="o", color="black", capsize=3)
         ax.axvline(100 * chance, label="chance: one class at random, or always the largest", **style.CHANCE)
         ax.set_yticks(range(len(lines)), [style.one_line(name) for name, _ in lines])
         ax.set_ylim(len(lines) - 0.4, -0.6)

@@ -30,7 +30,7 @@ def rows_compared(runs, against=()):
         against: As many or other ones, or none.
 
     Returns:
-        A tuple of one or two `figures.intervals.Seeds`, called so that they are told apart.
+        A tuple of one or two `figures.intervals.Seeds`, with labels that differ.
 
     Raises:
         UserError: If runs of one row differ in more than their seed, or two have the same seed.

@@ -94,6 +94,7 @@ class GradCam:
         features = ops.cast(made[self._place], "float32")
 
         def scores_from(features):
+            """The scores if the layer made these features; all that does not see them is taken as it was made."""
             places = iter(range(len(made)))
 
             def call(name, operation, *arguments, **keywords):

@@ -10,9 +10,9 @@ import dataclasses
 import numpy as np
 
 from saliency_keras.figures.document import Table
-from saliency_keras.figures.intervals import intervals_figure, printed_gain
+from saliency_keras.figures.intervals import intervals_figure, numbers_of, printed_gain, text_of
 from saliency_keras.metrics.digits import points
-from saliency_keras.tables.plan import plan
+from saliency_keras.tables.plan import AsPlanned
 from saliency_keras.tables.results import INTERVALS, write_files
 
 TOP = {"top1": 1, "top5": 5}
@@ -23,7 +23,7 @@ WHICH_PUBLISHED = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Accuracy:
+class Accuracy(AsPlanned):
     """Rows with their accuracies, gains over their baselines and curves.
 
     Attributes:
@@ -31,17 +31,12 @@ class Accuracy:
     """
 
     published: bool = False
-    keep_models = True
 
     @staticmethod
     def options(add):
         """`--published`."""
         published = "thesis tables: show the paper's accuracies even if your set or schedule differs from the paper's"
         add("--published", action="store_true", help=published)
-
-    def plan(self, table, choices):
-        """As `TableKind.plan`."""
-        return plan(table, choices)
 
     def write(self, results, folder):
         """As `TableKind.write`."""
@@ -86,14 +81,14 @@ def accuracy_table(results, published=False):
         theirs, theirs5 = _printed_gain(results, row), _printed_gain(results, row, "top5")
         speed = [summary["parameters"]["total"], summary.get("multiply_adds"), summary["images_per_second"]]
         reached = _epochs_to_baseline(results, row)
-        gain_text, gain5_text = (one.text(points) if one else [None, None] for one in (gain, gain5))
+        gain_text, gain5_text = (text_of(one, points) for one in (gain, gain5))
         paper1, paper5 = (figures.get(name) for name in TOP)
         rows.append([
             row.name, where, *top1.text(), _percent(paper1), *gain_text, _points(theirs),
             top5.text()[0], _percent(paper5), *gain5_text, _points(theirs5),
             f"{speed[0]:,}", f"{speed[1]:,}" if speed[1] else None, f"{speed[2]:.0f}", reached, len(runs),
         ])  # fmt: skip
-        gain_numbers, gain5_numbers = (one.numbers() if one else [None] * 3 for one in (gain, gain5))
+        gain_numbers, gain5_numbers = (numbers_of(one) for one in (gain, gain5))
         csv_rows.append([
             row.name, row.baseline, paper1, *top1.numbers(), theirs, *gain_numbers,
             paper5, *top5.numbers(), theirs5, *gain5_numbers, *speed, reached, len(runs),

@@ -15,7 +15,7 @@ from saliency_keras.data.boxes import FILE as BOXES_FILE
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments.published import ATTENTION_IOU
 from saliency_keras.figures.document import Table
-from saliency_keras.figures.intervals import accuracy, difference, intervals_figure
+from saliency_keras.figures.intervals import accuracy, difference, intervals_figure, numbers_of, text_of
 from saliency_keras.metrics.digits import percent, points
 from saliency_keras.runs.ensemble import together
 from saliency_keras.tables.plan import PlannedRun, plan
@@ -201,11 +201,9 @@ def attention_table(results):
         boxes = [np.mean([one[key] for one in attention]) if all(key in one for one in attention) else None
                  for key in BOXES]  # fmt: skip
         shown = [None if level is None else percent(level, top1.pictures) for level in levels]
-        change = less.text(points) if less else [None, None]
         drawn = [None if boxes[0] is None else "{:.3f} ({:.3f}, {:.3f})".format(*boxes[:3])] if with_boxes else []
-        rows.append([name, *top1.text(), *shown, against if less else None, *change, *drawn, len(of)])
-        change = less.numbers() if less else [None] * 3
-        csv_rows.append([name, *top1.numbers(), *levels, against if less else None, *change, *boxes, len(of)])
+        rows.append([name, *top1.text(), *shown, against if less else None, *text_of(less, points), *drawn, len(of)])
+        csv_rows.append([name, *top1.numbers(), *levels, against if less else None, *numbers_of(less), *boxes, len(of)])
     for name, figures in results.table.beside.items():
         values = [figures.get(key) for key in ("top1", "local", "object")]
         shown = [None if value is None else f"{value:.1f}" for value in values]

@@ -230,13 +230,29 @@ def linear_probe(extractor, manifest, limit=PICTURES):
     Returns:
         How many pictures of the val split it has right, and of how many.
     """
+    (train, labels), (val, val_labels) = (_averages(extractor, manifest, split, limit) for split in ("train", "val"))
+    return right_of_linear(train, labels, val, val_labels, len(manifest.classes)), len(val_labels)
+
+
+def right_of_linear(train, labels, val, val_labels, classes, penalty=PENALTY):
+    """How many pictures the exact linear classifier on standardised features has right.
+
+    Args:
+        train: Features that it is fitted to, array `(pictures, features)`.
+        labels: Their labels, int `(pictures,)`.
+        val: Features that it is tested on.
+        val_labels: Their labels.
+        classes: Number of classes.
+        penalty: As for `logistic_regression`.
+
+    Returns:
+        An int.
+    """
     import numpy as np
 
-    (train, labels), (val, val_labels) = (_averages(extractor, manifest, split, limit) for split in ("train", "val"))
     mean, deviation = train.mean(axis=0), train.std(axis=0) + 1e-6
-    kernel, bias = logistic_regression((train - mean) / deviation, labels, len(manifest.classes))
-    scores = (val - mean) / deviation @ kernel + bias
-    return int((np.argmax(scores, axis=1) == val_labels).sum()), len(val_labels)
+    kernel, bias = logistic_regression((train - mean) / deviation, labels, classes, penalty)
+    return int((np.argmax((val - mean) / deviation @ kernel + bias, axis=1) == val_labels).sum())
 
 
 def logistic_regression(features, labels, classes, penalty=PENALTY):

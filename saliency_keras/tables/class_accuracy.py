@@ -12,7 +12,7 @@ from saliency_keras.experiments import experiment
 from saliency_keras.experiments.published import SALCLASSNET_6
 from saliency_keras.figures.alpha import alpha_figure
 from saliency_keras.figures.document import Table
-from saliency_keras.figures.intervals import intervals_figure, mean_class
+from saliency_keras.figures.intervals import intervals_figure, mean_class, numbers_of, text_of
 from saliency_keras.metrics.digits import points
 from saliency_keras.tables.plan import plan
 from saliency_keras.tables.results import INTERVALS, write_files
@@ -21,8 +21,8 @@ FEATURES = "-features"
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassAccuracy:
-    """Rows with their mean class accuracies, and gains over their baselines.
+class Staged:
+    """What the kinds of table share whose rows are trained in stages, of which some may be left out.
 
     Attributes:
         free_viewing: Fixation set that the detector is trained on first; `None` to leave that stage out.
@@ -39,6 +39,11 @@ class ClassAccuracy:
     def plan(self, table, choices):
         """As `TableKind.plan`, without the stages that no data are given for."""
         return staged_plan(table, choices, self.free_viewing)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassAccuracy(Staged):
+    """Rows with their mean class accuracies, and gains over their baselines."""
 
     def write(self, results, folder):
         """As `TableKind.write`."""
@@ -121,11 +126,11 @@ def class_accuracy_table(results):
         count = runs[0].summary["parameters"]["total"]
         rows.append([
             row.name, runs[0].config["experiment"].get("row"), *found.text(), _percent(theirs),
-            *(gain.text(points) if gain else (None, None)), _points(their_gain), top1.text()[0],
+            *text_of(gain, points), _points(their_gain), top1.text()[0],
             None if loss is None else f"{loss:.4f}", f"{count:,}", len(runs), *of_set,
         ])  # fmt: skip
         csv_rows.append([
-            row.name, row.baseline, *found.numbers(), theirs, *(gain.numbers() if gain else [None] * 3), their_gain,
+            row.name, row.baseline, *found.numbers(), theirs, *numbers_of(gain), their_gain,
             top1.numbers()[0], loss, count, len(runs), *of_set,
         ])  # fmt: skip
     return header, rows, numbers, csv_rows

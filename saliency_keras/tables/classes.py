@@ -10,7 +10,7 @@ import re
 from saliency_keras.experiments.published import IMAGENET_IDS, MOST_IMPROVED
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.evaluation import Q_EXPLAINED, class_changes, count_beyond_luck
-from saliency_keras.tables.plan import plan
+from saliency_keras.tables.plan import AsPlanned
 from saliency_keras.tables.results import write_files
 
 NOTE = "Of the first repeat. The paper's figures are of its own pictures."
@@ -20,18 +20,8 @@ IMAGENET_ID = re.compile(r"n\d{8}")
 
 
 @dataclasses.dataclass(frozen=True)
-class Classes:
+class Classes(AsPlanned):
     """Of each strategy, the classes that gained most, and those that the thesis names."""
-
-    keep_models = True
-
-    @staticmethod
-    def options(add):
-        """None of its own."""
-
-    def plan(self, table, choices):
-        """As `TableKind.plan`."""
-        return plan(table, choices)
 
     def write(self, results, folder):
         """As `TableKind.write`."""

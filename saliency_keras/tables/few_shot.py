@@ -20,7 +20,14 @@ from saliency_keras.experiments.hallucination import METHODS
 from saliency_keras.experiments.published import CLASSES_OF_SET, SUSPECT, TABLE_I
 from saliency_keras.figures import style
 from saliency_keras.figures.document import Table
-from saliency_keras.figures.intervals import Together, accuracy, difference, intervals_figure, share_right
+from saliency_keras.figures.intervals import (
+    Together,
+    accuracy,
+    difference,
+    error_bars,
+    intervals_figure,
+    share_right,
+)
 from saliency_keras.files import whole_file
 from saliency_keras.metrics.digits import points
 from saliency_keras.runs.labels import as_published
@@ -281,10 +288,9 @@ def few_shot_figure(runs, like):
         for index, (method, look) in enumerate(zip(methods, style.line_styles(), strict=False)):
             there = [place for place, one in enumerate(shots) if (method, one) in rows]
             found = [accuracy(rows[method, shots[place]].tested) for place in there]
-            values = np.array([one.value for one in found])
-            ends = np.array([[one.value - one.low for one in found], [one.high - one.value for one in found]])
+            values = [100 * one.value for one in found]
             beside = places[there] + 0.06 * (index - (len(methods) - 1) / 2)
-            ax.errorbar(beside, 100 * values, 100 * ends, label=METHODS[method], capsize=2, **look)
+            ax.errorbar(beside, values, error_bars(found), label=METHODS[method], capsize=2, **look)
             if like:
                 values = [published(like, method, one) for one in shots]
                 values = [np.nan if value is None else value for value in values]

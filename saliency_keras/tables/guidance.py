@@ -16,7 +16,7 @@ from saliency_keras.data.boxes import read_boxes
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments.tables import GUIDED
 from saliency_keras.figures.document import Table
-from saliency_keras.figures.intervals import accuracy, difference, intervals_figure
+from saliency_keras.figures.intervals import accuracy, difference, intervals_figure, numbers_of, text_of
 from saliency_keras.metrics.digits import points
 from saliency_keras.metrics.statistics import seeds_spread
 from saliency_keras.runs.predictions import Predictions
@@ -104,16 +104,16 @@ def guidance_table(results, subsets):
         cells = [
             row.name,
             *top1.text(),
-            *_text(gain),
-            *_text(less),
+            *text_of(gain, points),
+            *text_of(less, points),
             *(None if one is None else f"{one:.3f}" for one in agreed),
         ]
-        csv_cells = [row.name, row.baseline, *top1.numbers(), *_numbers(gain), *_numbers(less)]
+        csv_cells = [row.name, row.baseline, *top1.numbers(), *numbers_of(gain), *numbers_of(less)]
         csv_cells += [None if one is None else round(one, 6) for one in agreed]
         for of_rows in subsets.values():
             there, gained = _on_other_pictures(results, of_rows, row)
-            cells += [there.text()[0], *_text(gained)]
-            csv_cells += [there.numbers()[0], *_numbers(gained)]
+            cells += [there.text()[0], *text_of(gained, points)]
+            csv_cells += [there.numbers()[0], *numbers_of(gained)]
         rows.append([*cells, len(results.runs[row.name])])
         csv_rows.append([*csv_cells, len(results.runs[row.name])])
     return header, rows, numbers, csv_rows
@@ -131,14 +131,6 @@ def _on_other_pictures(results, of_rows, row):
     if row.baseline not in of_rows:
         return there, None
     return there, difference(of_rows[row.name], of_rows[row.baseline], spread=gains)
-
-
-def _text(estimate):
-    return estimate.text(points) if estimate else (None, None)
-
-
-def _numbers(estimate):
-    return estimate.numbers() if estimate else [None] * 3
 
 
 def agreement_of(results, name):

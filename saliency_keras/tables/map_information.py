@@ -20,7 +20,7 @@ from saliency_keras.figures.intervals import Estimate
 from saliency_keras.figures.map_information import information_figure
 from saliency_keras.metrics.digits import percent
 from saliency_keras.metrics.statistics import wilson_interval
-from saliency_keras.tables.backbones import PICTURES, logistic_regression
+from saliency_keras.tables.backbones import PICTURES, right_of_linear
 from saliency_keras.tables.results import write_files
 
 GRID = 16  # positions to a side that a map is averaged to
@@ -172,17 +172,11 @@ def probe(train, labels, val, val_labels, classes):
     """
     held_out = np.arange(len(labels)) % HELD_OUT == 0
     of_penalty = {
-        one: _right(train[~held_out], labels[~held_out], train[held_out], labels[held_out], classes, one)
+        one: right_of_linear(train[~held_out], labels[~held_out], train[held_out], labels[held_out], classes, one)
         for one in PENALTIES
     }
     chosen = max(PENALTIES, key=lambda one: (of_penalty[one], one))
-    return _right(train, labels, val, val_labels, classes, chosen), chosen
-
-
-def _right(train, labels, val, val_labels, classes, penalty):
-    mean, deviation = train.mean(axis=0), train.std(axis=0) + 1e-6
-    kernel, bias = logistic_regression((train - mean) / deviation, labels, classes, penalty)
-    return int((np.argmax((val - mean) / deviation @ kernel + bias, axis=1) == val_labels).sum())
+    return right_of_linear(train, labels, val, val_labels, classes, chosen), chosen
 
 
 def labels_learned(predictor):

@@ -6,7 +6,7 @@ from saliency_keras.figures.depth import depth_figure
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import intervals_figure
 from saliency_keras.tables.accuracy import accuracy_table, gain_panels
-from saliency_keras.tables.plan import plan
+from saliency_keras.tables.plan import AsPlanned
 from saliency_keras.tables.results import INTERVALS, write_files
 
 MINUTES = (
@@ -15,18 +15,8 @@ MINUTES = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Outlook:
+class Outlook(AsPlanned):
     """Rows with their accuracies, gains, and gains per minute of training."""
-
-    keep_models = True
-
-    @staticmethod
-    def options(add):
-        """None of its own."""
-
-    def plan(self, table, choices):
-        """As `TableKind.plan`."""
-        return plan(table, choices)
 
     def write(self, results, folder):
         """As `TableKind.write`."""
@@ -63,7 +53,7 @@ def by_depth(results):
 
     Returns:
         From `"map"`, `"map, fixed branch"` and the same with `"picture"` to a list of the stage, the `Estimate` of the
-        accuracy, and the number of parameters, ascending; empty where there is none.
+        accuracy, and the number of parameters, by ascending stage; empty without such rows.
     """
     lines = {}
     for row in results.rows():

@@ -170,6 +170,20 @@ def plan(table, choices, shots=("",)):
     return runs
 
 
+class AsPlanned:
+    """What the kinds of table share that train their rows as `plan` lists them."""
+
+    keep_models = True
+
+    @staticmethod
+    def options(add):
+        """None of its own."""
+
+    def plan(self, table, choices):
+        """As `TableKind.plan`."""
+        return plan(table, choices)
+
+
 def check_settings(rows, settings):
     """Refuses a `KEY=VALUE` or `ROW:KEY=VALUE` that fits none of these rows or has a value that its key cannot have.
 

@@ -6,7 +6,6 @@ activation, as large as sixteen positions of that depth.
 """
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.figures.document import Table
 from saliency_keras.runs.run import network_in
-from saliency_keras.tables.class_accuracy import free_viewing_option, staged_plan
+from saliency_keras.tables.class_accuracy import Staged
 from saliency_keras.tables.results import write_files
 
 BATCH = 16
@@ -25,24 +24,8 @@ MOST = 2000  # pictures, the first of the split, which is shuffled
 
 
 @dataclasses.dataclass(frozen=True)
-class Regions:
-    """What the feature maps of the joined network respond to.
-
-    Attributes:
-        free_viewing: As of `ClassAccuracy`.
-    """
-
-    free_viewing: Path | None = None
-    keep_models = True
-
-    @staticmethod
-    def options(add):
-        """`--free-viewing`."""
-        free_viewing_option(add)
-
-    def plan(self, table, choices):
-        """As `TableKind.plan`."""
-        return staged_plan(table, choices, self.free_viewing)
+class Regions(Staged):
+    """What the feature maps of the joined network respond to."""
 
     def write(self, results, folder):
         """As `TableKind.write`."""

@@ -6,7 +6,6 @@ moved most, and for comparison the one that moved least.
 """
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from saliency_keras.metrics.fixation_metrics import cc
 from saliency_keras.metrics.points import Density, SaliencyMap
 from saliency_keras.metrics.statistics import bootstrap_interval
 from saliency_keras.runs.run import network_in
-from saliency_keras.tables.class_accuracy import free_viewing_option, staged_plan
+from saliency_keras.tables.class_accuracy import Staged
 from saliency_keras.tables.results import write_files
 
 BATCH = 16
@@ -28,24 +27,8 @@ DETECTOR = "salclassnet_detector"
 
 
 @dataclasses.dataclass(frozen=True)
-class Shift:
-    """The maps of the detector and of the joined network on the same pictures.
-
-    Attributes:
-        free_viewing: As of `ClassAccuracy`.
-    """
-
-    free_viewing: Path | None = None
-    keep_models = True
-
-    @staticmethod
-    def options(add):
-        """`--free-viewing`."""
-        free_viewing_option(add)
-
-    def plan(self, table, choices):
-        """As `TableKind.plan`."""
-        return staged_plan(table, choices, self.free_viewing)
+class Shift(Staged):
+    """The maps of the detector and of the joined network on the same pictures."""
 
     def write(self, results, folder):
         """As `TableKind.write`."""

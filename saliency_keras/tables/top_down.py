@@ -27,7 +27,7 @@ class TopDown:
 
     Attributes:
         fixations: Folder of the fixation set to score on: pictures that no network was trained on.
-        free_viewing: As of `ClassAccuracy`.
+        free_viewing: As of `Staged`.
         predictors: Names of predictors or run folders beside ours, such as SalNet fine-tuned.
         maps: Folders of maps made elsewhere, to be scored too.
         convention: Of the metrics, as `score --convention`.

@@ -73,7 +73,7 @@ def figures_in_words(row, validation_metrics=2):
 
     Args:
         row: From the names of columns to figures.
-        validation_metrics: How many metrics of the validation pictures are told.
+        validation_metrics: How many metrics of the validation pictures are printed.
 
     Returns:
         `"loss 2.31  Top-1 18.3 %  val Top-1 24.6 %, Top-5 71.2 %"`; all figures are in `history.csv`.
