@@ -31,6 +31,7 @@ def in_two(model, frozen):
                 found |= operation.name in frozen
             else:
                 features |= {id(one): one for one in sources if id(one) in fixed}
+    features |= {id(one): one for one in model.outputs if id(one) in fixed}
     if not found or not features:
         return None, model
     features = list(features.values())

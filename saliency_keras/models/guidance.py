@@ -20,6 +20,7 @@ from keras import layers, ops
 
 from saliency_keras.models.alexnet import pool
 from saliency_keras.models.attention import OURS, backbone_features
+from saliency_keras.models.frozen import in_two
 from saliency_keras.models.grad_cam import outputs_and_gradient
 from saliency_keras.models.losses import transfer
 from saliency_keras.models.network import BRANCH, MAP_LAYER
@@ -76,26 +77,22 @@ def attention_map(features):
 
 
 class Explained(layers.Layer):
-    """A classifier beside the map of its choice, for training: `{"image", "label"}` to `{"logits", "map"}`.
+    """The rest of a classifier beside the map of its choice, for training.
+
+    From `{"features", "label"}` to `{"logits", "map"}`.
 
     Args:
-        model: A Functional classifier with the input `image`, and logits as output.
-        stage: Name of the layer that all goes through at whose output the gradient is taken.
+        head: A `keras.Model` from the features of a stage to logits.
         method: `"cam"` or `"gradient"`.
-
-    Raises:
-        ValueError: If part of what the classifier sees passes the stage by.
     """
 
-    def __init__(self, model, stage, method):
+    def __init__(self, head, method):
         super().__init__(name="explained")
-        at = model.get_layer(stage).output
-        self.front, self.head = keras.Model(model.input, at), keras.Model(at, model.output)
-        self.stage, self.method = stage, method
+        self.head, self.method = head, method
 
     def call(self, inputs, training=None):
         """float32 logits `(batch, classes)` and map `(batch, h, w, 1)`; that of `cam` may be negative."""
-        features = self.front({"image": inputs["image"]}, training=training)
+        features = inputs["features"]
 
         def head(features):
             return self.head(features, training=training)
@@ -125,17 +122,16 @@ class Explained(layers.Layer):
         return {name: keras.KerasTensor(shape, dtype="float32") for name, shape in shapes.items()}
 
     def get_config(self):
-        """The network and the choices: what makes a copy with weights of its own, as for several devices."""
-        model = keras.Model(self.front.input, self.head(self.front.output))
-        return {"model": keras.saving.serialize_keras_object(model), "stage": self.stage, "method": self.method}
+        """The layers and the method: what makes a copy with weights of its own, as for several devices."""
+        return {"head": keras.saving.serialize_keras_object(self.head), "method": self.method}
 
     @classmethod
     def from_config(cls, config):
         """A copy from `get_config`, with random weights."""
-        return cls(keras.saving.deserialize_keras_object(config["model"]), config["stage"], config["method"])
+        return cls(keras.saving.deserialize_keras_object(config["head"]), config["method"])
 
 
-def guided(network, method, stages=(), teacher=None, teacher_stages=()):
+def guided(network, method, stages=(), teacher=None, teacher_stages=(), frozen=()):
     """A network with the maps that are to be taught beside its logits, for training; it shares the network's weights.
 
     Args:
@@ -146,11 +142,13 @@ def guided(network, method, stages=(), teacher=None, teacher_stages=()):
         teacher: Of `activation`, a `keras.Model` that sees the picture alone and whose activations teach in place of
             maps; it is frozen. `None` for none.
         teacher_stages: Names of its layers, one for each of `stages`; empty for its last features.
+        frozen: Names of layers whose features are kept: what they make of a picture is a model of its own.
 
     Returns:
-        A `keras.Model` with the outputs `logits` and `map`, or `map1`, `map2`, … of several stages; and from the name
-        of each map to the rows and columns of the picture at which its positions lie. With a teacher, a map has a
-        second channel, the teacher's in the size of the first (`taught` is the loss), and needs no map of a set.
+        Two `keras.Model`s as those of `models.frozen.in_two`, and a dictionary. The second model has the outputs
+        `logits` and `map`, or `map1`, `map2`, … of several stages. The dictionary has the rows and columns of the
+        picture at which the positions of each map lie. With a teacher, a map has a second channel, the teacher's in
+        the size of the first (`taught` is the loss), and needs no map of a set.
 
     Raises:
         ValueError: If the network has no such layer, or the layer no positions, part of what it sees passes by, or the
@@ -166,7 +164,7 @@ def guided(network, method, stages=(), teacher=None, teacher_stages=()):
     if method == "branch":
         if network.map is None:
             raise ValueError("there is no attention branch to guide: --set attention_branch=true")
-        return network.model, {MAP: receptive_centres(model, MAP_LAYER)}
+        return *in_two(network.model, frozen), {MAP: receptive_centres(model, MAP_LAYER)}
     stages = (PICTURE,) if method == "gradient" else tuple(stages) or (_last_features(model),)
     _check(model, stages)
     centres = [receptive_centres(model, stage) for stage in stages]
@@ -180,16 +178,20 @@ def guided(network, method, stages=(), teacher=None, teacher_stages=()):
             name: layers.Activation("linear", dtype="float32", name=name)(one)
             for name, one in zip(names, maps, strict=True)
         }
-        return keras.Model(model.input, {LOGITS: model.output, **maps}), dict(zip(names, centres, strict=True))
+        whole = keras.Model(model.input, {LOGITS: model.output, **maps})
+        return *in_two(whole, frozen), dict(zip(names, centres, strict=True))
     if len(stages) > 1:
         raise ValueError(f"{method} is of one stage. Received: {', '.join(stages)}")
+    at = model.get_layer(stages[0]).output
     try:
-        explained = Explained(model, stages[0], method)
+        head = keras.Model(at, model.output)
     except ValueError:
         told = f"part of what the classifier sees passes the layer {stages[0]} by; choose a later one"
         raise ValueError(told) from None
-    inputs = {"image": model.input["image"], LABEL: keras.Input((), dtype="int32", name=LABEL)}
-    return keras.Model(inputs, explained(inputs)), {MAP: centres[0]}
+    front, rest = in_two(keras.Model(model.input, at), frozen)
+    label = keras.Input((), dtype="int32", name=LABEL)
+    outputs = Explained(head, method)({"features": rest.output, LABEL: label})
+    return front, keras.Model({**rest.input, LABEL: label}, outputs), {MAP: centres[0]}
 
 
 def _activity(features):

@@ -87,7 +87,7 @@ def check_against_numpy(method):
     random = np.random.default_rng(1)
     pictures, labels = random.integers(0, 256, (4, SIDE, SIDE, 3), np.uint8), np.array([0, 2, 1, 1], "int32")
     network = tiny_network()
-    model, centres = guided(network, method, () if method == "gradient" else ("stage",))
+    _, model, centres = guided(network, method, () if method == "gradient" else ("stage",))
     assert list(centres) == [MAP]
     maps = random.integers(0, 256, (4, *((SIDE, SIDE) if method == "gradient" else (3, 3)))).astype("float32")
     maps[2] = 0  # of this one there is none
@@ -130,7 +130,7 @@ def check_statistics():
             model.compile(keras.optimizers.SGD(RATE), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
             inputs, targets = {"image": pictures}, labels
         else:
-            model, centres = guided(network, method, ("stage",) if method == "cam" else ())
+            _, model, centres = guided(network, method, ("stage",) if method == "cam" else ())
             compiled(model, centres, map_loss(LOSSES[method], GUIDING), 0.0)
             inputs = {"image": pictures, LABEL: labels}
             targets = {LOGITS: labels, MAP: random.random((4, *model.output[MAP].shape[1:])).astype("float32")}

@@ -98,7 +98,7 @@ def test_each_method_says_what_it_cannot_guide():
 
 def test_a_guided_network_can_be_copied_for_several_devices_and_several_stages_are_guided_at_their_positions():
     plain = build("classifier", SMALL, 100, 3)
-    explained, _ = guided(plain, "cam")
+    _, explained, _ = guided(plain, "cam")
     copy = keras.models.clone_model(explained)
     copy.set_weights(explained.get_weights())
     random = np.random.default_rng(0)
@@ -106,7 +106,7 @@ def test_a_guided_network_can_be_copied_for_several_devices_and_several_stages_a
     for name, values in explained.predict_on_batch(inputs).items():
         np.testing.assert_allclose(copy.predict_on_batch(inputs)[name], values, rtol=1e-5, atol=1e-7)
     assert not {id(one) for one in copy.weights} & {id(one) for one in explained.weights}
-    model, centres = guided(plain, "activation", ("relu2", "relu5"))
+    _, model, centres = guided(plain, "activation", ("relu2", "relu5"))
     assert list(model.output) == ["logits", "map1", "map2"]
     assert [tuple(model.output[name].shape[1:3]) for name in centres] == [
         tuple(map(len, at)) for at in centres.values()
@@ -120,7 +120,7 @@ def test_a_teacher_s_activations_are_the_target_and_the_teacher_stays_as_it_is()
     teacher = keras.Model(
         pixels, keras.layers.Conv2D(1, 5, name="last")(keras.layers.Conv2D(2, 5, name="first")(pixels))
     )
-    model, _ = guided(plain, "activation", ("relu1",), teacher, ("first",))
+    _, model, _ = guided(plain, "activation", ("relu1",), teacher, ("first",))
     random = np.random.default_rng(0)
     pictures = np.repeat(np.repeat(random.integers(0, 256, (2, 50, 50, 3), np.uint8), 2, axis=1), 2, axis=2)
     found = model.predict_on_batch({"image": pictures})["map"]

@@ -71,18 +71,24 @@ class Classification:
         self.terms = self._terms()
         self.steps, self.pictures = train.steps, train.steps * min(experiment.schedule.batch, train.records)
         self.training, self.validation = train.training, self._validated.validation
-        self.fed, self.uncropped = self.network.model, train if augment == "device" else None
+        self.uncropped = train if augment == "device" else None
+        if experiment.pictures.keep_features:
+            self.fed = self._keep_features(train, folder / run_folder.STATE, augment)
+        else:
+            _, self.fed = self._in_two([])
         if self.uncropped:
             self.fed = behind_crops(self.fed, manifest.side, experiment.pictures.side)
-        if experiment.pictures.keep_features:
-            self._keep_features(train, folder / run_folder.STATE, augment)
+
+    def _in_two(self, frozen):
+        """What the named layers make of the pictures, and the model that is trained: as `models.frozen.in_two`."""
+        return in_two(self.network.model, frozen)
 
     def _keep_features(self, train, folder, augment):
-        """Has what is not frozen trained on features that are computed once."""
+        """The model of what is not frozen; has it trained on features that are computed once."""
         if augment != "host":
             raise UserError("keep_features keeps features of pictures that the host crops: leave --augment out.")
         frozen = [layer.name for layer in self.network.layers_of(self._experiment.start.frozen)]
-        front, self.fed = in_two(self.network.model, frozen)
+        front, rest = self._in_two(frozen)
         if front is None:
             raise UserError(
                 f"keep_features keeps what frozen layers make of the pictures, and {self._experiment.name} has no "
@@ -90,6 +96,7 @@ class Classification:
             )
         self.training = FeaturesOfReader(front, folder, "training", train).training
         self.validation = FeaturesOfReader(front, folder, "validation", self._validated).validation
+        return rest
 
     @staticmethod
     def open(experiment, folder):

@@ -15,6 +15,7 @@ from saliency_keras.data.reader import Reader
 from saliency_keras.data.shown import OWN
 from saliency_keras.metrics.fixation_metrics import cc
 from saliency_keras.metrics.points import Density
+from saliency_keras.models.frozen import in_two
 from saliency_keras.models.grad_cam import GradCam
 from saliency_keras.models.guidance import LABEL, LOGITS, guided, taught
 from saliency_keras.models.losses import GUIDING
@@ -33,26 +34,35 @@ class Guided(Classification):
         weight = guidance.guidance_weight if guidance else 0.0
         if guidance:
             check_taught(experiment, augment, GUIDING)
-        if augment != "host" or experiment.pictures.keep_features:
-            raise UserError(f"{experiment.name} learns from pictures that the host crops: leave --augment and "
-                            "keep_features out.")  # fmt: skip
+        if augment != "host":
+            raise UserError(f"{experiment.name} learns from pictures that the host crops: leave --augment out.")
+        if weight and guidance.method == "gradient" and experiment.pictures.keep_features:
+            raise UserError(f"{experiment.name} needs the gradient at the picture, which goes through all layers: "
+                            "leave keep_features out.")  # fmt: skip
         teacher = network_in(guidance.teacher).model if weight and guidance.teacher else None
         if teacher is not None and experiment.shown.swap != "own":
             raise UserError(f"the teacher of {experiment.name} is a network, so that --maps would change nothing.")
-        self._taught_maps = bool(weight) and teacher is None
+        self._taught_maps, self._teacher = bool(weight) and teacher is None, teacher
+        self._centres = {}
         super().__init__(experiment, manifest, seed, folder, augment, start)
-        centres, self.fed = {}, self.network.classifier
         if weight:
-            try:
-                choices = guidance.method, guidance.stages, teacher, guidance.teacher_stages
-                self.fed, centres = guided(self.network, *choices)
-            except ValueError as error:
-                raise UserError(f"{experiment.name} cannot be guided so: {error}.") from None
             loss = map_loss(experiment.loss, GUIDING) if teacher is None else taught
-            self.terms |= {name: Term(loss, weight) for name in centres}
+            self.terms |= {name: Term(loss, weight) for name in self._centres}
+        labelled = LABEL in self.fed.input
         self.training, self.validation = (
-            _with_targets(batches, centres, LABEL in self.fed.input) for batches in (self.training, self.validation)
+            _with_targets(batches, self._centres, labelled) for batches in (self.training, self.validation)
         )
+
+    def _in_two(self, frozen):
+        guidance = self._experiment.guidance
+        if not (guidance and guidance.guidance_weight):
+            return in_two(self.network.classifier, frozen)
+        choices = guidance.method, guidance.stages, self._teacher, guidance.teacher_stages
+        try:
+            front, fed, self._centres = guided(self.network, *choices, frozen)
+        except ValueError as error:
+            raise UserError(f"{self._experiment.name} cannot be guided so: {error}.") from None
+        return front, fed
 
     def finish(self, folder):
         """As `Classification.finish`; the summary also has `agreement`, of Grad-CAM with the pictures' own maps."""
@@ -105,11 +115,11 @@ def _with_targets(batches, centres, labelled):
 
     def apart(batch):
         inputs, labels = batch
-        image = {"image": inputs["image"]}
+        taken = {name: array for name, array in inputs.items() if name != "saliency"}
         if not centres:
-            return image, labels
+            return taken, labels
         maps = inputs["saliency"][..., 0]
         seen = {name: seen_at(maps, at)[..., None] for name, at in centres.items()}
-        return image | ({LABEL: labels.astype("int32")} if labelled else {}), {LOGITS: labels, **seen}
+        return taken | ({LABEL: labels.astype("int32")} if labelled else {}), {LOGITS: labels, **seen}
 
     return lambda *epochs: batches(*epochs).mapped(apart)

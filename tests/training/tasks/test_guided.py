@@ -81,6 +81,35 @@ def test_a_guided_network_is_taught_the_map_sees_none_and_says_how_well_grad_cam
     assert resumed[1] == whole[1]
 
 
+@pytest.fixture(scope="module")
+def baseline(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("baseline") / "rgb"
+    train(small("rgb"), data, folder)
+    return {"network": folder}
+
+
+@pytest.mark.parametrize("name", ["guided_cam", "guided_attention", "attention_transfer", "unguided_attention"])
+def test_on_features_that_are_computed_once_it_is_taught_the_same(name, data, baseline, tmp_path):
+    chosen = small(name, crops="center", frozen=("trunk:conv1",), dropout=0.0)
+    if name == "attention_transfer":
+        chosen = chosen.replace(stages=("relu5",))
+    train(chosen, data, tmp_path / "each_time", parents=baseline)
+    train(chosen.replace(keep_features=True), data, tmp_path / "once", parents=baseline)
+    each_time, once = (Run.load(tmp_path / one) for one in ("each_time", "once"))
+    assert ("map_loss" in once.history) == (name != "unguided_attention")
+    for column, values in each_time.history.items():
+        if "loss" in column:
+            np.testing.assert_allclose(once.history[column], values, rtol=1.5e-2, err_msg=column)  # half precision
+    np.testing.assert_allclose(once.scores(), each_time.scores(), atol=0.02)
+
+
+def test_a_gradient_at_the_picture_cannot_be_taught_on_features(data, tmp_path):
+    kept = small("guided_gradient", crops="center", frozen=("trunk:conv1",), keep_features=True)
+    with pytest.raises(UserError, match="goes through all layers: leave keep_features out"):
+        train(kept, data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_every_other_method_trains_on_maps_of_some_pictures_and_on_a_constant_one(data, tmp_path, monkeypatch):
     read = Records.maps
 
@@ -110,7 +139,7 @@ def test_maps_of_zeros_a_missing_stage_and_what_passes_by_are_refused_in_a_sente
         "guidance_weight must be 0 or more": {"guidance_weight": -1.0},
         "method is one of cam, gradient": {"method": "cams"},
         "the loss is one of": {"loss": "squares"},
-        "leave --augment and keep_features out": {"keep_features": True, "crops": "center"},
+        "no frozen layer before those that are trained": {"keep_features": True, "crops": "center"},
     }
     for told, changes in mistakes.items():
         with pytest.raises(UserError, match=told):
