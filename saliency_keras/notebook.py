@@ -11,7 +11,7 @@ from pathlib import Path
 
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments.experiment import WHOLE
-from saliency_keras.experiments.tables import PaperTable
+from saliency_keras.experiments.tables.row import PaperTable
 from saliency_keras.figures import style
 from saliency_keras.figures.document import markdown
 from saliency_keras.metrics.digits import percent

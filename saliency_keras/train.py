@@ -16,7 +16,8 @@ from saliency_keras.console import UserError, check_seed
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import EXPERIMENTS, experiment
 from saliency_keras.experiments.experiment import Experiment
-from saliency_keras.experiments.tables import Row, baseline_of
+from saliency_keras.experiments.tables import baseline_of
+from saliency_keras.experiments.tables.row import Row
 from saliency_keras.files import absent
 from saliency_keras.metrics.digits import published_in_words
 from saliency_keras.training.start import WHOLE_PICTURES, check_kind, check_start, parents_of

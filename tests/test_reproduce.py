@@ -18,7 +18,8 @@ from data_prep.convert import convert
 from saliency_keras.console import UserError
 from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.experiments.published import MOST_IMPROVED
-from saliency_keras.experiments.tables import STRATEGIES, TABLES
+from saliency_keras.experiments.tables import TABLES
+from saliency_keras.experiments.tables.controls import STRATEGIES
 from saliency_keras.reproduce import main
 from saliency_keras.tables.few_shot import FewShot
 from saliency_keras.tables.kind import kind_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from saliency_keras.experiments.tables import Row
+from saliency_keras.experiments.tables.row import Row
 from saliency_keras.notebook import small_runs
 from tests.small_sets import write_small_set
 

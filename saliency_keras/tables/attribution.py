@@ -9,7 +9,8 @@ import dataclasses
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.shown import SHUFFLES
-from saliency_keras.experiments.tables import CONTROL_MAPS, STRATEGIES, Row, with_further_maps
+from saliency_keras.experiments.tables.controls import STRATEGIES, with_further_maps
+from saliency_keras.experiments.tables.row import CONTROL_MAPS, Row
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import intervals_figure
 from saliency_keras.metrics.digits import points

@@ -12,7 +12,7 @@ from pathlib import Path
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.experiments import experiment
-from saliency_keras.experiments.tables import Row
+from saliency_keras.experiments.tables.row import Row
 from saliency_keras.files import whole_file
 from saliency_keras.tables.plan import PlannedRun, Unfit, with_choices
 

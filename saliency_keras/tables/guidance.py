@@ -14,7 +14,7 @@ from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.data.boxes import read_boxes
 from saliency_keras.data.manifest import Manifest
-from saliency_keras.experiments.tables import GUIDED
+from saliency_keras.experiments.tables.guidance import GUIDED
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import accuracy, difference, intervals_figure, numbers_of, text_of
 from saliency_keras.metrics.digits import points

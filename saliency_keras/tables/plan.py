@@ -2,7 +2,7 @@
 
 A reproduction folder holds `runs/NAME`, shared by all tables that are made there: a run that another table has trained
 is not trained again. A finished run is passed over, an unfinished one resumed, so that a reproduction can be stopped
-and started at any moment. What a table consists of is `experiments/tables.py`; each kind of table (`tables/kind.py`)
+and started at any moment. What a table consists of is `experiments/tables/`; each kind of table (`tables/kind.py`)
 plans its runs through `plan` here and writes what came out.
 """
 
@@ -18,7 +18,7 @@ from saliency_keras.data.manifest import SPLITS, Manifest
 from saliency_keras.data.stored import Records
 from saliency_keras.experiments import experiment
 from saliency_keras.experiments.experiment import WHOLE, flat_settings
-from saliency_keras.experiments.tables import Row
+from saliency_keras.experiments.tables.row import Row
 from saliency_keras.files import read_json
 from saliency_keras.runs.run import Run
 from saliency_keras.training.start import check_kind, check_weights

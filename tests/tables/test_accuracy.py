@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from saliency_keras.experiments import EXPERIMENTS
-from saliency_keras.experiments.tables import TABLES, PaperTable, Row, with_further_maps
+from saliency_keras.experiments.tables import TABLES
+from saliency_keras.experiments.tables.controls import with_further_maps
+from saliency_keras.experiments.tables.row import PaperTable, Row
 from saliency_keras.figures.intervals import accuracy, difference
 from saliency_keras.metrics.statistics import t_quantile, two_level_interval, wilson_interval
 from saliency_keras.runs.predictions import Predictions

@@ -10,7 +10,8 @@ import pytest
 
 from saliency_keras.data.boxes import FILE
 from saliency_keras.experiments import EXPERIMENTS, experiment
-from saliency_keras.experiments.tables import GUIDED, TABLES
+from saliency_keras.experiments.tables import TABLES
+from saliency_keras.experiments.tables.guidance import GUIDED
 from saliency_keras.runs.run import Run
 from saliency_keras.tables.guidance import GuidanceTable
 from saliency_keras.tables.outlook import Outlook, by_depth, per_minute
