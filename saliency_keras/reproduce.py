@@ -122,7 +122,7 @@ def _parser(kinds):
     add("--repeats", "--seeds", metavar="R", type=int, help=repeats)
     jobs = "runs that are trained at once, each with its share of the cores and of the GPU's memory (default: 1)"
     add("--jobs", metavar="N", type=int, default=1, help=jobs)
-    only = "only these experiments or rows, and those that they are compared with"
+    only = "only these experiments or rows, and what they are compared with; EXPERIMENT-own for one row of several"
     add("--only", metavar="NAMES", type=words_of, default=(), help=only)
     setting = "change a setting of all rows that have it, or of one row or experiment: NAME:KEY=VALUE; may be repeated"
     add("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)

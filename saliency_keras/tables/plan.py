@@ -38,7 +38,8 @@ class Choices:
         large: Compact set of the rows that are trained on a large one, or `None`.
         epochs: Epochs of the last row, or `None` for the paper's; all others are shortened in proportion.
         repeats: Runs of each row, by seed 0, 1, …, or `None` for the table's own.
-        only: Names of the experiments or single rows to confine the table to, with what they need; empty for all.
+        only: Names of experiments or single rows to confine the table to, with what they need; empty for all. A row
+            that is called like its experiment is asked for alone by `EXPERIMENT-own`.
         settings: `KEY=VALUE` settings for every experiment that has the key, or `ROW:KEY=VALUE` for one row, or
             `EXPERIMENT:KEY=VALUE` for all rows of one experiment.
         precision: `"float32"` or `"bfloat16"`.
@@ -420,15 +421,20 @@ def _ids(manifest, split):
     return set(Records(manifest, split).ids(range(manifest.split(split).records)))
 
 
+def _asked_by(row):
+    """What asks for a row: its experiment, which asks for others too, its name, and `…-own` where that is the same."""
+    return row.experiment, row.name, *([f"{row.name}-own"] if row.name == row.experiment else [])
+
+
 def _chosen_rows(table, only):
     """The rows asked for, with the rows they start from and are compared with, directly or not."""
-    names = {name for row in table.rows for name in (row.experiment, row.name)}
+    names = {name for row in table.rows for name in _asked_by(row)}
     unknown = [name for name in only if name not in names]
     if unknown:
         raise UserError(f"this table has no row {unknown[0]!r}; it has {', '.join(sorted(names))}.")
     if not only:
         return table.rows
-    wanted = {row.name for row in table.rows if row.experiment in only or row.name in only}
+    wanted = {row.name for row in table.rows if set(_asked_by(row)) & set(only)}
     while True:
         beside = [
             (*row.begins_with, row.baseline, *row.twins, *row.lookers) for row in table.rows if row.name in wanted

@@ -111,6 +111,15 @@ def test_another_set_without_a_common_class_is_refused_before_anything_is_traine
         GuidanceTable(tmp_path / "there").plan(TABLES["guidance"], choices)
 
 
+def test_the_row_that_is_called_like_its_experiment_can_be_asked_for_alone(tmp_path):
+    def rows(asked):
+        choices = Choices(tmp_path, tmp_path / "out", only=(asked,), repeats=1)
+        return [run.row.name for run in GuidanceTable().plan(TABLES["guidance"], choices)]
+
+    assert rows("guided_cam-own") == ["unguided", "guided_cam", "guided_cam-shuffled"]
+    assert set(rows("guided_cam")) > set(rows("guided_cam-own"))
+
+
 def test_outlook_has_gains_per_minute_of_the_tuning_alone(tmp_path):
     table = TABLES["thesis-outlook"]
     rows = {name: table.row(name) for name in ("rgb", "rgb_tuned", "branch_added")}
