@@ -1,5 +1,6 @@
 """What the tests share: quiet logs, the folder of real data where there is one, small trainings, a small disk."""
 
+import gc
 import multiprocessing
 import os
 import subprocess
@@ -13,8 +14,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("SALIENCY_KERAS_PRECISION", "float32")  # the same trainings on every processor
 
-# On a processor, XLA compiles for longer than a small training on JAX lasts. So it optimises nothing in the tests, and one
-# process finds what another one has compiled, in a folder that is removed when the tests end.
+# On a processor, XLA compiles for longer than a small training on JAX lasts. So it optimises nothing in the tests, and
+# one process finds what another one has compiled, in a folder that is removed when the tests end.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     COMPILED = tempfile.TemporaryDirectory(prefix="compiled-")
@@ -38,6 +39,12 @@ def pytest_collection_modifyitems(config, items):
     """In a process of pytest-xdist, puts the files that take longest first."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
+def pytest_collection_finish():
+    """Leaves the half million objects that imports made out of garbage collections: every training begins with one."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
