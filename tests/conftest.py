@@ -16,7 +16,7 @@ os.environ.setdefault("SALIENCY_KERAS_PRECISION", "float32")  # the same trainin
 
 # On a processor, XLA compiles for longer than a small training on JAX lasts. So it optimises nothing in the tests, and
 # one process finds what another one has compiled, in a folder that is removed when the tests end.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     COMPILED = tempfile.TemporaryDirectory(prefix="compiled-")
     os.environ |= {
