@@ -1,8 +1,10 @@
 """What the tests share: quiet logs, the folder of real data where there is one, small trainings, a small disk."""
 
+import gc
 import multiprocessing
 import os
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -12,14 +14,37 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("SALIENCY_KERAS_PRECISION", "float32")  # the same trainings on every processor
 
-# Where several processes share the files, the last one begun should not be one of these.
-LONGEST = ("test_notebooks.py", "test_train.py", "test_interrupted.py", "test_backends.py", "test_reproduce.py")
+# On a processor, XLA compiles for longer than a small training on JAX lasts. So it optimises nothing in the tests, and
+# one process finds what another one has compiled, in a folder that is removed when the tests end.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    COMPILED = tempfile.TemporaryDirectory(prefix="compiled-")
+    os.environ |= {
+        "JAX_COMPILATION_CACHE_DIR": COMPILED.name,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
+# Where several processes share the files, the last ones begun should not be any of these, longest first.
+LONGEST = (
+    *("test_notebooks.py", "test_train.py", "test_reproduce.py", "test_salclassnet.py", "test_devices.py"),
+    *("test_hallucination_runs.py", "test_interrupted.py", "test_contract.py", "test_backends.py", "test_compact.py"),
+    *("test_attention_runs.py", "test_own_network.py", "test_steps.py", "test_seams.py", "test_guided.py"),
+    *("test_accuracy_vs_saliency.py", "test_readouts.py", "test_tensorboard.py", "test_fixation_maps.py"),
+    *("test_face.py", "test_specification.py", "test_walkthrough.py", "test_attention.py", "test_guidance.py"),
+)
 
 
 def pytest_collection_modifyitems(config, items):
     """In a process of pytest-xdist, puts the files that take longest first."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
+def pytest_collection_finish():
+    """Leaves the half million objects that imports made out of garbage collections: every training begins with one."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

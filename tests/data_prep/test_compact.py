@@ -160,7 +160,7 @@ def test_killed_twice_between_shards_and_run_again_it_ends_with_the_same_bytes(m
 
 @pytest.mark.slow
 def test_killed_at_twenty_random_moments_and_run_again_it_ends_with_the_same_bytes(make_tree, tmp_path):
-    tree = make_tree(tmp_path / "pictures", train=100, val=20)
+    tree = make_tree(tmp_path / "pictures", train=40, val=8)
     words = [tree, "--saliency", "itti", "--side", 64, "--shards", 24, "--workers", 2]
     found, sets = killed_and_run_again(words, tmp_path, times=20, seed=0)
     assert len(found) == 20

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 SMALL = ["pretrain_alexnet", "--epochs", 2, "--batch", 12]
 SMALL += ["--set", "dense_units=16", "--set", "width_multiplier=0.125", "--set", "train_on=train", "--set", "side=128"]
 
-# Each prints, while it trains, what a device has of a batch.
+TWO_DEVICES = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"  # of JAX
 TENSORFLOW = """
 import sys
 from saliency_keras.console import quiet_tensorflow
@@ -36,6 +36,10 @@ quiet_tensorflow()
 import tensorflow as tf
 two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
+"""
+# Each prints, while it trains, what a device has of a batch.
+WATCHED = {
+    "tensorflow": """
 from saliency_keras.training import loop
 compiled = loop.compile_model
 def watched(model, *rest):
@@ -48,8 +52,8 @@ def watched(model, *rest):
         return step(data)
     model.train_step = train_step
 loop.compile_model = watched
-"""
-JAX = """
+""",
+    "jax": """
 import jax
 from saliency_keras.training import loop
 compiled = loop.compile_model
@@ -65,7 +69,8 @@ def watched(model, *rest):
         return compute_loss(x, y, y_pred, *rest, training=training)
     model.compute_loss = told
 loop.compile_model = watched
-"""
+""",
+}
 NORMALISED = """
 import keras, numpy as np
 from saliency_keras.data.stream import Stream
@@ -111,12 +116,17 @@ def data(tmp_path_factory):
 
 
 def started(backend, script, *words, **environment):
-    before = TENSORFLOW if backend == "tensorflow" else JAX
-    environment = {"KERAS_BACKEND": backend, "XLA_FLAGS": "--xla_force_host_platform_device_count=2", **environment}
+    before = TENSORFLOW if backend == "tensorflow" else ""
+    environment = {"KERAS_BACKEND": backend, "XLA_FLAGS": TWO_DEVICES, **environment}
     return subprocess.Popen(
         [sys.executable, "-c", before + script + TRAIN, *map(str, words)],
         cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+
+
+def watched(backend, *words, **environment):
+    """A process that prints what `told` returns; JAX has to compile for that, and not to read what was compiled."""
+    return started(backend, WATCHED[backend], *words, JAX_ENABLE_COMPILATION_CACHE="false", **environment)
 
 
 def finished(process, code=0):
@@ -150,7 +160,7 @@ def assert_same_losses(one, other):
 def test_two_devices_share_each_batch_and_give_the_losses_of_one(backend, data, tmp_path):
     words = [*SMALL, "--data", data, "--set", "dropout=0.0"]
     finished(started(backend, "", *words, "--out", tmp_path / "one"))
-    printed = finished(started(backend, "", *words, "--out", tmp_path / "two", "--devices", 2))
+    printed = finished(watched(backend, *words, "--out", tmp_path / "two", "--devices", 2))
     assert told(printed) == TOLD[backend]
     assert_same_losses(tmp_path / "two", tmp_path / "one")
     assert json.loads((tmp_path / "two" / "config.json").read_text())["devices"] == 2
@@ -163,10 +173,10 @@ def test_two_devices_share_each_batch_and_give_the_losses_of_one(backend, data, 
 
 @pytest.mark.slow
 def test_moving_averages_are_those_of_all_devices(backend):
-    before = TENSORFLOW.partition("from saliency_keras.training")[0] if backend == "tensorflow" else ""
+    before = TENSORFLOW if backend == "tensorflow" else ""
     done = subprocess.run(
         [sys.executable, "-c", before + NORMALISED], cwd=ROOT, capture_output=True, text=True, check=False,
-        env={**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
+        env={**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": TWO_DEVICES},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     one, two = (np.array(line.split(), float) for line in done.stdout.splitlines())
@@ -203,12 +213,12 @@ def test_two_processes_of_jax_train_one_run(data, tmp_path):
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
     cluster = {
-        "XLA_FLAGS": "",
+        "XLA_FLAGS": os.environ["XLA_FLAGS"],  # each process has one device
         "KERAS_DISTRIBUTION_JOB_ADDRESSES": address,
         "KERAS_DISTRIBUTION_NUM_PROCESSES": "2",
     }
     both = [
-        started("jax", "", *words, tmp_path / "two", "--devices", 2, KERAS_DISTRIBUTION_PROCESS_ID=number, **cluster)
+        watched("jax", *words, tmp_path / "two", "--devices", 2, KERAS_DISTRIBUTION_PROCESS_ID=number, **cluster)
         for number in "01"
     ]
     first, second = [finished(process) for process in both]

@@ -8,6 +8,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from keras.src.applications import resnet
 
 from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest
@@ -214,10 +215,26 @@ def test_every_method_of_the_paper_is_there_on_both_base_networks():
     assert (one.pictures.side, one.arguments["weight_decay"]) == (227, 5e-3)
 
 
+def shallow_resnet(**options):
+    """ResNet-50 with 1, 2, 1 and 1 blocks in its stages in place of 3, 4, 6 and 3, and the same names and widths."""
+
+    def stages(x):
+        x = resnet.stack_residual_blocks_v1(x, 64, 1, stride1=1, name="conv2")
+        for name, filters, blocks in (("conv3", 128, 2), ("conv4", 256, 1), ("conv5", 512, 1)):
+            x = resnet.stack_residual_blocks_v1(x, filters, blocks, name=name)
+        return x
+
+    return resnet.ResNet(stages, preact=False, use_bias=True, **options)
+
+
 @pytest.mark.slow
-def test_resnet_starts_from_a_weights_file_and_step_1_keeps_it_to_the_bit_moving_statistics_too(sets, tmp_path):
+def test_resnet_starts_from_a_weights_file_and_step_1_keeps_it_to_the_bit_moving_statistics_too(
+    sets, tmp_path, monkeypatch
+):
     from saliency_keras.train import main
 
+    # The networks are built, traced, saved and loaded again and again, which takes minutes with all sixteen blocks.
+    monkeypatch.setattr(keras.applications, "ResNet50", shallow_resnet)
     file = tmp_path / "resnet.weights.h5"
     source = keras.applications.ResNet50(weights=None)
     source.save_weights(file)
@@ -230,7 +247,7 @@ def test_resnet_starts_from_a_weights_file_and_step_1_keeps_it_to_the_bit_moving
 
     base = train_resnet("baseline_rgb_resnet", "large", "--set", f"weights={file}",
                         "--set", "learning_rate=1e-30", "--set", "weight_decay=0.0")  # fmt: skip
-    for name in ("conv1_conv", "conv3_block2_2_conv", "conv5_block3_3_conv"):
+    for name in ("conv1_conv", "conv3_block2_2_conv", "conv5_block1_3_conv"):
         assert np.array_equal(base[name][0], source.get_layer(name).get_weights()[0])
     assert base["predictions"][0].shape == (2048, 2)
     with pytest.raises(UserError, match=r"'predictions' does not fit: .*fresh=top"):
@@ -240,14 +257,15 @@ def test_resnet_starts_from_a_weights_file_and_step_1_keeps_it_to_the_bit_moving
     branch = [name for name in step1 if name.endswith("_saliency")]
     taught = train_resnet("approach_a_resnet", "target", "--init", tmp_path / "hallucination_step1_resnet")
     assert all(same(step1[name], taught[name]) for name in branch)
-    assert not same(step1["conv5_block3_3_bn"], taught["conv5_block3_3_bn"])
+    assert not same(step1["conv5_block1_3_bn"], taught["conv5_block1_3_bn"])
     assert taught["predictions"][0].shape == (2048, 3)
 
 
 def test_run_that_was_stopped_between_two_states_repeats_the_epochs_after_the_first(sets, tmp_path, monkeypatch):
     from saliency_keras.train import main
 
-    words = ["pretrain_alexnet", *SMALL[:-1], "4", "--data", str(sets["large"]), "--out"]
+    words = ["pretrain_alexnet", *SMALL[:-1], "4", "--set", "width_multiplier=0.125"]
+    words += ["--data", str(sets["large"]), "--out"]
     monkeypatch.setattr(listeners, "PAUSE", 1e9)
     write, written = listeners.save_state, []
 
