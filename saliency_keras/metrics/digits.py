@@ -79,7 +79,7 @@ def figure_in_words(column, value):
 
 def published_in_words(figures):
     """What a paper prints, `{"top1": 0.4899, "top5": 0.728}`, as `"Top-1 48.99 %, Top-5 72.80 %"`."""
-    return ", ".join(f"{TITLES.get(metric, metric)} {100 * value:.2f} %" for metric, value in figures.items())
+    return ", ".join(f"{TITLES.get(metric, metric.replace("_", " "))} {100 * value:.2f} %" for metric, value in figures.items())
 
 
 def is_missing(value):
