@@ -11,7 +11,7 @@ import numpy as np
 
 from saliency_keras.data.manifest import made_by_other_kernels
 from saliency_keras.figures.document import Caution, Heading, Table
-from saliency_keras.metrics.digits import accuracy_in_words, difference_in_words, percent, points
+from saliency_keras.metrics.digits import accuracy_in_words, difference_in_words, is_worth_telling, percent, points
 from saliency_keras.metrics.statistics import (
     benjamini_hochberg,
     bootstrap_interval,
@@ -50,8 +50,8 @@ FIGURES = {"top1": ("Top-1", 1), "top5": ("Top-5", 5)}
 
 
 def figures_of(classes):
-    """The entries of `FIGURES` that say something of so many classes: with five or fewer, Top-5 is always right."""
-    return {name: (title, k) for name, (title, k) in FIGURES.items() if k == 1 or k < classes}
+    """The entries of `FIGURES` that say something of so many classes."""
+    return {name: figure for name, figure in FIGURES.items() if is_worth_telling(name, classes)}
 
 
 def evaluation(run, against=None):

@@ -22,7 +22,7 @@ from saliency_keras.figures.evaluation import (
 )
 from saliency_keras.figures.intervals import accuracy, intervals_figure, printed_gain, rows_of_seeds
 from saliency_keras.figures.verdict import VERDICTS, against_first, conclusion
-from saliency_keras.metrics.digits import points
+from saliency_keras.metrics.digits import is_worth_telling, points
 from saliency_keras.metrics.statistics import seeds_spread
 from saliency_keras.runs.labels import labels_of, set_name, title_of
 from saliency_keras.runs.learned import warnings
@@ -257,13 +257,11 @@ def _curves(runs, labels):
     """Curves, one narrow figure a quantity."""
     if len(runs) == 1:
         run = runs[0]
-        names = [name for name in run.history if f"val_{name}" in run.history]
+        names = [name for name in run.history if f"val_{name}" in run.history and is_worth_telling(name, run.classes)]
         names = [*sorted(names, key=lambda name: name in LOSSES), "learning_rate"]
         draw = {name: run_figure(run.config, run.history, only=(name,)) for name in names if name in run.history}
     else:
-        finished = next((run for run in runs if not run.unfinished), None)
-        classes = len(finished.predictions.classes) if finished else runs[0].config["data"]["classes"]
-        names = [name for name in figures_of(classes) if f"val_{name}" in runs[0].history]
+        names = [name for name in figures_of(runs[0].classes) if f"val_{name}" in runs[0].history]
         draw = {name: comparison_figure(runs, labels, only=(name,)) for name in names}
     return Figures([figure_picture(one, f"{name} over epochs of {', '.join(labels)}") for name, one in draw.items()])
 

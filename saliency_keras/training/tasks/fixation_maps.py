@@ -54,7 +54,7 @@ class FixationMaps:
 
     best, smaller_is_better = "val_nss", False
     one_machine = True
-    uncropped = None
+    uncropped, classes = None, ()
 
     def __init__(self, experiment, fixation_set, seed, folder, augment="host", start=None):
         if experiment.loss not in LOSSES:
