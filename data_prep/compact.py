@@ -143,7 +143,8 @@ def print_set(manifest):
 
     for name, split in manifest.splits.items():
         classes = sum(n > 0 for n in split.per_class)
-        print(f"{name}: {split.records:,} pictures of {classes} classes in {len(split.shards)} shards")
+        shards = len(split.shards)
+        print(f"{name}: {split.records:,} pictures of {classes} classes in {shards} shard{'s' * (shards != 1)}")
     if (skipped_csv := manifest.folder / "skipped.csv").is_file():
         with open(skipped_csv, newline="", encoding="utf-8") as file:
             skipped = [row["id"] for row in csv.DictReader(file)]

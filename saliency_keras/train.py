@@ -8,6 +8,7 @@ python -m saliency_keras.train --list                   what there is to train
 python -m saliency_keras.train --list fanin3            everything that this training would do, and its layers
 """
 
+import difflib
 import json
 from pathlib import Path
 
@@ -177,7 +178,10 @@ def _fit(options):
 def _check_data(one, data):
     """Refuses, at once, a set that is not there or is not of the kind that an experiment learns from."""
     if not Path(data).is_dir():
-        raise UserError(f"{absent(data, 'data set')}.")
+        beside = [path.name for path in Path(data).parent.glob("*/")]
+        near = difflib.get_close_matches(Path(data).name, beside, 1)
+        meant = f"; did you mean {Path(data).with_name(near[0])}?" if near else "."
+        raise UserError(f"{absent(data, 'data set')}{meant}")
     check_kind(one, data)
     if not one.learns_from_fixations:
         Manifest.load(data)
