@@ -20,7 +20,7 @@ from saliency_keras.metrics.statistics import (
     right_per_class,
     wilson_interval,
 )
-from saliency_keras.runs.labels import labels_of, title_of
+from saliency_keras.runs.labels import labels_of, title_of, without_chance
 from saliency_keras.runs.learned import is_at_chance, warnings
 
 CLASSES_SHOWN = 40
@@ -125,7 +125,7 @@ def difference_sentence(runs, found, over):
         `"fanin3 is 3.5 points below noconv2 (95 % interval 2.0 to 5.1 below) at Top-1 over 500 pictures."` Where the
         interval holds zero, it says first that the two cannot be told apart.
     """
-    label, other = runs
+    label, other = map(without_chance, runs)
     apart = "" if found[1] > 0 or found[2] < 0 else f"{label} and {other} cannot be told apart: "
     nothing = _learned_nothing(runs)
     empty = f"; that says nothing about the strategies, for {nothing}" if nothing else ""
@@ -134,7 +134,7 @@ def difference_sentence(runs, found, over):
 
 def _learned_nothing(runs):
     """Which of some runs, by label, learned nothing: `"rgb learned nothing"`, or `""`."""
-    names = [label.replace(", at chance", "") for label, run in runs.items() if is_at_chance(run)]
+    names = [without_chance(label) for label, run in runs.items() if is_at_chance(run)]
     return f"{' and '.join(names)} learned nothing" if names else ""
 
 

@@ -24,7 +24,7 @@ from saliency_keras.figures.intervals import accuracy, intervals_figure, printed
 from saliency_keras.figures.verdict import VERDICTS, against_first, conclusion
 from saliency_keras.metrics.digits import is_worth_telling, points
 from saliency_keras.metrics.statistics import seeds_spread
-from saliency_keras.runs.labels import labels_of, set_name, title_of
+from saliency_keras.runs.labels import labels_of, set_name, title_of, without_chance
 from saliency_keras.runs.learned import warnings
 from saliency_keras.runs.networks import network_of_run
 
@@ -100,7 +100,7 @@ def question(runs):
     """What the page answers: `"Is fanin3 better than rgb on imagenette-160?"`."""
     data = set_name(runs[0].config)
     where = f" on {data}" if data else ""
-    baseline, *rows = [row.label.replace(", at chance", "") for row in rows_of_seeds(runs)]
+    baseline, *rows = [without_chance(row.label) for row in rows_of_seeds(runs)]
     if len(runs) == 1:
         return f"What does {baseline} get right{where}?"
     if not rows:
