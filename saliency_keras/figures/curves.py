@@ -12,7 +12,7 @@ from saliency_keras.console import UserError
 from saliency_keras.experiments.experiment import flat_settings
 from saliency_keras.figures import style
 from saliency_keras.metrics.digits import is_worth_telling
-from saliency_keras.runs.labels import labels_of, of_strategy, published_of, title_of
+from saliency_keras.runs.labels import classes_of, labels_of, of_strategy, published_of, title_of
 
 LOSSES = ("cross_entropy", "loss")  # drawn after the metrics; the loss has the weight penalty in it
 GUESSES = {"top1": 1, "top5": 5}  # classes that count as one answer
@@ -74,7 +74,7 @@ def run_figure(config, history, published=False, only=(), caption=""):
     experiment = config["experiment"]
     published = of_strategy(config) if published else published_of(config)
     source = " ".join(str(experiment[key]) for key in ("paper", "row") if experiment.get(key)) or "published"
-    classes = config.get("data", {}).get("classes")
+    classes = classes_of(config)
     metrics = [*_metrics(history, classes), *(["learning_rate"] if "learning_rate" in history else [])]
     metrics = [name for name in metrics if not only or name in only]
     with style.look():

@@ -19,6 +19,15 @@ STRATEGY = ("at_input", "at_convolutions", "keep_pool2", "conv2_padding", "pool5
 WORDS = ("name", "paper", "row", "published", "popout")
 
 
+def classes_of(config):
+    """How many classes a run's network tells apart, from its `config.json`: those of the set without the excluded ones.
+
+    It is 0 for a run on fixations, which have none.
+    """
+    excluded = (config["experiment"].get("pictures") or {}).get("exclude_classes") or ()
+    return config.get("data", {}).get("classes", 0) - len(excluded)
+
+
 def published_of(config):
     """The paper's figures for a run that repeats the paper's, from its `config.json`; else none.
 

@@ -21,7 +21,7 @@ from saliency_keras.files import absent, is_claimed, read_json
 from saliency_keras.metrics.digits import accuracy_in_words, figure_in_words, is_worth_telling, percent
 from saliency_keras.metrics.statistics import wilson_interval
 from saliency_keras.runs.folder import read_history
-from saliency_keras.runs.labels import of_strategy, published_of, title_of
+from saliency_keras.runs.labels import classes_of, of_strategy, published_of, title_of
 from saliency_keras.runs.predictions import check_against_scores, read_predictions, read_scores
 
 # How the command line of a training begins; that of a table goes on without a further word.
@@ -134,8 +134,8 @@ class Run:
 
     @property
     def classes(self):
-        """Number of classes of its data set; 0 of fixations, which have none."""
-        return self.config.get("data", {}).get("classes", 0)
+        """How many classes its network tells apart; 0 of a run on fixations, which have none."""
+        return classes_of(self.config)
 
     def _last(self, metric):
         if metric not in self.summary["last"]:
