@@ -60,7 +60,7 @@ def main(arguments=None):
     if is_compact(options.source):
         size = sum(path.stat().st_size for path in manifest.folder.iterdir())
         records = sum(split.records for split in manifest.splits.values())
-        print(f"{records:,} records in codec {manifest.codec}, {size:,} bytes, are in {manifest.folder}")
+        console.say(f"{records:,} records in codec {manifest.codec}, {size:,} bytes, are in {manifest.folder}")
     else:
         print_set(manifest)
 
@@ -106,7 +106,7 @@ def settings(options):
 
     source = open_source(options.source, options.upright, options.hold_out, options.label)
     for note in source.notes:
-        print(note, flush=True)
+        console.say(note)
     framing = Framing.chosen(options.side, options.square, options.shorter)
     chosen = [options.saliency] if isinstance(options.saliency, str) else options.saliency or ["gbvs"]
     if FIXATIONS in chosen:
@@ -143,16 +143,17 @@ def print_set(manifest):
 
     for name, split in manifest.splits.items():
         classes = sum(n > 0 for n in split.per_class)
-        print(f"{name}: {split.records:,} pictures of {classes} classes in {len(split.shards)} shards")
+        shards = len(split.shards)
+        print(f"{name}: {split.records:,} pictures of {classes} classes in {shards} shard{'s' * (shards != 1)}")
     if (skipped_csv := manifest.folder / "skipped.csv").is_file():
         with open(skipped_csv, newline="", encoding="utf-8") as file:
             skipped = [row["id"] for row in csv.DictReader(file)]
         total = len(skipped) + sum(split.records for split in manifest.splits.values())
         which = f" of {total:,} (see skipped.csv): {shown(skipped)}" if skipped else ""
-        print(f"skipped: {len(skipped):,} pictures that cannot be read{which}")
+        console.say(f"skipped: {len(skipped):,} pictures that cannot be read{which}")
     if (manifest.folder / "boxes.csv").is_file():
         print("the source's boxes, as shares of the stored pictures, are in boxes.csv")
-    print(f"the data set is in {manifest.folder}")
+    console.say(f"the data set is in {manifest.folder}")
     print(console.next_step("train", "fanin3", "--data", manifest.folder, why="Fan-in3 on these pictures"))
 
 

@@ -27,6 +27,7 @@ FACE = {
     "saliency_keras.data.fixation_set": "fixations=read_fixation_set",
     "saliency_keras.data.geometry": "Framing shrink square stored_map",
     "saliency_keras.data.manifest": "data_set=Manifest.load",
+    "saliency_keras.data.photographs": "photographs",
     "saliency_keras.data.shown": "control_map",
     "saliency_keras.evaluate": "evaluate",
     "saliency_keras.experiments": "experiment",

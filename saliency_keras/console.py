@@ -138,7 +138,8 @@ def run(main, called_as=None):
         sys.exit(code)
     else:
         return
-    print(f"error: {sentence}", file=sys.stderr)
+    sentence = f"error: {sentence}"
+    print(in_lines(sentence) if is_watched() else sentence, file=sys.stderr)
     sys.exit(2)
 
 
@@ -358,7 +359,22 @@ def _is_installed(name):
 
 def say(sentence):
     """Prints a sentence in lines of `WIDTH` letters, the further ones indented."""
-    print(textwrap.fill(sentence, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False))
+    print(in_lines(sentence), flush=True)
+
+
+def in_lines(sentence, first="", indent=4):
+    """A sentence in lines of `WIDTH` letters; a word that is longer stays whole.
+
+    Args:
+        sentence: The sentence.
+        first: What stands before it in the first line.
+        indent: Spaces before each further line.
+
+    Returns:
+        The lines, without a line break at the end.
+    """
+    layout = {"subsequent_indent": " " * indent, "break_long_words": False, "break_on_hyphens": False}
+    return textwrap.fill(str(sentence), WIDTH, initial_indent=first, **layout)
 
 
 def next_step(name, *words, why=""):
@@ -382,7 +398,9 @@ def next_step(name, *words, why=""):
         else:
             lines.append(f"    {word}")
     told = " \\\n".join(lines)
-    return f"{told}  # {why}" if why else told
+    if not why:
+        return told
+    return f"{told}  # {why}" if len(lines[-1]) + len(why) + 4 <= WIDTH else f"{told}\n    # {why}"
 
 
 def check_seed(seed):

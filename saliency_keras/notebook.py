@@ -9,6 +9,8 @@ import dataclasses
 import io
 from pathlib import Path
 
+import numpy as np
+
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments.experiment import WHOLE
 from saliency_keras.experiments.tables.row import PaperTable
@@ -65,6 +67,9 @@ def _from_any(planned):
 
 SHOWN = 80  # pixels of the page for one inch of a figure
 STORED = 100  # pixels of the picture for the same inch, so that it is sharp on a good screen
+# Lines and letters stay exact as PNG. Photographs as JPEG take a sixth of the bytes, and look the same.
+LINES = {"format": "png", "metadata": {"Software": None}}
+PHOTOGRAPHS = {"format": "jpeg", "pil_kwargs": {"quality": 90, "subsampling": 0}}
 
 
 def show(thing, alt=""):
@@ -80,7 +85,8 @@ def show(thing, alt=""):
         display(Markdown(thing if isinstance(thing, str) else markdown(thing)))
         return
     file = io.BytesIO()
+    of_photographs = any(np.ndim(image.get_array()) == 3 for ax in thing.axes for image in ax.images)
     with style.look():
-        thing.savefig(file, format="png", dpi=STORED, metadata={"Software": None})
+        thing.savefig(file, dpi=STORED, **(PHOTOGRAPHS if of_photographs else LINES))
     width = round(SHOWN * thing.get_figwidth())
     display(Image(file.getvalue(), width=width, alt=alt or style.in_words(thing)))

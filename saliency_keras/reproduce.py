@@ -16,7 +16,6 @@ The attention tables crop the original pictures: `--source SOURCE`, what the set
 """
 
 import dataclasses
-import textwrap
 from pathlib import Path
 
 from saliency_keras import console
@@ -30,9 +29,9 @@ def main(arguments=None):
     options = _parse(arguments)
     if options.list:
         for name, one in TABLES.items():
-            print(f"{name:25}{one.title}")
+            print(console.in_lines(one.title, f"{name:25}", 25))
             if one.figures:
-                print(textwrap.fill(", ".join(one.figures), 100, initial_indent=" " * 25, subsequent_indent=" " * 25))
+                print(console.in_lines(", ".join(one.figures), " " * 25, 25))
         return
 
     from saliency_keras.tables.kind import kind_of
@@ -62,7 +61,7 @@ def main(arguments=None):
     except UserError:
         check_missing(missing, options.table)  # this is why there is nothing to write
         raise
-    print(f"written: {', '.join(str(path) for path in sorted(folder.iterdir()))}")
+    console.say(f"written: {', '.join(str(path) for path in sorted(folder.iterdir()))}")
     if told := results.conclusion():
         console.say(told)
         folders = [results.runs[row.name][0].folder for row in results.rows()]

@@ -8,6 +8,7 @@ python -m saliency_keras.train --list                   what there is to train
 python -m saliency_keras.train --list fanin3            everything that this training would do, and its layers
 """
 
+import difflib
 import json
 from pathlib import Path
 
@@ -155,7 +156,7 @@ def _fit(options):
     if options.tensorboard:
         check_tensorboard()
     if data is None:
-        print(f"no --data: training on the built-in pictures `popout` for {chosen.schedule.epochs} epochs")
+        console.say(f"no --data: training on the built-in pictures `popout` for {chosen.schedule.epochs} epochs")
         _print_small(chosen, paper)
         from data_prep.built_in import cached_set
 
@@ -178,7 +179,10 @@ def _fit(options):
 def _check_data(one, data):
     """Refuses, at once, a set that is not there or is not of the kind that an experiment learns from."""
     if not Path(data).is_dir():
-        raise UserError(f"{absent(data, 'data set')}.")
+        beside = [path.name for path in Path(data).parent.glob("*/")]
+        near = difflib.get_close_matches(Path(data).name, beside, 1)
+        meant = f"; did you mean {Path(data).with_name(near[0])}?" if near else "."
+        raise UserError(f"{absent(data, 'data set')}{meant}")
     check_kind(one, data)
     if not one.learns_from_fixations:
         Manifest.load(data)
@@ -239,7 +243,7 @@ def _print_specification(options):
     elif options.data and not one.learns_from_fixations:
         check_kind(one, options.data)
         manifest = Manifest.load(options.data)
-    print(terminal(specification(_chosen(one, options), manifest), width=160))
+    print(terminal(specification(_chosen(one, options), manifest)))
 
 
 def _experiment(given):
@@ -293,9 +297,13 @@ def default_out(name, maps, seed, name_of_set):
 
 
 def _print_experiments():
-    for one in EXPERIMENTS.values():
-        told = published_in_words(one.published) or "no single figure printed"
-        print(f"{one.name:34}{one.paper}, {one.row}: {told}; {one.size}, {one.schedule.epochs} epochs")
+    for paper in dict.fromkeys(one.paper for one in EXPERIMENTS.values()):
+        print(paper)
+        for one in (one for one in EXPERIMENTS.values() if one.paper == paper):
+            printed = published_in_words(one.published)
+            told = f"{one.row}{printed and ': '}{printed}; {one.size}, {one.schedule.epochs} epochs"
+            print(console.in_lines(told, f"  {one.name:28}", 30))
+    console.say("Percentages are those that the papers print. `train --list NAME` prints all that NAME does.")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,17 @@ except SystemExit as end:
 """
 
 
+def too_wide(printed):
+    return [line for line in printed.splitlines() if len(line) > 100]
+
+
+@pytest.mark.parametrize("words", [("train", "--list"), ("reproduce", "--list"), ()], ids=" ".join)
+def test_a_list_fits_a_terminal_of_100_columns(words):
+    listed = _entry_point(*words).stdout
+    assert len(listed.splitlines()) > 10
+    assert not too_wide(listed)
+
+
 def test_the_commands_of_the_design_are_there():
     expected = {"train", "evaluate", "plot", "report", "reproduce", "classify", "predict", "score"}
     prepare = {"compact", "verify", "add_map"}
@@ -46,6 +57,7 @@ def test_help_answers_in_under_a_second_without_heavy_imports(module):
     assert seconds < 1
     assert f"usage: python -m {module} " in done.stdout
     assert not done.stderr
+    assert not too_wide(done.stdout)
 
 
 @pytest.mark.parametrize("name", SUB_COMMANDS)

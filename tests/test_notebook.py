@@ -1,7 +1,8 @@
-"""What a notebook is shown: a figure as a PNG of its size, a document as Markdown."""
+"""What a notebook is shown: a figure as a picture of its size, a document as Markdown."""
 
 import io
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -23,6 +24,22 @@ def test_a_figure_is_a_sharp_picture(shown):
     with Image.open(io.BytesIO(shown[0].data)) as picture:
         assert picture.size == (4 * notebook.STORED, 3 * notebook.STORED)
     assert shown[0].width == 4 * notebook.SHOWN
+
+
+def test_lines_are_stored_exactly_and_photographs_in_fewer_bytes(shown):
+    lines, photographs = style.new_figure(4, 3), style.new_figure(4, 3)
+    lines.subplots().imshow(np.eye(3))
+    noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3), "uint8")
+    photographs.subplots().imshow(noise)
+    for figure in (lines, photographs):
+        notebook.show(figure)
+    exact = io.BytesIO()
+    photographs.savefig(exact, format="png", dpi=notebook.STORED)
+    kinds = [Image.open(io.BytesIO(one.data)).format for one in shown]
+    assert kinds == ["PNG", "JPEG"]
+    both = (Image.open(io.BytesIO(data)).convert("RGB") for data in (exact.getvalue(), shown[1].data))
+    drawn, stored = (np.asarray(one, int) for one in both)
+    assert np.abs(drawn - stored).mean() < 4
 
 
 def test_a_figure_has_the_alternative_text_that_its_axes_and_legends_say(shown):

@@ -64,7 +64,7 @@ def test_stored_outputs_are_those_of_a_run_from_top_to_bottom_and_clean(path):
     assert not [output for output in outputs if output["output_type"] == "error" or output.get("name") == "stderr"]
     for text in (text for output in outputs for text in texts(output)):
         assert not UNWANTED.search(text), text
-    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert any({"image/png", "image/jpeg"} & output.get("data", {}).keys() for output in outputs)
     assert path.stat().st_size < 2_500_000
 
 

@@ -26,6 +26,7 @@ def test_the_picture_goes_to_the_current_folder_and_its_name_is_printed(tmp_path
     assert printed[0] == "comparison.png"
     assert printed[1].startswith("fanin3 and rgb cannot be told apart") or printed[1].startswith("fanin3 is ")
     command = "\n".join(printed).partition("next: ")[2].replace(" \\\n    ", " ")
+    command = command.replace("\n    # ", "  # ")  # where the line is full, what it is for stands in the next one
     assert command.startswith(f"python -m saliency_keras.report {runs[0]} {runs[1]}  # ")
     pixels = np.asarray(Image.open(tmp_path / "comparison.png").convert("L"))
     assert pixels.shape[1] > pixels.shape[0] > 300

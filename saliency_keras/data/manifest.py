@@ -272,7 +272,8 @@ class Manifest:
             )
         if not path.is_file():
             raise UserError(
-                f"{folder} has no manifest.json, so it is no finished compact data set; run data_prep.compact (again)."
+                f"{folder} has no manifest.json, so it is no finished compact data set; give the command again that "
+                f"was making it, or make one of its pictures with `python -m data_prep.compact {folder} OUT`."
             )
         fields = read_json(path)
         if fields.get("format") != FORMAT:

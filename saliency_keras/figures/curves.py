@@ -11,7 +11,8 @@ import numpy as np
 from saliency_keras.console import UserError
 from saliency_keras.experiments.experiment import flat_settings
 from saliency_keras.figures import style
-from saliency_keras.runs.labels import labels_of, of_strategy, published_of, title_of
+from saliency_keras.metrics.digits import is_worth_telling
+from saliency_keras.runs.labels import classes_of, labels_of, of_strategy, published_of, title_of
 
 LOSSES = ("cross_entropy", "loss")  # drawn after the metrics; the loss has the weight penalty in it
 GUESSES = {"top1": 1, "top5": 5}  # classes that count as one answer
@@ -73,7 +74,8 @@ def run_figure(config, history, published=False, only=(), caption=""):
     experiment = config["experiment"]
     published = of_strategy(config) if published else published_of(config)
     source = " ".join(str(experiment[key]) for key in ("paper", "row") if experiment.get(key)) or "published"
-    metrics = [*_metrics(history), *(["learning_rate"] if "learning_rate" in history else [])]
+    classes = classes_of(config)
+    metrics = [*_metrics(history, classes), *(["learning_rate"] if "learning_rate" in history else [])]
     metrics = [name for name in metrics if not only or name in only]
     with style.look():
         figure, axes = _panels(metrics, epochs=history["epoch"][-1], columns=1 if only else 2)
@@ -87,7 +89,7 @@ def run_figure(config, history, published=False, only=(), caption=""):
             quantity = _quantity(metric)
             _line(ax, history, metric, label="training", color="#0072b2", linestyle=(0, (4, 1.5)), marker="s")
             _line(ax, history, f"val_{metric}", label="validation", color="#000000", marker="o")
-            _chance_line(ax, metric, {config.get("data", {}).get("classes")})
+            _chance_line(ax, metric, {classes})
             if published.get(metric) is not None:
                 value = published[metric] * quantity.factor
                 label = f"{style.one_line(source)}: {value:{quantity.digits}} (its pictures)"
@@ -118,8 +120,9 @@ def comparison_figure(runs, labels=None, published=False, only=(), caption=""):
         loss is drawn only where a run has nothing else, for losses with other penalties do not compare.
     """
     labels = [style.one_line(label) for label in labels or labels_of(runs)]
-    found = dict.fromkeys(name for run in runs for name in _metrics(run.history) if f"val_{name}" in run.history)
-    metrics = [name for name in found if name not in LOSSES and (not only or name in only)] or list(found)
+    every = dict.fromkeys(name for run in runs for name in _metrics(run.history, run.classes))
+    found = [name for name in every if any(f"val_{name}" in run.history for run in runs)]
+    metrics = [name for name in found if name not in LOSSES and (not only or name in only)] or found
     if not metrics:
         raise UserError("there is nothing to compare: no run has a metric of validation in its history.csv.")
     printed = [(run.name, run.of_strategy if published else run.published) for run in runs]
@@ -136,7 +139,7 @@ def comparison_figure(runs, labels=None, published=False, only=(), caption=""):
             for run, label, line in zip(runs, labels, style.line_styles(), strict=False):
                 _line(ax, run.history, f"val_{metric}", label=label, **line)
             ax.set_ylabel(f"validation {ax.get_ylabel()}")
-            _chance_line(ax, metric, {run.config.get("data", {}).get("classes") for run in runs})
+            _chance_line(ax, metric, {run.classes for run in runs})
             _published_lines(ax, printed, metric)
         lines = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
         lines = {label: lines[label] for label in [*labels, *lines] if label in lines}  # the runs, then other lines
@@ -144,9 +147,10 @@ def comparison_figure(runs, labels=None, published=False, only=(), caption=""):
     return figure
 
 
-def _metrics(history):
-    """Names of the metrics in the history's order, without `val_`, the loss last."""
+def _metrics(history, classes):
+    """Names of the metrics that say something of so many classes, in the history's order, the loss last."""
     names = [name.removeprefix("val_") for name in history if name not in NOT_METRICS]
+    names = [name for name in names if is_worth_telling(name, classes)]
     return sorted(dict.fromkeys(names), key=lambda name: LOSSES.index(name) + 1 if name in LOSSES else 0)
 
 

@@ -12,7 +12,7 @@ import textwrap
 
 from saliency_keras.console import WIDTH
 from saliency_keras.figures import style
-from saliency_keras.figures.table import aligns_right, column_groups, markdown_table, plain_cell
+from saliency_keras.figures.table import aligns_right, column_groups, fitting, markdown_table, plain_cell
 from saliency_keras.metrics.digits import is_missing
 
 PIXELS_AN_INCH = 85  # of a figure on a page, for those that stand beside one another
@@ -148,7 +148,7 @@ def terminal(blocks, width=WIDTH):
 
     Returns:
         The text: as Markdown, but with paragraphs in lines, and wide tables in parts, one below the other. A column
-        that is empty in all rows is left out.
+        that is empty in all rows is left out, and a cell that is wider than a line goes on in further rows.
     """
     return "\n".join(_in_terminal(block, width) for block in blocks)
 
@@ -159,10 +159,8 @@ def _in_terminal(block, width):
         told = [i for i in range(len(block.header)) if i not in empty]
         header, rows = [block.header[i] for i in told], [[row[i] for i in told] for row in block.rows]
         groups = column_groups(header, rows, width, block.keys)
-        parts = (
-            markdown_table([header[i] for i in group], [[row[i] for i in group] for row in rows]) for group in groups
-        )
-        return "\n".join(parts)
+        parts = ([[header[i] for i in group], *([row[i] for i in group] for row in rows)] for group in groups)
+        return "\n".join(markdown_table(*fitting(*part, width=width)) for part in parts)
     if isinstance(block, Heading):
         return _markdown(block)
     return textwrap.fill(str(block), width, break_long_words=False, break_on_hyphens=False) + "\n"

@@ -11,7 +11,7 @@ import numpy as np
 
 from saliency_keras.data.manifest import made_by_other_kernels
 from saliency_keras.figures.document import Caution, Heading, Table
-from saliency_keras.metrics.digits import accuracy_in_words, difference_in_words, percent, points
+from saliency_keras.metrics.digits import accuracy_in_words, difference_in_words, is_worth_telling, percent, points
 from saliency_keras.metrics.statistics import (
     benjamini_hochberg,
     bootstrap_interval,
@@ -20,7 +20,7 @@ from saliency_keras.metrics.statistics import (
     right_per_class,
     wilson_interval,
 )
-from saliency_keras.runs.labels import labels_of, title_of
+from saliency_keras.runs.labels import labels_of, title_of, without_chance
 from saliency_keras.runs.learned import is_at_chance, warnings
 
 CLASSES_SHOWN = 40
@@ -50,8 +50,8 @@ FIGURES = {"top1": ("Top-1", 1), "top5": ("Top-5", 5)}
 
 
 def figures_of(classes):
-    """The entries of `FIGURES` that say something of so many classes: with five or fewer, Top-5 is always right."""
-    return {name: (title, k) for name, (title, k) in FIGURES.items() if k == 1 or k < classes}
+    """The entries of `FIGURES` that say something of so many classes."""
+    return {name: figure for name, figure in FIGURES.items() if is_worth_telling(name, classes)}
 
 
 def evaluation(run, against=None):
@@ -125,7 +125,7 @@ def difference_sentence(runs, found, over):
         `"fanin3 is 3.5 points below noconv2 (95 % interval 2.0 to 5.1 below) at Top-1 over 500 pictures."` Where the
         interval holds zero, it says first that the two cannot be told apart.
     """
-    label, other = runs
+    label, other = map(without_chance, runs)
     apart = "" if found[1] > 0 or found[2] < 0 else f"{label} and {other} cannot be told apart: "
     nothing = _learned_nothing(runs)
     empty = f"; that says nothing about the strategies, for {nothing}" if nothing else ""
@@ -134,7 +134,7 @@ def difference_sentence(runs, found, over):
 
 def _learned_nothing(runs):
     """Which of some runs, by label, learned nothing: `"rgb learned nothing"`, or `""`."""
-    names = [label.replace(", at chance", "") for label, run in runs.items() if is_at_chance(run)]
+    names = [without_chance(label) for label, run in runs.items() if is_at_chance(run)]
     return f"{' and '.join(names)} learned nothing" if names else ""
 
 

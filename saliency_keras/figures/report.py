@@ -22,9 +22,9 @@ from saliency_keras.figures.evaluation import (
 )
 from saliency_keras.figures.intervals import accuracy, intervals_figure, printed_gain, rows_of_seeds
 from saliency_keras.figures.verdict import VERDICTS, against_first, conclusion
-from saliency_keras.metrics.digits import points
+from saliency_keras.metrics.digits import is_worth_telling, points
 from saliency_keras.metrics.statistics import seeds_spread
-from saliency_keras.runs.labels import labels_of, set_name, title_of
+from saliency_keras.runs.labels import labels_of, set_name, title_of, without_chance
 from saliency_keras.runs.learned import warnings
 from saliency_keras.runs.networks import network_of_run
 
@@ -100,7 +100,7 @@ def question(runs):
     """What the page answers: `"Is fanin3 better than rgb on imagenette-160?"`."""
     data = set_name(runs[0].config)
     where = f" on {data}" if data else ""
-    baseline, *rows = [row.label.replace(", at chance", "") for row in rows_of_seeds(runs)]
+    baseline, *rows = [without_chance(row.label) for row in rows_of_seeds(runs)]
     if len(runs) == 1:
         return f"What does {baseline} get right{where}?"
     if not rows:
@@ -257,13 +257,11 @@ def _curves(runs, labels):
     """Curves, one narrow figure a quantity."""
     if len(runs) == 1:
         run = runs[0]
-        names = [name for name in run.history if f"val_{name}" in run.history]
+        names = [name for name in run.history if f"val_{name}" in run.history and is_worth_telling(name, run.classes)]
         names = [*sorted(names, key=lambda name: name in LOSSES), "learning_rate"]
         draw = {name: run_figure(run.config, run.history, only=(name,)) for name in names if name in run.history}
     else:
-        finished = next((run for run in runs if not run.unfinished), None)
-        classes = len(finished.predictions.classes) if finished else runs[0].config["data"]["classes"]
-        names = [name for name in figures_of(classes) if f"val_{name}" in runs[0].history]
+        names = [name for name in figures_of(runs[0].classes) if f"val_{name}" in runs[0].history]
         draw = {name: comparison_figure(runs, labels, only=(name,)) for name in names}
     return Figures([figure_picture(one, f"{name} over epochs of {', '.join(labels)}") for name, one in draw.items()])
 

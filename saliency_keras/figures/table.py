@@ -2,6 +2,7 @@
 
 import csv
 import re
+import textwrap
 
 from saliency_keras.figures.style import one_line
 from saliency_keras.files import whole_file
@@ -63,6 +64,32 @@ def column_groups(header, rows, width, keys=1):
     return groups or [first]
 
 
+def fitting(header, *rows, width):
+    """A table whose widest column is broken into lines, so that it fits a terminal; a long word stays whole.
+
+    Args:
+        header: Column names.
+        *rows: Lists of cells.
+        width: Letters in a line of the terminal.
+
+    Returns:
+        `(header, rows)`; what is left of a broken cell stands in rows of its own, whose other cells are empty.
+    """
+    columns = [[_escaped(cell) for cell in column] for column in zip(header, *rows, strict=True)]
+    widths = [max(3, *map(len, column)) for column in columns]
+    widest = widths.index(max(widths))
+    room = max(20, width - 1 - sum(each + 3 for each in widths) + widths[widest])
+    if room >= widths[widest]:
+        return header, rows
+    broken = []
+    for row in rows:
+        lines = textwrap.wrap(plain_cell(row[widest]), room, break_long_words=False, break_on_hyphens=False)
+        first, *further = lines or [""]
+        broken.append([*row[:widest], first, *row[widest + 1 :]])
+        broken += [[line if place == widest else "" for place in range(len(row))] for line in further]
+    return header, broken
+
+
 def write_csv(path, header, rows):
     """Writes a CSV file, whole or not at all: UTF-8, a line of names first; `None` and NaN become empty cells.
 
@@ -105,5 +132,5 @@ def _is_number(cell):
     try:
         float(text)
     except ValueError:
-        return cell == "–"
+        return cell in ("", "–")
     return True

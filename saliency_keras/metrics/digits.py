@@ -64,6 +64,16 @@ TITLES = {"top1": "Top-1", "top5": "Top-5", "cross_entropy": "cross-entropy", "n
 WHILE_TRAINING = 1000  # pictures whose digits figures have while a training lasts: one decimal
 
 
+def is_worth_telling(column, classes):
+    """Whether a metric says something of so many classes: with five or fewer, Top-5 is always 100 %.
+
+    Args:
+        column: Name of the metric, or of a history's column.
+        classes: Number of classes; `None` or 0 where there are none, or nobody knows.
+    """
+    return not (column.endswith("top5") and classes and classes <= 5)
+
+
 def figure_in_words(column, value):
     """A figure of a history while a training lasts: `"Top-1 45.2 %"`, `"loss 1.23"`.
 
@@ -79,7 +89,8 @@ def figure_in_words(column, value):
 
 def published_in_words(figures):
     """What a paper prints, `{"top1": 0.4899, "top5": 0.728}`, as `"Top-1 48.99 %, Top-5 72.80 %"`."""
-    return ", ".join(f"{TITLES.get(metric, metric)} {100 * value:.2f} %" for metric, value in figures.items())
+    named = {TITLES.get(metric, metric.replace("_", " ")): value for metric, value in figures.items()}
+    return ", ".join(f"{title} {100 * value:.2f} %" for title, value in named.items())
 
 
 def is_missing(value):

@@ -13,6 +13,7 @@ The module is imported where its user names it; a run folder never makes a progr
 of Keras' own layers is loaded without it.
 """
 
+import difflib
 import importlib
 import importlib.util
 import inspect
@@ -163,7 +164,8 @@ def _imported(word):
             raise
         raise UserError(f"there is no module {place}; name it as Python imports it, or as a file {place}.py.") from None
     if not callable(getattr(module, function, None)):
-        raise UserError(f"{place} has no function {function}.")
+        near = difflib.get_close_matches(function, [name for name, one in vars(module).items() if callable(one)], 1)
+        raise UserError(f"{place} has no function {function}" + (f"; did you mean {near[0]}?" if near else "."))
     return getattr(module, function)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from saliency_keras.console import UserError
+from saliency_keras.metrics.digits import is_worth_telling
 from saliency_keras.runs.run import Run
 
 
@@ -112,9 +113,11 @@ class Ensemble(Run):
     def figures(self):
         """The figures in a line, for a reader."""
         parameters = sum(run.summary["parameters"]["total"] for run in self.runs)
+        has_top5 = is_worth_telling("top5", len(self.predictions.classes))
+        top5 = f", Top-5 {100 * self.top5:.2f} %" if has_top5 else ""
         return (
-            f"Top-1 {100 * self.top1:.2f} %, Top-5 {100 * self.top5:.2f} %, the mean of {len(self.runs)} networks' "
-            f"probabilities, {parameters:,} parameters"
+            f"Top-1 {100 * self.top1:.2f} %{top5}, the mean of {len(self.runs)} networks' probabilities, "
+            f"{parameters:,} parameters"
         )
 
 

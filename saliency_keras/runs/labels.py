@@ -11,11 +11,21 @@ from saliency_keras.experiments.experiment import flat_settings
 from saliency_keras.experiments.published import CLASSES
 from saliency_keras.runs.learned import is_at_chance
 
+AT_CHANCE = ", at chance"
 PICTURES = ("side", "subtract_mean")
 # Arguments that make another strategy than the one whose figures are published.
 STRATEGY = ("at_input", "at_convolutions", "keep_pool2", "conv2_padding", "pool5_to_one", "doubled")
 # Fields of an experiment that say what it is, not what it does.
 WORDS = ("name", "paper", "row", "published", "popout")
+
+
+def classes_of(config):
+    """How many classes a run's network tells apart, from its `config.json`: those of the set without the excluded ones.
+
+    It is 0 for a run on fixations, which have none.
+    """
+    excluded = (config["experiment"].get("pictures") or {}).get("exclude_classes") or ()
+    return config.get("data", {}).get("classes", 0) - len(excluded)
 
 
 def published_of(config):
@@ -115,7 +125,12 @@ def _learned_nothing(run):
         return f", {run.unfinished}"
     if run.summary.get("beats_center") is False:
         return ", untrained"
-    return ", at chance" if is_at_chance(run) else ""
+    return AT_CHANCE if is_at_chance(run) else ""
+
+
+def without_chance(label):
+    """A label without what it says of chance, for a sentence that says it itself."""
+    return label.replace(AT_CHANCE, "")
 
 
 def _details(runs):

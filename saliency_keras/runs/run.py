@@ -18,10 +18,10 @@ from saliency_keras.data.manifest import Manifest, made_by_other_kernels
 from saliency_keras.data.shown import Shown
 from saliency_keras.experiments.experiment import flat_settings
 from saliency_keras.files import absent, is_claimed, read_json
-from saliency_keras.metrics.digits import accuracy_in_words, figure_in_words, percent
+from saliency_keras.metrics.digits import accuracy_in_words, figure_in_words, is_worth_telling, percent
 from saliency_keras.metrics.statistics import wilson_interval
 from saliency_keras.runs.folder import read_history
-from saliency_keras.runs.labels import of_strategy, published_of, title_of
+from saliency_keras.runs.labels import classes_of, of_strategy, published_of, title_of
 from saliency_keras.runs.predictions import check_against_scores, read_predictions, read_scores
 
 # How the command line of a training begins; that of a table goes on without a further word.
@@ -132,6 +132,11 @@ class Run:
         """Top-5 accuracy of the last epoch on the validation pictures, 0 to 1."""
         return self._last("val_top5")
 
+    @property
+    def classes(self):
+        """How many classes its network tells apart; 0 of a run on fixations, which have none."""
+        return classes_of(self.config)
+
     def _last(self, metric):
         if metric not in self.summary["last"]:
             raise UserError(f"{self.folder} is the run of no classifier: its history has no {metric}.")
@@ -142,6 +147,7 @@ class Run:
         if self.unfinished:
             last = {name: value for name, value in self.summary["last"].items() if name.startswith("val_")}
             told = [name for name in last if not name.endswith(("loss", "cross_entropy"))] or list(last)
+            told = [name for name in told if is_worth_telling(name, self.classes)]
             return f"{self.unfinished}: {', '.join(figure_in_words(name[4:], last[name]) for name in told)}"
         last, best, count = self.summary["last"], self.summary["best"], self.summary["parameters"]["total"]
         if "held_out" in self.summary:
@@ -159,9 +165,11 @@ class Run:
         pictures = (self.summary.get("pictures") or {}).get("validation") or self.predictions.ids.size
         interval = wilson_interval(round(last["val_top1"] * pictures), pictures)
         epochs = self.summary["epochs"]
-        top5, best_top1 = percent(last["val_top5"], pictures), percent(best["val_top1"], pictures)
+        best_top1 = percent(best["val_top1"], pictures)
+        has_top5 = is_worth_telling("val_top5", self.classes)
+        top5 = f", Top-5 {percent(last['val_top5'], pictures)} %" if has_top5 else ""
         return (
-            f"Top-1 {accuracy_in_words(last['val_top1'], *interval, pictures)}, Top-5 {top5} % after "
+            f"Top-1 {accuracy_in_words(last['val_top1'], *interval, pictures)}{top5} after "
             f"{epochs} epoch{'s' * (epochs != 1)} (best epoch {best['epoch']}: {best_top1} %), "
             f"{count:,} parameters, {self.summary['images_per_second']:.0f} images/s"
         )

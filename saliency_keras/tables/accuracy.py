@@ -11,7 +11,7 @@ import numpy as np
 
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import intervals_figure, numbers_of, printed_gain, text_of
-from saliency_keras.metrics.digits import points
+from saliency_keras.metrics.digits import is_worth_telling, points
 from saliency_keras.tables.plan import AsPlanned
 from saliency_keras.tables.results import INTERVALS, write_files
 
@@ -49,7 +49,7 @@ class Accuracy(AsPlanned):
 
 
 def accuracy_table(results, published=False):
-    """Top-1 and Top-5 with gains, sizes and speed.
+    """Top-1 and Top-5 with gains, sizes and speed; Top-5 only where the set has enough classes for it.
 
     Args:
         results: `tables.results.Results`.
@@ -58,10 +58,11 @@ def accuracy_table(results, published=False):
     Returns:
         `(header, rows, csv header, csv rows)`.
     """
+    has_top5 = all(is_worth_telling("top5", results.runs[row.name][0].classes) for row in results.rows())
+    of_top5 = ("Top-5 %", "paper's Top-5 %", "Top-5 improvement, points", "its interval", "paper's Top-5 improvement")
     header = [
         *("row", "in the paper", "Top-1 %", "Top-1 interval", "paper's Top-1 %"),
-        *("gain, points", "gain interval", "paper's gain", "Top-5 %", "paper's Top-5 %"),
-        *("Top-5 improvement, points", "its interval", "paper's Top-5 improvement"),
+        *("gain, points", "gain interval", "paper's gain", *(of_top5 if has_top5 else ())),
         *("parameters", "multiply-adds", "images/s", "epochs to baseline", "repeats"),
     ]
     numbers = [
@@ -83,9 +84,9 @@ def accuracy_table(results, published=False):
         reached = _epochs_to_baseline(results, row)
         gain_text, gain5_text = (text_of(one, points) for one in (gain, gain5))
         paper1, paper5 = (figures.get(name) for name in TOP)
+        top5_text = [top5.text()[0], _percent(paper5), *gain5_text, _points(theirs5)] if has_top5 else []
         rows.append([
-            row.name, where, *top1.text(), _percent(paper1), *gain_text, _points(theirs),
-            top5.text()[0], _percent(paper5), *gain5_text, _points(theirs5),
+            row.name, where, *top1.text(), _percent(paper1), *gain_text, _points(theirs), *top5_text,
             f"{speed[0]:,}", f"{speed[1]:,}" if speed[1] else None, f"{speed[2]:.0f}", reached, len(runs),
         ])  # fmt: skip
         gain_numbers, gain5_numbers = (numbers_of(one) for one in (gain, gain5))

@@ -19,7 +19,7 @@ from saliency_keras import console, run_folder
 from saliency_keras.figures.curves import NOT_METRICS, run_figure
 from saliency_keras.figures.style import save
 from saliency_keras.files import whole_file, whole_path
-from saliency_keras.metrics.digits import figure_in_words
+from saliency_keras.metrics.digits import figure_in_words, is_worth_telling
 from saliency_keras.runs.folder import read_history
 from saliency_keras.training.state import save_state, state_of
 from saliency_keras.training.tasks.task import best_epoch
@@ -50,10 +50,11 @@ class Told:
 
     Args:
         epochs: Epochs of the schedule.
+        classes: Number of classes that are told apart, 0 for none.
     """
 
-    def __init__(self, epochs):
-        self._epochs, self._seconds = epochs, []
+    def __init__(self, epochs, classes=0):
+        self._epochs, self._classes, self._seconds = epochs, classes, []
 
     def epoch_ended(self, row, last):
         """Prints the epoch's figures; where nobody watches a bar, also how long the training may still take."""
@@ -62,17 +63,18 @@ class Told:
         if not (last or console.is_watched()):
             left = sum(self._seconds) / len(self._seconds) * (self._epochs - row["epoch"])
             took += f", {console.duration(left)} left"
-        print(f"epoch {row['epoch']}/{self._epochs}  {figures_in_words(row)}  {took}", flush=True)
+        print(f"epoch {row['epoch']}/{self._epochs}  {figures_in_words(row, self._classes)}  {took}", flush=True)
 
     def close(self):
         """Does nothing."""
 
 
-def figures_in_words(row, validation_metrics=2):
+def figures_in_words(row, classes=0, validation_metrics=2):
     """The figures of a row of the history that one looks at while a training lasts.
 
     Args:
         row: From the names of columns to figures.
+        classes: Number of classes that are told apart, 0 for none.
         validation_metrics: How many metrics of the validation pictures are printed.
 
     Returns:
@@ -80,6 +82,7 @@ def figures_in_words(row, validation_metrics=2):
     """
     words = {name: figure_in_words(name.removeprefix("val_"), value) for name, value in row.items()}
     metrics = [name for name in row if name not in NOT_METRICS and not name.endswith(("loss", "cross_entropy"))]
+    metrics = [name for name in metrics if is_worth_telling(name, classes)]
     trained = ["loss", *[name for name in metrics if not name.startswith("val_")][:1]]
     validated = [name for name in metrics if name.startswith("val_")][:validation_metrics] or ["val_loss"]
     told = [words[name] for name in trained if name in row]

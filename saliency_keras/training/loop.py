@@ -68,7 +68,8 @@ def fit(task, schedule, folder, tensorboard=False, devices=1, steps_per_executio
         write_history(folder, history)
         draw_curves(folder, history)
         kept = Kept(folder, task, trained, history, behind=has_accelerator())
-        listeners = [kept, Told(schedule.epochs), *([Events(folder, history)] if tensorboard else [])]
+        told = Told(schedule.epochs, len(task.classes))
+        listeners = [kept, told, *([Events(folder, history)] if tensorboard else [])]
         for listener in listeners:
             ending.callback(listener.close)
     seconds, measured = [row["seconds"] for row in history], dict.fromkeys(SHARES)

@@ -243,10 +243,10 @@ def tell_if_dead(maps):
     """Prints a sentence if the maps that `describe_maps` described are zero, or the same for every picture."""
     deviation = (maps["variance_of_strength"] + maps["variance_of_pattern"]) ** 0.5
     if maps["all_zero"] > DEAD:
-        print(f"the saliency branch is dead: {maps['all_zero']:.0%} of its maps are zero everywhere")
+        say(f"the saliency branch is dead: {maps['all_zero']:.0%} of its maps are zero everywhere")
     elif deviation < CONSTANT * maps["mean"]:
         share = deviation / maps["mean"]
-        print(f"the saliency branch is constant: from picture to picture its maps vary by {share:.2%} of their mean")
+        say(f"the saliency branch is constant: from picture to picture its maps vary by {share:.2%} of their mean")
 
 
 def _explain_reading(error, source):

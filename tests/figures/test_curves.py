@@ -46,6 +46,14 @@ def test_a_runs_curves_are_its_history_in_percent_over_epochs(make_run):
     np.testing.assert_allclose(panel(figure, "rate").lines[0].get_ydata(), run.history["learning_rate"])
 
 
+@pytest.mark.parametrize("classes", [5, 6])
+def test_top5_has_a_panel_only_where_it_can_be_wrong(make_run, classes):
+    """With five classes the true one is always among the first five."""
+    runs = [make_run(name, name, classes=tuple("abcdef"[:classes])) for name in ("fanin3", "noconv2")]
+    for figure in (run_figure(runs[0].config, runs[0].history), comparison_figure(runs)):
+        assert any("Top-5" in ax.get_ylabel() for ax in figure.axes) == (classes == 6)
+
+
 def test_the_published_value_is_a_dashed_line_with_its_source(make_run):
     run = make_run("a", published={"top1": 0.4899})
     figure = run_figure(run.config, run.history, published=True)

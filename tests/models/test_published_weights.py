@@ -271,7 +271,7 @@ def test_training_starts_from_the_file_and_says_what_has_new_weights(target, tmp
     arrays = alexnet(True)
     path = write(tmp_path, ".npy", arrays)
     model = train("hallucination_step1_alexnet", target, tmp_path / "step1", "--set", f"weights={path}")
-    told = capsys.readouterr().out
+    told = " ".join(capsys.readouterr().out.split())
     assert "AlexNet in Caffe's layout, two groups in conv2, conv4, conv5" in told
     assert "no weights there for conv1_saliency, conv2_saliency, conv3_saliency, conv4_saliency, score_saliency" in told
     assert "local response normalisation" in told

@@ -59,7 +59,7 @@ def test_a_comparison_with_a_network_at_chance_carries_the_warning(tmp_path):
     assert labels_of([good, nothing]) == ["fanin3", "rgb, at chance"]
     assert str(comparison(good, nothing, "fanin3", "rgb")[0]).startswith("Caution: rgb learned nothing")
     told = verdict(good, nothing)
-    assert told.startswith("fanin3 is 90.0 points above rgb, at chance (95 % interval 85.5 to 94.0 above)")
+    assert told.startswith("fanin3 is 90.0 points above rgb (95 % interval 85.5 to 94.0 above)")
     assert told.endswith("says nothing about the strategies, for rgb learned nothing.")
     assert "Caution" not in str(comparison(good, good, "one", "two")[0])
 

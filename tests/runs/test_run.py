@@ -41,6 +41,24 @@ def test_a_run_is_read_back(folder):
     assert run.summary["last"]["val_top1"] == run.history["val_top1"][-1]
 
 
+@pytest.mark.parametrize("classes", [5, 6])
+def test_a_run_tells_its_top5_only_where_it_can_be_wrong(tmp_path, classes):
+    run = Run.load(write_run(tmp_path / "run", classes=CLASSES[:classes]))
+    assert f"Top-1 {100 * run.top1:.1f}" in run.figures()
+    assert ("Top-5" in run.figures()) == (classes == 6)
+    assert 0 <= run.top5 <= 1  # history.csv has it whatever the number of classes
+
+
+def test_excluded_classes_are_not_told_apart(tmp_path):
+    folder = write_run(tmp_path / "run", classes=CLASSES[:6])
+    config = json.loads((folder / "config.json").read_text())
+    config["experiment"]["pictures"]["exclude_classes"] = [CLASSES[0]]
+    (folder / "config.json").write_text(json.dumps(config))
+    run = Run.load(folder)
+    assert run.classes == 5
+    assert "Top-5" not in run.figures()
+
+
 def test_published_figures_belong_to_runs_with_the_paper_s_classes_size_schedule_and_network(folder):
     """Whatever the folder is called: 1,000 classes, 128 px, 90 epochs and every argument as the thesis has them."""
     published = {"top1": 0.4899, "top5": 0.7280}

@@ -16,7 +16,7 @@ from saliency_keras.runs.run import Run
 from saliency_keras.tables.accuracy import accuracy_table
 from saliency_keras.tables.attribution import PARTS, Attribution, attribution, attribution_figure, in_words
 from saliency_keras.tables.results import Results
-from tests.runs_fixture import write_run
+from tests.runs_fixture import CLASSES, write_run
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,17 @@ def results_of(table, folder):
         }
         runs[row.name] = [Run.load(write_run(folder / row.name, row.experiment, **chosen))]
     return Results(table, runs)
+
+
+@pytest.mark.parametrize("classes", [5, 6])
+def test_a_table_has_top5_only_where_it_can_be_wrong(tmp_path, classes):
+    table = PaperTable("small", "accuracy", (Row("rgb"), Row("fanin3", baseline="rgb")))
+    runs = {name: [Run.load(write_run(tmp_path / name, name, classes=CLASSES[:classes]))] for name in ("rgb", "fanin3")}
+    header, rows, numbers, lines = accuracy_table(Results(table, runs))
+    assert any("Top-5" in title for title in header) == (classes == 6)
+    assert {len(row) for row in rows} == {len(header)}
+    assert "top5" in numbers  # table.csv keeps its columns
+    assert {len(line) for line in lines} == {len(numbers)}
 
 
 def test_parts_of_a_gain_add_up_to_the_whole(controls):

@@ -207,6 +207,7 @@ def test_what_is_no_network_is_refused_in_a_sentence(here, data):
     for word, sentence in {
         "not_there:build": "there is no module not_there",
         "my_networks:other": "has no function other",
+        "my_networks:buidl": "has no function buidl; did you mean build",
         "not_there.py:build": "there is no file not_there.py",
     }.items():
         with pytest.raises(UserError, match=sentence):

@@ -47,6 +47,20 @@ def test_other_trainings_tell_what_they_have(row, told):
     assert figures_in_words(row) == told
 
 
+@pytest.mark.parametrize(("classes", "told"), [(5, "val Top-1 24.6 %"), (6, "val Top-1 24.6 %, Top-5 71.2 %")])
+def test_top5_is_told_where_more_than_five_classes_can_be_confused(classes, told, capsys):
+    Told(12, classes).epoch_ended(ROW, last=True)
+    assert capsys.readouterr().out == f"epoch 9/12  loss 2.35  Top-1 18.3 %  {told}  38 s\n"
+
+
+def test_a_typo_in_data_is_told_with_the_folder_that_is_meant(tmp_path):
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(UserError, match=r"there is no data set .*photo; did you mean .*photos\?$"):
+        fit("fanin3", data=str(tmp_path / "photo"), out=tmp_path / "run")
+    with pytest.raises(UserError, match=r"there is no data set .*cars\.$"):
+        fit("fanin3", data=str(tmp_path / "cars"), out=tmp_path / "run")
+
+
 DURATIONS = [(0.4, "0 s"), (99, "99 s"), (100, "2 min"), (5999, "100 min"), (6000, "1.7 h"), (36000, "10.0 h")]
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import gc
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -188,7 +189,7 @@ def test_without_data_the_built_in_pictures_are_made_once_and_trained_on(tmp_pat
 def test_list_names_every_experiment_with_its_figure(capsys):
     train("--list")
     printed = capsys.readouterr().out
-    assert {line.split()[0] for line in printed.splitlines()} == set(EXPERIMENTS)
+    assert sorted(re.findall(r"^  (\S+)", printed, re.MULTILINE)) == sorted(EXPERIMENTS)
     assert "Top-1 48.99 %, Top-5 72.80 %; 128 px, 90 epochs" in printed
 
 

@@ -41,6 +41,7 @@ class Task(Protocol):
         given: Names of layers whose weights came with building the network.
         fed: The model that the batches go into: the network's own, or one that shares its weights (behind crops that
             are made on the device, or after features that were computed once).
+        classes: Names of the classes that are told apart; none for a network that learns maps alone.
         uncropped: The `Reader` of training pictures that the device crops, which may lie in the device's memory; `None`
             where it crops none.
     """
@@ -53,6 +54,7 @@ class Task(Protocol):
     smaller_is_better: bool
     given: tuple[str, ...]
     fed: keras.Model
+    classes: tuple[str, ...]
     uncropped: Reader | None
 
     def training(self, first_epoch, last_epoch):
