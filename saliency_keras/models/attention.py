@@ -28,7 +28,7 @@ import keras
 from keras import layers, ops
 
 from saliency_keras.models import dual_path
-from saliency_keras.models.backbones import BACKBONES, classifier_features
+from saliency_keras.models.backbones import BACKBONES, check_weights, classifier_features
 from saliency_keras.models.network import MAP_LAYER, Network
 
 BINS = 256  # of the histogram that Otsu's threshold is found in
@@ -238,11 +238,9 @@ def pretrained_backbone(backbone, weights):
         The `Network`; its one part, `backbone`, has all its layers.
 
     Raises:
-        ValueError: If there is no such backbone.
         UserError: If the weights cannot be had.
     """
-    if backbone not in BACKBONES:
-        raise ValueError(f"there are no weights of {backbone}; its networks start from scratch: --set weights=none")
+    check_weights(backbone, weights)
     model = classifier_features(backbone, weights)
     return Network(model, {"backbone": tuple(one.name for one in model.layers if one.weights)})
 

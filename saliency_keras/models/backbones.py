@@ -240,15 +240,17 @@ def _makes_maps(layer):
 
 
 def check_weights(name, weights):
-    """Refuses weights that a network of `BACKBONES` cannot be given.
+    """Refuses weights that a backbone cannot be given.
 
     Args:
         name: Its name.
         weights: `"imagenet"` or the path of a file.
 
     Raises:
-        UserError: If Keras has none, or a file would leave open how pixels are to be shown.
+        UserError: If Keras has none, a file would leave open how pixels are to be shown, or it is no such network.
     """
+    if name not in BACKBONES:
+        raise UserError(f"there are no weights of {name}; its networks start from scratch: --set weights=none")
     if weights == "imagenet" and name == "DPN92":
         raise UserError(
             "there are no ImageNet weights of DPN92 in Keras; name a file (.safetensors, .npz, .npy or .h5 in the "

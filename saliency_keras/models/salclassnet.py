@@ -16,9 +16,12 @@ added to that of the picture's: the same function as one kernel of four channels
 own, which can learn at another rate. With a map of zeros the network is the one of three channels to the bit.
 """
 
+import dataclasses
+
 import keras
 from keras import layers
 
+from saliency_keras.models.attention import OURS, backbone_features
 from saliency_keras.models.backbones import BACKBONES, application, built_again, check_weights, features_alone
 from saliency_keras.models.network import BRANCH, MAP_LAYER, NEW_CHANNEL, network_of
 from saliency_keras.models.weights import give_weights
@@ -51,7 +54,8 @@ def salclassnet(
         classes: Number of classes.
         layer: The `Layers` to build with: `width_multiplier` of all convolutions, and `dense_units` and `dropout` of
             VGG's dense layers.
-        backbone: The trunk, a name in `models.backbones.BACKBONES`.
+        backbone: The trunk, a name in `models.backbones.BACKBONES`, or `"alexnet"` for the thesis's convolutions,
+            padded.
         fourth_channel: `"detector"`, `"map"` (the RGBS baselines of §5.4), or `""` for the plain classifier.
         classifier_size: Side in pixels that picture and map are resized to in front of the classifier, 0 for none.
         bn_over: What is batch-normalised where detector and classifier meet: `"saliency"`, the map alone, or `"rgbs"`,
@@ -71,22 +75,22 @@ def salclassnet(
     """
     _check("fourth_channel", fourth_channel, FOURTH)
     _check("bn_over", bn_over, NORMALISED)
-    for name in backbone, detector:
-        _check("backbone and detector", name, tuple(BACKBONES))
+    _check("backbone", backbone, (OURS, *BACKBONES))
+    _check("detector", detector, tuple(BACKBONES))
     pixels = _Pixels(image)
     found = None
     if fourth_channel == "detector":
         options = {"level": detector_level, "pool_padding": pool_padding, "activation": saliency_activation}
         found = detected(pixels(detector), detector, width=layer.width_multiplier, **options)
     fourth = {"": None, "map": saliency, "detector": found}[fourth_channel]
-    x = pixels(backbone)
+    x = image if backbone == OURS else pixels(backbone)
     if classifier_size:
         resized = {"height": classifier_size, "width": classifier_size, "interpolation": "bilinear"}
         x = layers.Resizing(**resized, name="picture_resized")(x)
         fourth = None if fourth is None else layers.Resizing(**resized, name="map_resized")(fourth)
     if fourth is not None:
         x, fourth = _normalised(x, fourth, bn_over)
-    features = _trunk(x, fourth, backbone, layer.width_multiplier, new_channel_initializer)
+    features = _trunk(x, fourth, backbone, layer, new_channel_initializer)
     logits = _classifier(features, classes, backbone, layer)
     if found is None:
         return logits
@@ -237,9 +241,13 @@ def _normalised(x, fourth, bn_over):
     return both[..., :3], both[..., 3:]
 
 
-def _trunk(x, fourth, backbone, width, initializer):
+def _trunk(x, fourth, backbone, layer, initializer):
     """The features of a backbone, its first convolution seeing a fourth channel too if there is one."""
-    base = features_alone(backbone, tuple(x.shape[1:3]))
+    size, width = tuple(x.shape[1:3]), layer.width_multiplier
+    if backbone == OURS:
+        base, width = _alexnet(size, layer), 1.0  # it is as narrow as it should be
+    else:
+        base = features_alone(backbone, size)
     first = next(one for one in base.layers if one.weights and not isinstance(one, layers.Normalization))
     if fourth is not None and not isinstance(first, layers.Conv2D):
         raise ValueError(f"{backbone} does not begin with a convolution, so it cannot see a fourth channel")
@@ -273,6 +281,13 @@ def _trunk(x, fourth, backbone, width, initializer):
         return output if linear else layers.Activation(activation, name="four_channels_activation")(output)
 
     return built_again(base, x, change=change, after=after)[0]
+
+
+def _alexnet(size, layer):
+    """The thesis's convolutions, padded so that small pictures do, and without a penalty of their own on kernels."""
+    image = keras.Input((*size, 3))
+    layer = dataclasses.replace(layer, conv2_padding="same", weight_decay=0.0)
+    return keras.Model(image, backbone_features(image, OURS, layer), name=OURS)
 
 
 def _before(base, first):

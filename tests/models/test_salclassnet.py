@@ -90,6 +90,7 @@ def test_vgg_19_keeps_its_dense_layers_and_sees_224_px():
 TRUNKS = [
     ("VGG19", 32),
     ("MobileNet", 64),
+    ("alexnet", 64),
     pytest.param("ResNet50", 64, marks=pytest.mark.slow),
     pytest.param("InceptionV3", 75, marks=pytest.mark.slow),
     pytest.param("DenseNet121", 64, marks=pytest.mark.slow),
