@@ -83,8 +83,8 @@ def fitting(header, *rows, width):
         return header, rows
     broken = []
     for row in rows:
-        lines = textwrap.wrap(plain_cell(row[widest]), room, break_long_words=False, break_on_hyphens=False)
-        first, *further = lines or [""]
+        lines = textwrap.wrap(_escaped(row[widest]), room, break_long_words=False, break_on_hyphens=False)
+        first, *further = [re.sub(r"\\(.)", r"\1", line) for line in lines] or [""]  # escaped again where it is written
         broken.append([*row[:widest], first, *row[widest + 1 :]])
         broken += [[line if place == widest else "" for place in range(len(row))] for line in further]
     return header, broken

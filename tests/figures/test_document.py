@@ -108,12 +108,12 @@ def test_a_terminal_gets_wide_tables_in_parts_that_fit_and_paragraphs_in_lines()
 
 
 def test_a_cell_wider_than_a_line_goes_on_in_further_rows():
-    told = " ".join(f"word{number}" for number in range(40))
+    told = " ".join(f"[word{number}" for number in range(40))
     text = terminal([Table(["what", "value"], [["short", 1], ["long", told], ["last", "x"]])], width=60)
     lines = text.splitlines()
     assert max(map(len, lines)) <= 60
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
-    assert " ".join(value for what, value in cells[3:-1]) == told
+    assert " ".join(value for what, value in cells[3:-1]).replace("\\", "") == told
     assert [what for what, _ in cells if what] == ["what", "-" * 5, "short", "long", "last"]
 
 
