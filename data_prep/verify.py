@@ -1,4 +1,4 @@
-"""Checks every checksum and every record of a compact data set and draws a contact sheet.
+"""Checks every checksum and record of a compact data set and draws a contact sheet.
 
     python -m data_prep.verify OUT [--sheet FILE]
 

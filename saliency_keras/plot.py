@@ -1,4 +1,4 @@
-"""The curves of several runs in one picture, what each gained over its baseline, or the diagram of a network.
+"""Curves of several runs, their gains over their baselines, or the diagram of a network.
 
     python -m saliency_keras.plot RUN RUN … [--gains] [--published] [--out comparison.png]
     python -m saliency_keras.plot --network fanin3 [--out fanin3.png]

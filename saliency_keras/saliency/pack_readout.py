@@ -1,4 +1,4 @@
-"""Writes the head that a run of `readout_pointwise` has learned as a file of the predictor `readout`.
+"""Writes what a run of `readout_pointwise` learned as a file of the predictor `readout`.
 
     python -m saliency_keras.train readout_pointwise --data FIXATIONS
     python -m saliency_keras.saliency.pack_readout runs/readout_pointwise [--out FILE]
