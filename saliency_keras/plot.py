@@ -1,4 +1,4 @@
-"""Curves of several runs, their gains over their baselines, or the diagram of a network.
+"""Draws curves of several runs, their gains over baselines, or a network's diagram.
 
     python -m saliency_keras.plot RUN RUN … [--gains] [--published] [--out comparison.png]
     python -m saliency_keras.plot --network fanin3 [--out fanin3.png]

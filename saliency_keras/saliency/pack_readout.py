@@ -1,4 +1,4 @@
-"""Writes what a run of `readout_pointwise` learned as a file of the predictor `readout`.
+"""Writes what a run of `readout_pointwise` learned as a file of a predictor.
 
     python -m saliency_keras.train readout_pointwise --data FIXATIONS
     python -m saliency_keras.saliency.pack_readout runs/readout_pointwise [--out FILE]
