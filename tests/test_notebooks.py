@@ -40,8 +40,8 @@ def displays(cell):
     return sum(output["output_type"] == "display_data" for output in cell["outputs"])
 
 
-def test_there_are_eight_and_each_names_the_next():
-    assert [path.name[:2] for path in NOTEBOOKS] == [f"{number:02d}" for number in range(1, 9)]
+def test_there_are_eleven_and_each_names_the_next():
+    assert [path.name[:2] for path in NOTEBOOKS] == [f"{number:02d}" for number in range(1, 12)]
     for path, following in itertools.pairwise(NOTEBOOKS):
         assert f"({following.name})" in "".join(cells(path, "markdown")[-1]["source"])
     listed = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
