@@ -31,7 +31,7 @@ FACE = {
     "saliency_keras.data.shown": "control_map",
     "saliency_keras.evaluate": "evaluate",
     "saliency_keras.experiments": "experiment",
-    "saliency_keras.experiments.tables": "Row",
+    "saliency_keras.experiments.tables.row": "Row",
     "saliency_keras.face": "network read",
     "saliency_keras.figures.cases": "best_and_worst probability_of_true",
     "saliency_keras.figures.comparison": "compare",

@@ -29,7 +29,7 @@ def small_runs(rows, data, settings=(), folder=RUNS):
     """Trains what is not there yet, loads it and prints the accuracies.
 
     Args:
-        rows: `experiments.tables.Row`s; one that starts from another comes after it, and may start from any.
+        rows: `experiments.tables.row.Row`s; one that starts from another comes after it, and may start from any.
         data: Folder of a compact data set.
         settings: `KEY=VALUE` settings of all experiments that have the key; they add to `SETTINGS` or replace them.
         folder: Where the runs are kept, in a folder for each data set.
