@@ -16,6 +16,8 @@ import time
 import keras
 from keras import ops
 
+from saliency_keras.runs.config import accelerators
+
 MOST = 32  # steps in a call: the host's share of a step is small then, and so is the memory of the stacked batches
 
 
@@ -43,7 +45,7 @@ def steps_together(steps, asked=None):
 
 def has_accelerator():
     """Whether the backend computes on something else than the processor."""
-    return any("cpu" not in name.lower() for name in keras.distribution.list_devices())
+    return bool(accelerators())
 
 
 class Steps:
