@@ -303,7 +303,8 @@ def _print_experiments():
             printed = published_in_words(one.published)
             told = f"{one.row}{printed and ': '}{printed}; {one.size}, {one.schedule.epochs} epochs"
             print(console.in_lines(told, f"  {one.name:28}", 30))
-    console.say("Percentages are those that the papers print. `train --list NAME` prints all that NAME does.")
+    console.say("Percentages are those that the papers print. docs/networks.md says what each network is, and `train "
+                "--list NAME` prints all that NAME does.")  # fmt: skip
 
 
 if __name__ == "__main__":
