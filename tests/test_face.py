@@ -115,7 +115,7 @@ def test_a_network_is_the_experiment_s_with_other_arguments():
 def test_every_example_of_the_document_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     examples = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
-    assert len(examples) == 7
+    assert len(examples) == 8
     names = {}
     for example in examples:
         exec(compile(example, "docs/python.md", "exec"), names)
