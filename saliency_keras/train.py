@@ -164,8 +164,8 @@ def _fit(options):
         print(f"popout is at {data}")
         _check_data(chosen, data)
 
-    from saliency_keras.runs.config import accelerators
     from saliency_keras.runs.run import Run
+    from saliency_keras.saliency.per_picture import accelerators
     from saliency_keras.training.devices import several_processes
     from saliency_keras.training.train import train
 

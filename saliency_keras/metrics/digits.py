@@ -69,7 +69,7 @@ def is_worth_telling(column, classes):
 
     Args:
         column: Name of the metric, or of a history's column.
-        classes: Number of classes; `None` or 0 where there are none, or nobody knows.
+        classes: Number of classes; `None` or 0 if there are none or the number is unknown.
     """
     return not (column.endswith("top5") and classes and classes <= 5)
 

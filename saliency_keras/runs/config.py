@@ -18,6 +18,7 @@ from saliency_keras.data.manifest import Manifest, made_by_other_kernels
 from saliency_keras.experiments.experiment import flat_settings
 from saliency_keras.files import read_json, sha256_of
 from saliency_keras.models.registry import shows_map
+from saliency_keras.saliency.per_picture import accelerators
 
 # A resumed run and the run it continues agree in these, and in every field of the experiment.
 MUST_AGREE = ("maps", "seed", "precision", "init", "started_from", "backend", "devices")
@@ -145,15 +146,6 @@ def processor():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def accelerators():
-    """Names of what the backend computes on besides the processor."""
-    if keras.backend.backend() == "torch":  # Keras lists no devices there
-        import torch
-
-        return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
-    return [name for name in keras.distribution.list_devices() if "cpu" not in name.lower()]
 
 
 def check_same(config, out, but=()):

@@ -1,4 +1,4 @@
-"""What the classical predictors share: a picture's map depends on that picture alone."""
+"""What predictors share: a map depends on its picture alone; how many pictures a network sees at once, and on what."""
 
 import dataclasses
 
@@ -13,13 +13,18 @@ def pictures_at_once():
     On the processor, the libraries behind Keras round a picture otherwise by its neighbours and its place in the batch,
     and a call of one picture costs about a tenth more. An accelerator needs the batch, and promises no bytes.
     """
+    return 8 if accelerators() else 1
+
+
+def accelerators():
+    """Names of what the backend computes on besides the processor."""
     import keras
 
     if keras.backend.backend() == "torch":  # Keras lists no devices there
         import torch
 
-        return 8 if torch.cuda.is_available() else 1
-    return 8 if any("cpu" not in name.lower() for name in keras.distribution.list_devices()) else 1
+        return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    return [name for name in keras.distribution.list_devices() if "cpu" not in name.lower()]
 
 
 def many_at_once():

@@ -22,7 +22,7 @@ FEATURES = "-features"
 
 @dataclasses.dataclass(frozen=True)
 class Staged:
-    """What the kinds of table share whose rows are trained in stages, of which some may be left out.
+    """The shared part of the kinds of table whose rows are trained in stages. Some stages may be left out.
 
     Attributes:
         free_viewing: Fixation set that the detector is trained on first; `None` to leave that stage out.

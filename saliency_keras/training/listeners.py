@@ -50,7 +50,7 @@ class Told:
 
     Args:
         epochs: Epochs of the schedule.
-        classes: Number of classes that are told apart, 0 for none.
+        classes: Number of classes of a classifier, 0 for another network.
     """
 
     def __init__(self, epochs, classes=0):
@@ -74,7 +74,7 @@ def figures_in_words(row, classes=0, validation_metrics=2):
 
     Args:
         row: From the names of columns to figures.
-        classes: Number of classes that are told apart, 0 for none.
+        classes: Number of classes of a classifier, 0 for another network.
         validation_metrics: How many metrics of the validation pictures are printed.
 
     Returns:

@@ -83,7 +83,8 @@ def device():
     """The `Device` that Keras computes on: the first accelerator, or the processor."""
     import keras
 
-    from saliency_keras.runs.config import accelerators, processor
+    from saliency_keras.runs.config import processor
+    from saliency_keras.saliency.per_picture import accelerators
 
     backend = keras.backend.backend()
     if names := accelerators():

@@ -16,7 +16,7 @@ import time
 import keras
 from keras import ops
 
-from saliency_keras.runs.config import accelerators
+from saliency_keras.saliency.per_picture import accelerators
 
 MOST = 32  # steps in a call: the host's share of a step is small then, and so is the memory of the stacked batches
 

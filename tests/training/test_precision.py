@@ -19,7 +19,7 @@ def machine(tmp_path, monkeypatch):
     """Has the program see another processor: a function of what `/proc/cpuinfo` says there."""
     monkeypatch.delenv(precision.VARIABLE, raising=False)
     monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr("saliency_keras.runs.config.accelerators", list)
+    monkeypatch.setattr("saliency_keras.saliency.per_picture.accelerators", list)
     return (tmp_path / "cpuinfo").write_text
 
 
