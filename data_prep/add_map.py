@@ -61,7 +61,7 @@ def main(arguments=None):
     records = sum(split.records for split in manifest.splits.values())
     mean = manifest.map_named(name).mean
     told = f"{options.out} has the map {name} for its {records:,} pictures, mean {mean:.3f}"
-    console.say(f"{told}; train with --maps {name}")
+    console.tell(f"{told}; train with --maps {name}")
     print(console.next_step("train", "fanin3", "--data", options.out, "--maps", name))
 
 
@@ -296,7 +296,7 @@ def add_map(folder, saliency, name=None, workers=None, *, log=False):
         manifest.check_sums(further=())
         tasks = _tasks(manifest, maps)
         if maps.note:
-            console.say(maps.note)
+            console.tell(maps.note)
         _check_space(manifest, tasks)
         # With the kernels: what another processor has begun is not part of this map, but made again.
         plan = [manifest.digest(), name, made_by, kernels()]
@@ -314,7 +314,7 @@ def add_map(folder, saliency, name=None, workers=None, *, log=False):
         manifest.save(folder)
         _clear_up(folder, manifest)
         for note in flat_notes([name], results, sum(split.records for split in manifest.splits.values())):
-            console.say(note)
+            console.tell(note)
         return Manifest.load(folder, further=(name,)), name
 
 
@@ -389,7 +389,7 @@ def _check_space(manifest, tasks):
     files = (manifest.folder / task.file for task in tasks)
     needed = max(0, whole - sum(file.stat().st_size for file in files if file.is_file()))
     free = shutil.disk_usage(manifest.folder).free
-    console.say(f"{records:,} maps of {manifest.side} px, about {size_text(whole)}; {size_text(free)} free.")
+    console.tell(f"{records:,} maps of {manifest.side} px, about {size_text(whole)}; {size_text(free)} free.")
     if needed > free:
         raise no_room(needed, free, manifest.folder)
 

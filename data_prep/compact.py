@@ -60,7 +60,7 @@ def main(arguments=None):
     if is_compact(options.source):
         size = sum(path.stat().st_size for path in manifest.folder.iterdir())
         records = sum(split.records for split in manifest.splits.values())
-        console.say(f"{records:,} records in codec {manifest.codec}, {size:,} bytes, are in {manifest.folder}")
+        console.tell(f"{records:,} records in codec {manifest.codec}, {size:,} bytes, are in {manifest.folder}")
     else:
         print_set(manifest)
 
@@ -106,7 +106,7 @@ def settings(options):
 
     source = open_source(options.source, options.upright, options.hold_out, options.label)
     for note in source.notes:
-        console.say(note)
+        console.tell(note)
     framing = Framing.chosen(options.side, options.square, options.shorter)
     chosen = [options.saliency] if isinstance(options.saliency, str) else options.saliency or ["gbvs"]
     if FIXATIONS in chosen:
@@ -150,10 +150,10 @@ def print_set(manifest):
             skipped = [row["id"] for row in csv.DictReader(file)]
         total = len(skipped) + sum(split.records for split in manifest.splits.values())
         which = f" of {total:,} (see skipped.csv): {shown(skipped)}" if skipped else ""
-        console.say(f"skipped: {len(skipped):,} pictures that cannot be read{which}")
+        console.tell(f"skipped: {len(skipped):,} pictures that cannot be read{which}")
     if (manifest.folder / "boxes.csv").is_file():
         print("the source's boxes, as shares of the stored pictures, are in boxes.csv")
-    console.say(f"the data set is in {manifest.folder}")
+    console.tell(f"the data set is in {manifest.folder}")
     print(console.next_step("train", "fanin3", "--data", manifest.folder, why="Fan-in3 on these pictures"))
 
 

@@ -24,7 +24,7 @@ from data_prep.plan import described_predictor, make_plan, settings_of, versions
 from data_prep.sources.source import FolderSource, Unusable, changed_at
 from data_prep.workers import check_workers, completed, in_workers, kept_here
 from saliency_keras.blas import kernels
-from saliency_keras.console import UserError, say
+from saliency_keras.console import UserError, tell
 from saliency_keras.data.manifest import SPLITS, Manifest, SaliencyMap, Shard, Split
 from saliency_keras.files import check_folder, claimed, whole_file
 from saliency_keras.saliency.run import NetworkMaps
@@ -87,7 +87,7 @@ def compact(
             print(f"{out} is already there and finished: nothing to do.")
             return manifest
         for note in plan.source.maps_notes:
-            say(note)
+            tell(note)
         _check_space(out, plan)
         _write_plan(out, plan)
         try:
@@ -214,8 +214,8 @@ def _finished(out, plan):
         if added and _is_whole(out, planned):
             raise
         again = f", without {', '.join(added)}: data_prep.add_map adds maps anew" if added else ""
-        say(error)
-        say(f"making the set again{again}")
+        tell(error)
+        tell(f"making the set again{again}")
         _write_plan(out, plan)  # first: killed from here on, the folder is still known as ours
         # All shards, not only the plan's: maps that were added later go with the pictures they belong to.
         beside = ("manifest.json", *TABLES, CHECKSUMS, FRAMES)
@@ -264,7 +264,7 @@ def _check_space(out, plan):
     free = shutil.disk_usage(out).free
     needed = max(0, plan.bytes - there) + spool.bytes_of(plan.source, plan.tasks)
     counts = " + ".join(f"{plan.pictures(split):,} {split}" for split in SPLITS)
-    say(
+    tell(
         f"{counts} pictures of {len(plan.source.classes)} classes at {task.framing}, {task.codec}, "
         f"{', '.join(task.maps)}: about {size_text(plan.bytes)} in {len(plan.tasks)} shards; {size_text(free)} free."
     )
@@ -331,7 +331,7 @@ def _finish(out, plan, results):
     manifest.save(out)
     _clear_up(out, plan)
     for note in (*_notes(plan, results), *_duplicates(plan, checksums, skipped)):
-        say(note)
+        tell(note)
     return Manifest.load(out)
 
 

@@ -51,7 +51,7 @@ def main(arguments=None):
     written = _export_squares(options)
     counts = " + ".join(f"{written['squares'][split]:,} {split}" for split in SPLITS)
     skipped = f"; {written['skipped']:,} pictures cannot be read (see skipped.csv)" if written["skipped"] else ""
-    console.say(f"{counts} squares of {written['side']} px are in {options.out}{skipped}")
+    console.tell(f"{counts} squares of {written['side']} px are in {options.out}{skipped}")
     words = ("add_map", options.source) if is_compact(options.source) else ("compact", options.source, "OUT")
     why = f"once a predictor has written maps/{written['example']} and so on, or .npy"
     print(console.next_step(*words, "--maps", "NAME=maps", why=why))
@@ -194,7 +194,7 @@ def _source(options):
             )
         source = open_source(options.source, options.upright, options.hold_out, options.label)
         for note in source.notes:
-            console.say(note)
+            console.tell(note)
         return source, geometry.Framing.chosen(options.side, options.square, options.shorter)
     given = [name for name in (*SIDES, "hold_out", "label") if getattr(options, name) is not None]
     given += ["upright"] * options.upright
@@ -375,7 +375,7 @@ def _check_space(out, plan):
     needed = sum(counts.values()) * BYTES_PER_PIXEL * side**2
     there = sum(len(part.pictures) for part in plan.parts if (out / part.results_file).is_file())
     where = f"{len(plan.parts)} tars" if plan.parts[0].in_tar else "class folders"
-    console.say(
+    console.tell(
         f"{' + '.join(f'{number:,} {split}' for split, number in counts.items())} squares of {side} px: about "
         f"{size_text(needed)} in {where}; {size_text(free)} free."
     )

@@ -48,7 +48,7 @@ def main(arguments=None):
     gathered = IMPORTERS[options.kind](options.source, Choices(pictures=options.pictures, **of_a_table))
     fixation_set = gathered.write(options.out, options.copy)
     for note in (*gathered.notes(), *fixation_set.notes):
-        console.say(f"note: {note}")
+        console.tell(f"note: {note}")
     people = len(set(fixation_set.subjects))
     print(f"{len(fixation_set.x):,} fixations of {people} subjects on {len(fixation_set.images):,} pictures")
     print(f"the fixation set is in {options.out}")

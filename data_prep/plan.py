@@ -11,7 +11,7 @@ import json
 
 from data_prep import shards as sharding
 from data_prep.sources.source import check_map_name
-from saliency_keras.console import UserError, progress, say
+from saliency_keras.console import UserError, progress, tell
 from saliency_keras.data.geometry import Framing
 from saliency_keras.data.manifest import CODECS, SPLITS
 from saliency_keras.saliency import PREDICTORS, predictor
@@ -192,7 +192,7 @@ def _each_once(pictures, split, classes):
             raise UserError(f"{split} has the picture {picture.id!r} twice, with two boxes; a picture is stored once.")
         again += 1
     if again:
-        say(f"{again:,} {split} pictures are listed again and are left out")
+        tell(f"{again:,} {split} pictures are listed again and are left out")
     return list(found.values()) if again else pictures
 
 

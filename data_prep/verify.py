@@ -55,12 +55,12 @@ def main(arguments=None):
         print(f"{len(split.shards)} shards, {size:,.1f} MB")
     print(f"pictures: {manifest.framing}")
     first, *further = manifest.map_names
-    console.say(f"maps: {first} (interleaved)" + "".join(f", {name} (side shards)" for name in further))
+    console.tell(f"maps: {first} (interleaved)" + "".join(f", {name} (side shards)" for name in further))
     print_kernels(manifest)
     print("checksums, records, ids, labels, counts per class and means are as the manifest says")
     if twins:
         records = manifest.splits["val"].records
-        console.say(f"{len(twins):,} of {records:,} val pictures are duplicates of pictures in train:")
+        console.tell(f"{len(twins):,} of {records:,} val pictures are duplicates of pictures in train:")
         for own, other, labels in twins:
             told = f"{own} is in train as {other}" + (f", of another class ({labels})" if labels else "")
             print(console.in_lines(told, "    ", 8))
@@ -76,7 +76,7 @@ def print_kernels(manifest):
     for made_by in dict.fromkeys(one.kernels for one in manifest.maps if one.kernels):
         names = ", ".join(one.name for one in manifest.maps if one.kernels == made_by)
         other = f"; this processor has other ones ({kernels()}), whose maps may differ by grey levels"
-        console.say(f"kernels: {made_by} made {names}{other if made_by != kernels() else ''}")
+        console.tell(f"kernels: {made_by} made {names}{other if made_by != kernels() else ''}")
 
 
 def check_records(manifest):

@@ -19,7 +19,7 @@ from pathlib import Path
 from data_prep import shards as sharding
 from data_prep.compaction import ATTENDED, check_unused, is_begun
 from data_prep.sources.source import Source, UnusableBox
-from saliency_keras.console import UserError, progress, say
+from saliency_keras.console import UserError, progress, tell
 from saliency_keras.data.geometry import box_in_pixels
 from saliency_keras.data.manifest import SPLITS
 from saliency_keras.data.pictures import UnreadablePicture
@@ -120,7 +120,7 @@ class ZoomedSource(Source):
             self._listed[split] = [one._replace(box=crop or one.box) for one, crop in zip(pictures, crops, strict=True)]
         total, whole = len(keys), sum(found[key][1] for key in keys)
         if whole:
-            say(f"in {whole:,} of {total:,} pictures nothing stands out: they are used whole")
+            tell(f"in {whole:,} of {total:,} pictures nothing stands out: they are used whole")
 
     def _find(self, todo):
         """Looks at pictures, batch by batch, and appends what is found to `attended.csv`."""

@@ -54,7 +54,7 @@ def main(arguments=None):
     shown = len(options.photos) - len(refusals)
     if shown:
         print()
-        console.say(f"{shown} of {len(options.photos)} pictures classified; picture, map and Grad-CAM are in {out}")
+        console.tell(f"{shown} of {len(options.photos)} pictures classified; picture, map and Grad-CAM are in {out}")
         print(console.next_step("report", options.run, why="what the run got right, and its surest mistakes"))
     for refusal in refusals[: len(options.photos) - 1]:
         print(refusal, file=sys.stderr)
@@ -68,7 +68,7 @@ def _single(runs, options):
     from saliency_keras.runs.classifier import Classifier
 
     classifier = Classifier(runs[0], options.predictor, options.layer)
-    console.say(f"saliency map: {classifier.map_source}")
+    console.tell(f"saliency map: {classifier.map_source}")
     return classifier, lambda found, name: photograph_figure(found, name, classifier.map_source, classifier.layer)
 
 

@@ -138,8 +138,7 @@ def run(main, called_as=None):
         sys.exit(code)
     else:
         return
-    sentence = f"error: {sentence}"
-    print(in_lines(sentence) if is_watched() else sentence, file=sys.stderr)
+    print(_to_read(f"error: {sentence}"), file=sys.stderr)
     sys.exit(2)
 
 
@@ -360,6 +359,18 @@ def _is_installed(name):
 def say(sentence):
     """Prints a sentence in lines of `WIDTH` letters, the further ones indented."""
     print(in_lines(sentence), flush=True)
+
+
+def tell(sentence):
+    """Prints a sentence as `say` does where a person watches, and in one line into a file or a pipe.
+
+    It is for sentences with paths, which a program may look for.
+    """
+    print(_to_read(sentence), flush=True)
+
+
+def _to_read(sentence):
+    return in_lines(sentence) if is_watched() else sentence
 
 
 def in_lines(sentence, first="", indent=4):

@@ -47,9 +47,9 @@ def main(arguments=None):
         raise UserError(f"none of the {total} pictures could be read{left_out}.")
     if turned and not options.upright:
         told = f"{turned} of {len(files)} pictures have an orientation tag and are read as stored"
-        console.say(f"{told}; --upright turns them")
+        console.tell(f"{told}; --upright turns them")
     skipped = f"; {len(refusals)} of {total} pictures skipped" if refusals else ""
-    console.say(f"{written} maps of {predict.name} in {options.out}{skipped}{left_out}")
+    console.tell(f"{written} maps of {predict.name} in {options.out}{skipped}{left_out}")
     if below is not None:
         words = options.images, f"{options.images.name}-compact", "--saliency", options.predictor
         print(console.next_step("compact", *words, why="a data set with such maps, of train/CLASS and val/CLASS"))

@@ -61,7 +61,7 @@ def main(arguments=None):
     except UserError:
         check_missing(missing, options.table)  # this is why there is nothing to write
         raise
-    console.say(f"written: {', '.join(str(path) for path in sorted(folder.iterdir()))}")
+    console.tell(f"written: {', '.join(str(path) for path in sorted(folder.iterdir()))}")
     if told := results.conclusion():
         console.say(told)
         folders = [results.runs[row.name][0].folder for row in results.rows()]

@@ -36,7 +36,7 @@ def main(arguments=None):
         write_csv(scores_csv, ["predictor", "image", *METRICS], scored.scores.table_rows())
         style.save(scored.figure(), figure_png)
     print(terminal(scored), flush=True)
-    console.say(f"written: {', '.join(map(str, written))}")
+    console.tell(f"written: {', '.join(map(str, written))}")
     console.say(scored.scores.conclusion())
     print(console.next_step("train", "readout_bi", "--data", options.fixations, why="learns maps from these fixations"))
 
@@ -70,7 +70,7 @@ def _score(options):
     names = [name.strip() if isinstance(name, str) else name for name in names]
     sources = sources_of(list(filter(None, names)), options.maps, fixation_set, images, options.sigma, options.log)
     for note in fixation_set.notes:
-        console.say(note)
+        console.tell(note)
     return Scored(fixation_set, sources, score_set(fixation_set, sources, protocol, images))
 
 

@@ -156,7 +156,7 @@ def _fit(options):
     if options.tensorboard:
         check_tensorboard()
     if data is None:
-        console.say(f"no --data: training on the built-in pictures `popout` for {chosen.schedule.epochs} epochs")
+        console.tell(f"no --data: training on the built-in pictures `popout` for {chosen.schedule.epochs} epochs")
         _print_small(chosen, paper)
         from data_prep.built_in import cached_set
 

@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 
 from saliency_keras import run_folder
-from saliency_keras.console import UserError, say
+from saliency_keras.console import UserError, tell
 from saliency_keras.data.few_shot import OFFICIAL, SHOTS, read_list, shots_within, to_train_on
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments.experiment import flat_settings
@@ -155,7 +155,7 @@ def _with_enough_pictures(runs, data):
         smallest = left_to_train.index(min(left_to_train))
         where = "in train" if pictures.few_shot_splits == OFFICIAL else "to train on"
         told = f"{manifest.classes[smallest]!r} has {left_to_train[smallest]} {where}"
-        say(f"{', '.join(left)} pictures per class are left out: {told}")
+        tell(f"{', '.join(left)} pictures per class are left out: {told}")
     return [run for run in runs if run.shots not in left]
 
 

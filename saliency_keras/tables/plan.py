@@ -12,7 +12,7 @@ import shlex
 from pathlib import Path
 
 from saliency_keras import run_folder
-from saliency_keras.console import UserError, say
+from saliency_keras.console import UserError, tell
 from saliency_keras.data.few_shot import HELD_OUT, OFFICIAL, check_counts, read_list, to_train_on
 from saliency_keras.data.manifest import SPLITS, Manifest
 from saliency_keras.data.stored import Records
@@ -233,7 +233,7 @@ def carry_out(runs, keep_models=True, jobs=1):
         if run.reads is None or run_folder.has_network(run.reads):
             _check_begun(run)
     if cost := cost_of(runs):
-        say(cost)
+        tell(cost)
     missing, needed = {}, {folder for run in runs for folder in run.needs}
 
     def ready(run):
@@ -261,11 +261,11 @@ def carry_out(runs, keep_models=True, jobs=1):
         ready(run)
         if not run.finished:
             left = sum(not other.finished for other in runs[number:])
-            say(f"[{number}/{len(runs)}] {run}; {left} runs left after it")
+            tell(f"[{number}/{len(runs)}] {run}; {left} runs left after it")
             try:
                 run.train()
             except (Diverged, Unfit) as error:
-                say(f"{run}: {error}")
+                tell(f"{run}: {error}")
                 missing[run.folder] = run, str(error)
         finish(run)
     return list(missing.values())

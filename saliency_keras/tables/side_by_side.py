@@ -10,7 +10,7 @@ import multiprocessing.connection
 import os
 import sys
 
-from saliency_keras.console import UserError, say
+from saliency_keras.console import UserError, tell
 
 PATIENCE = 30  # seconds that runs are given to end after their step
 MEMORY = 0.9  # of the device's memory, what all runs together may take
@@ -36,7 +36,7 @@ def train_side_by_side(runs, jobs, unfit, ready, finish):
             for run in _startable(waiting, running, unfit)[: jobs - len(running)]:
                 waiting.remove(run)
                 ready(run)
-                say(f"{run.folder.name}: {run}; {len(waiting)} of {number} runs left after it")
+                tell(f"{run.folder.name}: {run}; {len(waiting)} of {number} runs left after it")
                 running[run.folder] = run, *_started(context, run, _free_cores(running, jobs), jobs)
             for run, process, answers, _ in _ended(running):
                 del running[run.folder]
@@ -44,7 +44,7 @@ def train_side_by_side(runs, jobs, unfit, ready, finish):
                 if kind == "finished":
                     finish(run)
                 elif kind == "unfit":
-                    say(f"{run.folder.name}: {sentence}")
+                    tell(f"{run.folder.name}: {sentence}")
                     unfit[run.folder] = run, sentence
                 else:
                     raise UserError(sentence)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from saliency_keras import run_folder
-from saliency_keras.console import UserError, say
+from saliency_keras.console import UserError, tell
 from saliency_keras.experiments.experiment import WHOLE, flat_settings
 from saliency_keras.files import read_json
 from saliency_keras.models.network import Network
@@ -117,9 +117,9 @@ def _published(experiment, network):
             raise UserError(f"{weights}: {name} does not fit; fc6 sees {seen} values, where AlexNet's sees 6x6x256.")
         give_weights(layer, values)
     groups = f", two groups in {', '.join(found.grouped)}" if found.grouped else ""
-    say(f"{weights}: AlexNet in {found.layout} layout{groups}")
+    tell(f"{weights}: AlexNet in {found.layout} layout{groups}")
     if found.layout == "Caffe's":
-        say("it was trained with local response normalisation after conv1 and conv2, which this network lacks")
+        tell("it was trained with local response normalisation after conv1 and conv2, which this network lacks")
     return source
 
 
@@ -127,7 +127,7 @@ def _tell_lacking(experiment, network, carried):
     """Says which layers a file of weights leaves with new ones."""
     known = {*carried, *(layer.name for layer in fresh_layers(network, experiment.start.fresh))}
     if new := [layer.name for layer in network.layers_of(network.parts) if layer.name not in known]:
-        say(f"no weights there for {', '.join(new)}: new ones")
+        tell(f"no weights there for {', '.join(new)}: new ones")
 
 
 def check_classes(network, parents, carried, classes):

@@ -22,7 +22,7 @@ import keras
 import numpy as np
 
 from saliency_keras import run_folder
-from saliency_keras.console import UserError, say
+from saliency_keras.console import UserError, say, tell
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments.experiment import WHOLE
 from saliency_keras.files import check_claims, claimed, whole_file
@@ -243,10 +243,10 @@ def tell_if_dead(maps):
     """Prints a sentence if the maps that `describe_maps` described are zero, or the same for every picture."""
     deviation = (maps["variance_of_strength"] + maps["variance_of_pattern"]) ** 0.5
     if maps["all_zero"] > DEAD:
-        say(f"the saliency branch is dead: {maps['all_zero']:.0%} of its maps are zero everywhere")
+        tell(f"the saliency branch is dead: {maps['all_zero']:.0%} of its maps are zero everywhere")
     elif deviation < CONSTANT * maps["mean"]:
         share = deviation / maps["mean"]
-        say(f"the saliency branch is constant: from picture to picture its maps vary by {share:.2%} of their mean")
+        tell(f"the saliency branch is constant: from picture to picture its maps vary by {share:.2%} of their mean")
 
 
 def _explain_reading(error, source):

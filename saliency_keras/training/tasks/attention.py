@@ -7,7 +7,7 @@ The accuracies of the history are those of the prediction, the mean of both leve
 import keras
 import numpy as np
 
-from saliency_keras.console import say
+from saliency_keras.console import tell
 from saliency_keras.data.boxes import read_boxes
 from saliency_keras.metrics.boxes import box_of_mask, iou, largest_component
 from saliency_keras.models.attention import MASK_LAYER, local_loss
@@ -42,7 +42,7 @@ class ClassifierAttention(Classification):
         summary["attention"] = against_true_boxes(found, reader)
         if "iou" in summary["attention"]:
             told = summary["attention"]
-            say(
+            tell(
                 f"attended boxes against true ones: mean IoU {told['iou']:.3f} over {told['boxes']:,} pictures (the "
                 f"whole picture as a box: {told['iou_whole_picture']:.3f})"
             )

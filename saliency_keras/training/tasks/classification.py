@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from saliency_keras import run_folder
-from saliency_keras.console import UserError, say
+from saliency_keras.console import UserError, tell
 from saliency_keras.data.device import crops
 from saliency_keras.data.few_shot import HELD_OUT, draw, hold_out, read_list, write_list
 from saliency_keras.data.manifest import Manifest
@@ -121,7 +121,7 @@ class Classification:
                 places = np.arange(self._manifest.split(split).records) if places is None else places
                 seen[key] = places[kept[Records(self._manifest, split).labels(places)]]
                 left, count = places.size - seen[key].size, (~kept).sum()
-                say(f"excluded: {count} classes, with them {left:,} of {places.size:,} pictures ({name})")
+                tell(f"excluded: {count} classes, with them {left:,} of {places.size:,} pictures ({name})")
             if not seen[key].size:
                 raise UserError(f"exclude_classes leaves no picture in {split} of {self._manifest.folder}.")
             found[name] = split, seen[key]

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from saliency_keras import run_folder
-from saliency_keras.console import UserError, say
+from saliency_keras.console import UserError, tell
 from saliency_keras.data.arrays import array_on_disk
 from saliency_keras.data.fixation_set import read_fixation_set, readable
 from saliency_keras.data.fixation_split import parts_of
@@ -82,7 +82,7 @@ class FixationMaps:
         """The `FixationSet` in a folder; prints what was left out; a `UserError` if it is not there or damaged."""
         fixation_set = readable(read_fixation_set(folder))
         for note in fixation_set.notes:
-            say(note)
+            tell(note)
         return fixation_set
 
     def _plan_of(self, epoch):
