@@ -3,8 +3,10 @@
 Each process is a copy of one that has loaded Keras and drawn a figure: to do that for each would take minutes.
 """
 
+import contextlib
 import csv
 import os
+import signal
 import sys
 import zipfile
 
@@ -16,14 +18,15 @@ WORDS += ["--set", "width_multiplier=0.125"]
 FILES = {"config.json", "history.csv", "curves.png", "model.keras", "best.keras", "predictions.h5", "summary.json"}
 
 
-def run_command(words, stdout=None, stderr=None, stop_before_claim=False):
+def run_command(words, stdout=None, stderr=None, stops=None):
     """Runs `train` as the program does, in a forked process.
 
     Args:
         words: The command's words.
         stdout: Path that standard output goes to, a pipe's end, or `"closed"`; `None` for nowhere.
         stderr: As `stdout`.
-        stop_before_claim: Whether the process stops itself, by SIGSTOP, when it is about to claim its folder.
+        stops: Where the process stops itself, by SIGSTOP: `"before"` it claims its folder, or `"within"` its claim,
+            when it has written nothing yet.
     """
     from saliency_keras import console, train
     from saliency_keras.training import train as training
@@ -37,14 +40,17 @@ def run_command(words, stdout=None, stderr=None, stop_before_claim=False):
             path = place or os.devnull
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
             setattr(sys, name, os.fdopen(number, "w", closefd=False))
-    if stop_before_claim:
-        import signal
-
+    if stops:
         claimed = training.claimed
 
+        @contextlib.contextmanager
         def stopping(folder):
-            os.kill(os.getpid(), signal.SIGSTOP)
-            return claimed(folder)
+            if stops == "before":
+                os.kill(os.getpid(), signal.SIGSTOP)
+            with claimed(folder) as claim:
+                if stops == "within":
+                    os.kill(os.getpid(), signal.SIGSTOP)
+                yield claim
 
         training.claimed = stopping
     console.run(lambda: train.main(words))

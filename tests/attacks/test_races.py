@@ -64,10 +64,8 @@ def contents(folder):
 
 def test_while_a_training_builds_its_network_another_one_is_refused(begin, small_training, undisturbed, tmp_path):
     out = tmp_path / "run"
-    first = begin(out)
-    wait_until(first, out.exists)  # claimed, and nothing written yet
-    time.sleep(0.3)
-    stop(first)
+    first = begin(out, stops="within")
+    wait_until(first, lambda: is_stopped(first))
     with pytest.raises(UserError, match=f"another process is writing {out} just now"):
         train.main([*small_training, "--out", str(out), "--seed", "1"])
     assert go_on(first) == (0, "")
@@ -78,7 +76,7 @@ def test_while_a_training_builds_its_network_another_one_is_refused(begin, small
 
 def test_who_looked_before_the_other_wrote_looks_again_inside_its_claim(begin, undisturbed, tmp_path):
     out = tmp_path / "run"
-    late = begin(out, "--seed", "1", stop_before_claim=True)
+    late = begin(out, "--seed", "1", stops="before")
     wait_until(late, lambda: is_stopped(late))  # it has seen that the folder is free
     shutil.copytree(undisturbed[0], out)  # meanwhile another one has trained there
     before = contents(out)
@@ -90,7 +88,7 @@ def test_who_looked_before_the_other_wrote_looks_again_inside_its_claim(begin, u
 
 def test_a_resumed_training_looks_again_whose_run_it_is(begin, undisturbed, tmp_path):
     out = tmp_path / "run"
-    late = begin(out, "--seed", "1", "--resume", stop_before_claim=True)
+    late = begin(out, "--seed", "1", "--resume", stops="before")
     wait_until(late, lambda: is_stopped(late))
     shutil.copytree(undisturbed[0], out)
     (out / "summary.json").unlink()  # another one has begun there, with another seed
