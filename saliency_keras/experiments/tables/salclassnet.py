@@ -107,8 +107,8 @@ TABLES = {
     "salclassnet-4": PaperTable(
         "SalClassNet, Table 4: its maps and its detector's against where people looked",
         "top_down",
-        (*_prepared("inception"), *_chain("inception")),
-        note=SALCLASSNET,
+        (*_prepared("inception", "resnet"), *_chain("inception"), *_chain("resnet")),
+        note="Joined networks over ResNet-50 are ours. " + SALCLASSNET,
     ),
     "salclassnet-5": PaperTable(
         "SalClassNet, Table 5: mean class accuracy with three channels, with true maps, and with its own",

@@ -247,7 +247,8 @@ def test_table_4_scores_the_joined_run_beside_the_gaze_itself(data, joined, tmp_
     looked_at = tmp_path / "set"
     write_fixation_set(looked_at, pictures=3, size=(64, 48))
     table = TABLES["salclassnet-4"]
-    planned = (PlannedRun(table.rows[-1], small("salclassnet"), data, joined, 0),)
+    (row,) = (row for row in table.rows if row.experiment == "salclassnet")
+    planned = (PlannedRun(row, small("salclassnet"), data, joined, 0),)
     TopDown(looked_at, predictors=("fixations",)).write(Results(table, {}, planned, data), tmp_path / "table")
     with open(tmp_path / "table" / "table.csv", newline="") as file:
         found = {row["maps"]: row for row in csv.DictReader(file)}
