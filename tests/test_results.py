@@ -101,10 +101,10 @@ def test_the_first_screen_says_what_the_runs_say_of_each_row(tables, photographs
     row = photographs.rows["fanin3", "own"].first
     printed = points(printed_gain(row, photographs.rows["rgb", None].first), 50_000)
     assert f"{row.summary['pictures']['train']:,} training pictures, {row.summary['epochs']} epochs" in words
-    assert f"for Fan-in3 the difference is {fanin3} points, where the thesis prints {printed}" in words
+    assert f"For Fan-in3 the difference is {fanin3} points; the thesis prints {printed}" in words
     assert f"(`readout`) gains {learned} points as a fourth channel" in words
     assert f"most of that, {of_class}, comes with the map of any picture" in words
-    assert f"the picture's own map adds {place}" in words
+    assert f"The picture's own map adds {place}" in words
     for name in ("fanin1", "fanin2", "fanin3", "rgbs", "rgb_1s2s"):
         assert photographs.gain(name).low < 0, f"{name} gains measurably by gbvs maps: the sentence is wrong"
 
