@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import saliency_keras  # noqa: F401 - before Keras: it sets what TensorFlow reads when it is loaded
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("SALIENCY_KERAS_PRECISION", "float32")  # the same trainings on every processor

@@ -1,6 +1,7 @@
 """The Python face: one quick import, and what the commands do by keyword."""
 
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -32,6 +33,15 @@ def test_the_import_is_quick_and_brings_nothing_heavy():
     seconds, heavy = printed.split(maxsplit=1)
     assert float(seconds) < 0.1
     assert heavy == "[]\n"
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "1"), ("0", "0")])
+def test_the_import_has_tensorflow_take_onednn_s_kernels_unless_the_user_said_otherwise(given, expected):
+    environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    environment |= {"TF_ENABLE_ONEDNN_OPTS": given} if given else {}
+    code = "import saliency_keras, os; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    printed = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=ROOT, env=environment)
+    assert printed.strip() == expected
 
 
 def test_every_name_of_the_face_is_there_and_explains_itself():
