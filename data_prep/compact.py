@@ -179,7 +179,7 @@ def _parser():
 
 def options_parser(module, document):
     """The parser of what says which data set to make, whoever makes it; `settings` takes what it parsed."""
-    parser = console.parser(module, document, allow_abbrev=False)
+    parser = console.parser(module, document)
     source_options(parser)
     parser.add_argument(
         "--saliency", action="append", metavar="PREDICTOR", help="saliency predictor; may be repeated (default: gbvs)"

@@ -56,7 +56,7 @@ def main(arguments=None):
 
 
 def _parser():
-    parser = console.parser(__spec__.name, __doc__, allow_abbrev=False)
+    parser = console.parser(__spec__.name, __doc__)
     parser.add_argument("kind", help=f"what SOURCE is: {', '.join(KINDS)}")
     parser.add_argument("source", type=Path, help="downloaded folder or file")
     parser.add_argument("out", type=Path, help="folder to make")

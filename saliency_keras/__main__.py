@@ -4,7 +4,6 @@ Each is the command that `python -m` and its module's name call as well; nothing
 """
 
 import ast
-import difflib
 import importlib
 import importlib.util
 import sys
@@ -54,9 +53,8 @@ def _tell(program, word):
     elif word == "--version":
         print(__version__)
     else:
-        near = difflib.get_close_matches(word, COMMANDS, 1)
-        advice = f"did you mean {near[0]}" if near else f"`{program}` prints them all"
-        raise console.UserError(f"there is no command {word!r}; {advice}{'?' if near else '.'}")
+        advice = console.did_you_mean(word, COMMANDS, otherwise=f"; `{program}` prints them all.")
+        raise console.UserError(f"there is no command {word!r}{advice}")
 
 
 def _what_it_does(module):

@@ -5,6 +5,7 @@ Nothing here imports Keras or TensorFlow, so that `--help` answers at once.
 
 import argparse
 import contextlib
+import difflib
 import errno
 import functools
 import importlib.util
@@ -52,9 +53,51 @@ def parser(module, document, **options):
         **options: Passed to `argparse.ArgumentParser`.
 
     Returns:
-        The `argparse.ArgumentParser`, without arguments yet.
+        An `argparse.ArgumentParser` without arguments yet. It takes no abbreviated options, for which an option that
+        is added later could be meant, and prints a mistake as one sentence.
     """
-    return argparse.ArgumentParser(_called_as or f"python -m {module}", description=document.splitlines()[0], **options)
+    program = _called_as or f"python -m {module}"
+    return _Parser(program, description=document.splitlines()[0], allow_abbrev=False, **options)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that takes whole option names only, and says in one sentence what is wrong."""
+
+    def parse_args(self, args=None, namespace=None):
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.error(self.unknown(unknown))
+        return options
+
+    def unknown(self, words):
+        """What is wrong with words of a command line that the command does not know, as a sentence without its end."""
+        named = [word.partition("=")[0] for word in words if word.startswith("-")]
+        if not named:
+            return f"there is one argument too many: {' '.join(words)}"
+        options = sorted(word for word in self._option_string_actions if word.startswith("--"))
+        begun = [option for option in options if option.startswith(named[0])]
+        return f"there is no option {named[0]}{did_you_mean(named[0], begun or options, otherwise='')}"
+
+    def error(self, message):
+        end = "" if message.endswith("?") else ";"
+        self.exit(2, f"error: {message}{end} `{self.prog} --help` lists the arguments.\n")
+
+
+def did_you_mean(word, names, most=1, otherwise=".", written=str):
+    """The end of a sentence about a name that is unknown: `"; did you mean rgb?"`.
+
+    Args:
+        word: The name that was given.
+        names: Those that are known.
+        most: How many of them are named at most.
+        otherwise: The end where none is like it.
+        written: Function that writes a name that was found.
+
+    Returns:
+        The end of the sentence.
+    """
+    near = difflib.get_close_matches(str(word), list(map(str, names)), most)
+    return f"; did you mean {', '.join(map(str, map(written, near)))}?" if near else otherwise
 
 
 def in_python(function, parser, *positional, without=()):

@@ -8,19 +8,17 @@ python -m saliency_keras.train --list                   what there is to train
 python -m saliency_keras.train --list fanin3            everything that this training would do, and its layers
 """
 
-import difflib
 import json
 from pathlib import Path
 
 from saliency_keras import console, run_folder
 from saliency_keras.console import UserError, check_seed
 from saliency_keras.data.manifest import Manifest
-from saliency_keras.experiments import EXPERIMENTS, experiment
+from saliency_keras.experiments import PAPERS, experiment
 from saliency_keras.experiments.experiment import Experiment
 from saliency_keras.experiments.tables import baseline_of
 from saliency_keras.experiments.tables.row import Row
 from saliency_keras.files import absent
-from saliency_keras.metrics.digits import published_in_words
 from saliency_keras.training.start import WHOLE_PICTURES, check_kind, check_start, parents_of
 from saliency_keras.training.tensorboard import check_tensorboard
 
@@ -180,8 +178,7 @@ def _check_data(one, data):
     """Refuses, at once, a set that is not there or is not of the kind that an experiment learns from."""
     if not Path(data).is_dir():
         beside = [path.name for path in Path(data).parent.glob("*/")]
-        near = difflib.get_close_matches(Path(data).name, beside, 1)
-        meant = f"; did you mean {Path(data).with_name(near[0])}?" if near else "."
+        meant = console.did_you_mean(Path(data).name, beside, written=Path(data).with_name)
         raise UserError(f"{absent(data, 'data set')}{meant}")
     check_kind(one, data)
     if not one.learns_from_fixations:
@@ -297,14 +294,12 @@ def default_out(name, maps, seed, name_of_set):
 
 
 def _print_experiments():
-    for paper in dict.fromkeys(one.paper for one in EXPERIMENTS.values()):
-        print(paper)
-        for one in (one for one in EXPERIMENTS.values() if one.paper == paper):
-            printed = published_in_words(one.published)
-            told = f"{one.row}{printed and ': '}{printed}; {one.size}, {one.schedule.epochs} epochs"
-            print(console.in_lines(told, f"  {one.name:28}", 30))
-    console.say("Percentages are those that the papers print. docs/networks.md says what each network is, and `train "
-                "--list NAME` prints all that NAME does.")  # fmt: skip
+    for paper in PAPERS:
+        print(f"{paper.HEADING}\n")
+        for one in paper.EXPERIMENTS:
+            print(console.in_lines(one.what, f"  {one.name:28}", 30))
+        print()
+    console.say("`train --list NAME` prints all that NAME does: the paper's figures, epochs, layers, settings.")
 
 
 if __name__ == "__main__":

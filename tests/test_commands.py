@@ -118,10 +118,40 @@ def _module(*words):
 
 
 @pytest.mark.parametrize("module", COMMANDS)
-def test_unknown_option_ends_with_code_2(module):
-    done = subprocess.run([sys.executable, "-m", module, "--nonsense"], capture_output=True, text=True, cwd=ROOT)
+def test_unknown_option_is_one_sentence_and_code_2(module):
+    done = _module(module, "a", "b", "--nonsense")
     assert done.returncode == 2
-    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("--epo", "--epochs"), ("--epochs-per=3", ""), ("--presicion=float32", "--precision")]
+)
+def test_an_option_is_typed_in_full_and_a_slip_names_the_nearest(typed, meant, capsys):
+    parser = console.parser("saliency_keras.train", "Trains.")
+    for name in ("--epochs", "--precision"):
+        parser.add_argument(name)
+    parser.add_argument("experiment", nargs="?")
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(["fanin3", typed, "3"])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: there is no option {typed.partition('=')[0]}")
+    assert (f"; did you mean {meant}?" in told) == bool(meant)
+
+
+def test_an_argument_too_many_is_named(capsys):
+    with pytest.raises(SystemExit):
+        console.parser("saliency_keras.train", "Trains.").parse_args(["rgb"])
+    assert "one argument too many: rgb; `python -m saliency_keras.train --help`" in capsys.readouterr().err
+
+
+def test_the_nearest_names_are_at_the_end_of_the_sentence():
+    assert console.did_you_mean("rbg", ["rgb", "fanin3"]) == "; did you mean rgb?"
+    assert console.did_you_mean("fanni", ["fanin1", "fanin2", "rgb"], 2).count(",") == 1
+    assert console.did_you_mean("rbg", ["rgb"], written="runs/{}".format) == "; did you mean runs/rgb?"
+    assert console.did_you_mean("xyz", ["rgb"]) == "."
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])

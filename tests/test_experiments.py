@@ -1,13 +1,18 @@
 """Experiments as data: the published figures, the schedules, and settings that are typed and refused."""
 
 import csv
+import re
+from pathlib import Path
 
 import pytest
 
+from saliency_keras import console, train
 from saliency_keras.console import UserError
 from saliency_keras.data.few_shot import SHOTS
-from saliency_keras.experiments import EXPERIMENTS, experiment
+from saliency_keras.experiments import EXPERIMENTS, PAPERS, experiment
 from saliency_keras.experiments.published import TABLE_I, TABLE_II, TABLE_III, TABLE_III_METRICS
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_every_name_of_the_thesis_is_there():
@@ -94,8 +99,9 @@ def test_settings_are_read_as_the_type_that_the_key_has():
 @pytest.mark.parametrize(
     ("setting", "says"),
     [
-        ("pool2=true", "keep_pool2"),
-        ("keep_pool2", "keep_pool2"),
+        ("pool2=true", r"did you mean keep_pool2\? It has batch, "),
+        ("keep_pool2", "has no value; write --set keep_pool2=VALUE"),
+        ("wobble=1", r"fits no setting of fanin3\. It has batch, "),
         ("keep_pool2=1", "Received: 1"),
         ("batch=many", "Received: many"),
         ("batch=0", "at least 1"),
@@ -142,3 +148,20 @@ def test_on_popout_an_experiment_is_short_and_its_network_small_unless_it_is_nar
     resnet = experiment("baseline_rgb_resnet")
     assert resnet.on_popout().arguments == resnet.arguments
     assert resnet.on_popout().schedule.epochs == 12
+
+
+def test_the_page_on_networks_says_of_each_network_what_the_list_says():
+    page = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.*)$", page, re.M)
+    assert {paper.HEADING for paper in PAPERS} <= set(headings)
+    for paper in PAPERS:
+        section = page.partition(f"## {paper.HEADING}\n")[2].partition("\n## ")[0]
+        told = re.findall(r"^\| `(\w+)` \| (.*) \|$", section, re.M)
+        assert told == [(one.name, one.what) for one in paper.EXPERIMENTS]
+
+
+def test_the_list_has_one_line_for_each_network(capsys):
+    train.main(["--list"])
+    printed = capsys.readouterr().out.splitlines()
+    assert [line[30:] for line in printed if line.startswith("  ")] == [one.what for one in EXPERIMENTS.values()]
+    assert max(map(len, printed)) <= console.WIDTH

@@ -1,11 +1,10 @@
 """Every experiment of the papers, as data: one file a paper, no logic.
 
-To add one, add an entry to its paper's file (or a file with `EXPERIMENTS`, and its name here).
+To add one, add an entry to its paper's file, or a file with `HEADING` and `EXPERIMENTS`, and its name here. `train
+--list` prints them so, and docs/networks.md has the same lines.
 """
 
-import difflib
-
-from saliency_keras.console import UserError
+from saliency_keras.console import UserError, did_you_mean
 from saliency_keras.experiments import attention, guidance, hallucination, salclassnet, saliency_networks, thesis
 from saliency_keras.experiments.experiment import Experiment
 
@@ -18,7 +17,6 @@ def experiment(name):
     if isinstance(name, Experiment):
         return name
     if name not in EXPERIMENTS:
-        near = difflib.get_close_matches(name, EXPERIMENTS, 3)
-        meant = f"; did you mean {', '.join(near)}?" if near else "."
+        meant = did_you_mean(name, EXPERIMENTS, 3)
         raise UserError(f"there is no experiment {name!r}{meant} `train --list` shows all.")
     return EXPERIMENTS[name]

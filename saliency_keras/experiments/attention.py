@@ -20,6 +20,7 @@ keep_features=true --set crops=center` what is below it is computed once.
 
 from saliency_keras.experiments.experiment import Experiment, Pictures, Schedule, Start
 
+HEADING = "Networks that look again at what they attend to: Shen and Liu"
 BACKBONE = {
     "backbone": "ResNet50",
     # Of the backbone `alexnet`, for the built-in pictures.
@@ -46,12 +47,13 @@ POPOUT = {
 BOTH = {"locations": 1.0, "object": 1.0}
 
 
-def _row(name, row, loss_weights=None, **arguments):
+def _row(name, what, row, loss_weights=None, **arguments):
     attends = bool(loss_weights)
     return Experiment(
         name,
         "classifier-activations",
         row,
+        what,
         "classifier_attention" if attends else "max_pooled",
         arguments={**BACKBONE, **(ATTENTION if attends else {}), **arguments},
         task="classifier_attention" if attends else "classification",
@@ -64,10 +66,12 @@ def _row(name, row, loss_weights=None, **arguments):
 
 
 EXPERIMENTS = (
-    _row("classifier_attention", "Tables 2 to 4, ours, one scale", BOTH),
-    _row("classifier_attention_local", "Table 5, the local loss alone", {"locations": 1.0, "object": 0.0},
-         levels="local"),
-    _row("classifier_attention_object", "Table 5, the object loss alone", {"locations": 0.0, "object": 1.0},
-         levels="object"),
-    _row("max_pooled", "Tables 2 to 4, ResNet50 with spatial maximum pooling"),
+    _row("classifier_attention", "classifies each place, then what these places attend to; one scale",
+         "Tables 2 to 4, ours, one scale", BOTH),
+    _row("classifier_attention_local", "classifier_attention taught and judged by its places alone",
+         "Table 5, the local loss alone", {"locations": 1.0, "object": 0.0}, levels="local"),
+    _row("classifier_attention_object", "classifier_attention taught and judged by the whole object alone",
+         "Table 5, the object loss alone", {"locations": 0.0, "object": 1.0}, levels="object"),
+    _row("max_pooled", "ResNet-50 on the maximum of each feature, the baseline",
+         "Tables 2 to 4, ResNet50 with spatial maximum pooling"),
 )  # fmt: skip

@@ -9,11 +9,12 @@ import dataclasses
 import json
 import math
 
-from saliency_keras.console import UserError
+from saliency_keras.console import UserError, did_you_mean
 from saliency_keras.data.few_shot import SPLITS as FEW_SHOT_SPLITS
 from saliency_keras.data.shown import OWN, Shown
 
 WHOLE = "network"  # the part that is all of a network
+WORDS = ("paper", "row", "what", "published", "popout")  # fields that no training depends on and a version may reword
 STEP = 10.0  # by which the learning rate is divided at a drop
 # The greatest numbers that are taken: what is beyond is a slip, and would be found out hours later or not at all.
 MOST_EPOCHS, MOST_PICTURES, GREATEST_SIDE, GREATEST = 99_999, 2**20, 8192, 2**16
@@ -227,6 +228,7 @@ class Experiment:
         name: What the user types.
         paper: Key of the paper.
         row: Table and row (or figure) it reproduces.
+        what: What the network is, in a line of plain English, as `train --list` and docs/networks.md say it.
         network: Name of the network in `models.registry`.
         published: The paper's figures, for example `{"top1": 0.366, "top5": 0.6091}`; empty where none is printed.
         arguments: The network's keyword arguments.
@@ -245,6 +247,7 @@ class Experiment:
     name: str
     paper: str
     row: str
+    what: str
     network: str
     published: dict = dataclasses.field(default_factory=dict)
     arguments: dict = dataclasses.field(default_factory=dict)
@@ -321,7 +324,8 @@ class Experiment:
             elif name in self.arguments:
                 changed["arguments"] = {**changed.get("arguments", self.arguments), name: value}
             else:
-                raise UserError(f"{self.name} has no setting {name!r}; it has {', '.join(self.settings)}.")
+                meant = did_you_mean(name, self.settings)
+                raise UserError(f"{self.name} has no setting {name!r}{meant} It has {', '.join(self.settings)}.")
         found = dataclasses.replace(self, **changed)
         found.check()
         return found
@@ -360,8 +364,11 @@ class Experiment:
         values, known = {}, self.settings
         for setting in settings:
             key, equals, text = setting.partition("=")
-            if not equals or key not in known:
-                raise UserError(f"--set {setting!r} fits no setting of {self.name}; it has {', '.join(known)}.")
+            if not equals:
+                raise UserError(f"--set {setting!r} has no value; write --set {setting}=VALUE.")
+            if key not in known:
+                meant = did_you_mean(key, known)
+                raise UserError(f"--set {setting!r} fits no setting of {self.name}{meant} It has {', '.join(known)}.")
             text = "" if (key, text) == ("weights", "none") else text
             values[key] = _typed(key, text, known[key])
         return self.replace(**values) if values else self

@@ -53,17 +53,20 @@ RESNET = {
     "batch_norm": False,
     "weight_decay": 5e-3,
 }
+HEADING = "Networks that hallucinate their map: Figueroa-Flores et al. 2020"
 RANDOM = Start()
+BACKBONES = {"alexnet": "AlexNet", "resnet": "ResNet-152"}
 SCHEDULE = Schedule(epochs=70, batch=32, learning_rate=1e-4, drops=())
 POPOUT = {"side": 128, "epochs": 12, "batch": 32, "drops": (), "learning_rate": 1e-3, **SMALL}
 
 
-def _row(name, row, network, arguments, branch="rgb", schedule=SCHEDULE, start=RANDOM, train_on="train"):
+def _row(name, what, row, network, arguments, branch="rgb", schedule=SCHEDULE, start=RANDOM, train_on="train"):
     base = {"alexnet": ALEXNET, "resnet": RESNET}[network]
     return Experiment(
         f"{name}_{network}",
         "hallucination",
         row,
+        what.format(BACKBONES[network]),
         f"modulated_{network}",
         arguments={**base, "saliency_branch": branch, **arguments},
         pictures=Pictures(side=227, subtract_mean=network == "alexnet", train_on=train_on),
@@ -78,23 +81,29 @@ def _methods(network, row, base, step1):
     begin = Start({WHOLE: base} if base else {}, weights="" if base else "imagenet", fresh=("top",))
     taught = Start({WHOLE: step1}, fresh=("top",))
     return (
-        _row("baseline_rgb", f"{row}, Baseline-RGB", network, {}, branch="", start=begin),
-        _row("scratch_sal", f"{row}, Baseline-RGB + scratch SAL", network, {}, start=begin),
-        _row("smic", f"{row}, SMIC", network, {}, branch="map", start=begin),
-        _row("approach_a", f"{row}, Approach A", network, {},
-             start=dataclasses.replace(taught, frozen=("saliency",))),
-        _row("approach_b", f"{row}, Approach B", network, {}, start=taught),
+        _row("baseline_rgb", "{}: the picture alone, the baseline", f"{row}, Baseline-RGB", network, {}, branch="",
+             start=begin),
+        _row("scratch_sal", "{}: makes its map by a branch with new weights", f"{row}, Baseline-RGB + scratch SAL",
+             network, {}, start=begin),
+        _row("smic", "{}: its branch sees the map of the data set", f"{row}, SMIC", network, {}, branch="map",
+             start=begin),
+        _row("approach_a", "{}: makes its map by the branch of step 1, which is frozen", f"{row}, Approach A", network,
+             {}, start=dataclasses.replace(taught, frozen=("saliency",))),
+        _row("approach_b", "{}: makes its map by the branch of step 1, trained further", f"{row}, Approach B", network,
+             {}, start=taught),
     )
 
 
+STEP_1 = "{}, step 1: only the branch that makes the map learns"
 ALL_BUT_THE_BRANCH = ("trunk", "dense", "top")
 EXPERIMENTS = (
     # AlexNet's ImageNet weights, by Krizhevsky's schedule; He's initialiser, for there is no batch normalisation.
-    _row("pretrain", "§III-D, ImageNet weights", "alexnet", {"weight_decay": 5e-4, "kernel_initializer": "he_normal"},
+    _row("pretrain", "{} on a large set, for the others to begin with", "§III-D, ImageNet weights", "alexnet",
+         {"weight_decay": 5e-4, "kernel_initializer": "he_normal"},
          branch="", schedule=Schedule()),
-    _row("hallucination_step1", "§III-D, Step 1", "alexnet", {}, train_on="val",
+    _row("hallucination_step1", STEP_1, "§III-D, Step 1", "alexnet", {}, train_on="val",
          start=Start({WHOLE: "pretrain_alexnet"}, frozen=ALL_BUT_THE_BRANCH)),
-    _row("hallucination_step1", "§III-D, Step 1", "resnet", {}, train_on="val",
+    _row("hallucination_step1", STEP_1, "§III-D, Step 1", "resnet", {}, train_on="val",
          start=Start(weights="imagenet", frozen=("trunk", "top"))),
     *_methods("alexnet", "Table I", "pretrain_alexnet", "hallucination_step1_alexnet"),
     *_methods("resnet", "Table II", "", "hallucination_step1_resnet"),

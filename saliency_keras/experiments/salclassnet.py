@@ -34,6 +34,7 @@ import dataclasses
 from saliency_keras.data.shown import Shown
 from saliency_keras.experiments.experiment import WHOLE, Experiment, Pictures, Schedule, Start
 
+HEADING = "SalClassNet: Murabito et al. 2017"
 ALPHA = {"logits": 0.2, "map": 1.0}  # L = 0.2 cross-entropy + mean squared error (§3.3, Fig. 4)
 DETECTOR = {
     "detector": "VGG16",  # thirteen convolutions
@@ -53,6 +54,7 @@ TRUNKS = {
     "inception": {"backbone": "InceptionV3", "classifier_size": 0, "dropout": 0.0},
     "resnet": {"backbone": "ResNet50", "classifier_size": 0, "dropout": 0.0},
 }
+CALLED = {"vgg": "VGG-19", "inception": "Inception-v3", "resnet": "ResNet-50"}
 JOINT = {"vgg": "salclassnet_vgg", "inception": "salclassnet", "resnet": "salclassnet_resnet"}
 # Mean class accuracies of Table 5 (on SalDogs-test).
 MCA = {
@@ -96,10 +98,10 @@ POPOUT = {
 }
 
 
-def _experiment(name, row, network="salclassnet", **fields):
+def _experiment(name, what, row, network="salclassnet", **fields):
     published = {"mean_class_accuracy": MCA[name]} if name in MCA else {}
     fields = {"pictures": PICTURES, "schedule": FINE, "popout": POPOUT, **fields}
-    return Experiment(name, "salclassnet", row, network, published, **fields)
+    return Experiment(name, "salclassnet", row, what, network, published, **fields)
 
 
 def _of_trunk(trunk):
@@ -107,13 +109,17 @@ def _of_trunk(trunk):
     plain = {**CLASSIFIER, "width_multiplier": 1.0, **TRUNKS[trunk]}
     shown, begin = {**plain, "fourth_channel": "map"}, Start(weights="imagenet", fresh=("top",))
     joined = {**plain, **DETECTOR, "fourth_channel": "detector"}
-    rgb, rgbs = f"{trunk}_rgb", f"{trunk}_rgbs"
+    rgb, rgbs, called = f"{trunk}_rgb", f"{trunk}_rgbs", CALLED[trunk]
     faster_top, faster_new = (dataclasses.replace(FINE, factors=factors) for factors in ({"top": 50.0}, NEW))
     return (
-        _experiment(f"{trunk}_pretrain", "§5.2, stage (iii)", arguments=plain, schedule=PRETRAINING),
-        _experiment(rgb, "Table 5, 3 channels", arguments=plain, start=begin, schedule=faster_top),
-        _experiment(rgbs, "Table 5, 4 channels + ground truth", arguments=shown, start=begin, schedule=faster_new),
-        _experiment(JOINT[trunk], "Table 5, SalClassNet", arguments=joined, task="joint", loss="squared",
+        _experiment(f"{trunk}_pretrain", f"stage 3: {called} on a large set, from scratch", "§5.2, stage (iii)",
+                    arguments=plain, schedule=PRETRAINING),
+        _experiment(rgb, f"{called} on the picture alone, the baseline", "Table 5, 3 channels", arguments=plain,
+                    start=begin, schedule=faster_top),
+        _experiment(rgbs, f"stage 4: {called} on the picture and its map as a fourth channel",
+                    "Table 5, 4 channels + ground truth", arguments=shown, start=begin, schedule=faster_new),
+        _experiment(JOINT[trunk], f"stage 5: a detector makes the map, {called} sees it; both learn",
+                    "Table 5, SalClassNet", arguments=joined, task="joint", loss="squared",
                     loss_weights=ALPHA, shown=AS_TARGET,
                     start=Start({WHOLE: rgbs, "saliency": "salclassnet_detector"})),
     )  # fmt: skip
@@ -124,6 +130,7 @@ EXPERIMENTS = (
         "salclassnet_osie",
         "salclassnet",
         "§5.2, stage (i)",
+        "stage 1: the detector learns where people look (a fixation set)",
         "salclassnet_osie",
         arguments={"height": 299, "width": 399, **DETECTOR},  # OSIE's pictures are 4:3
         task="fixation_maps",
@@ -133,7 +140,8 @@ EXPERIMENTS = (
         start=Start(weights="imagenet"),
         schedule=FREE_VIEWING,
     ),
-    _experiment("salclassnet_detector", "§5.2, stage (ii)", "salclassnet_detector", arguments=DETECTOR, task="maps",
-                loss="squared", shown=AS_TARGET, start=Start(weights="imagenet")),
+    _experiment("salclassnet_detector", "stage 2: the detector learns the maps of a compact set", "§5.2, stage (ii)",
+                "salclassnet_detector", arguments=DETECTOR, task="maps", loss="squared", shown=AS_TARGET,
+                start=Start(weights="imagenet")),
     *(one for trunk in TRUNKS for one in _of_trunk(trunk)),
 )  # fmt: skip

@@ -17,22 +17,20 @@ On a processor, a frozen backbone, whose features are computed once, and a large
 
     python -m saliency_keras.train readout_bi --data FIXATIONS --epochs 20 --batch 8
            --set frozen=backbone --set loss=divergence --set learning_rate=0.001
-
-`rgb_half` and `rgb_quarter` are classifiers: the thesis's baseline with fewer filters, backbones of different worth for
-`reproduce accuracy-vs-saliency`.
 """
 
 from saliency_keras.experiments.experiment import Experiment, Schedule, Start
-from saliency_keras.experiments.thesis import LAYERS, POPOUT
 
+HEADING = "Networks that predict saliency"
 BACKBONE = {"backbone": "ResNet50", "levels": "", "scales": (1.0,), "normalised": False, "backbones": ""}
 
 
-def _network(name, paper, row, height, width, loss, arguments=None, weights="", **schedule):
+def _network(name, what, paper, row, height, width, loss, arguments=None, weights="", **schedule):
     return Experiment(
         name,
         paper,
         row,
+        what,
         network=name,
         arguments={"height": height, "width": width, **(arguments or {})},
         task="fixation_maps",
@@ -47,7 +45,8 @@ def _network(name, paper, row, height, width, loss, arguments=None, weights="", 
 def _readout(name, kind):
     schedule = {"epochs": 20, "batch": 1, "optimizer": "adam", "learning_rate": 1e-5, "drops": ()}
     row = f"read-out by {kind}"
-    return _network(name, "accuracy-notes", row, 384, 512, "cross_entropy", BACKBONE, weights="imagenet", **schedule)
+    return _network(name, f"a map from the features of any backbone, by {kind}", "accuracy-notes", row, 384, 512,
+                    "cross_entropy", BACKBONE, weights="imagenet", **schedule)
 
 
 LEVELS = "conv3_block4_out,conv4_block6_out,conv5_block3_out"  # strides 8, 16, 32
@@ -57,28 +56,23 @@ def _pointwise():
     schedule = {"epochs": 6, "batch": 8, "optimizer": "adamw", "learning_rate": 0.002, "drops": (), "cosine": True,
                 "decay": 0.001, "clip_norm": 1.0}  # fmt: skip
     arguments = {"backbone": "ResNet50", "levels": LEVELS}
-    row = "the head of the predictor readout"
-    made = _network("readout_pointwise", "ours", row, 384, 512, "likelihood", arguments, weights="imagenet", **schedule)
+    row, what = "the head of the predictor readout", "the head of the predictor `readout`, on a frozen ResNet-50"
+    made = _network("readout_pointwise", what, "ours", row, 384, 512, "likelihood", arguments, weights="imagenet",
+                    **schedule)
     return made.replace(frozen=("backbone",))
 
 
-def _narrow(name, share):
-    popout = {**POPOUT, "width_multiplier": share}  # narrow as it is
-    row, arguments = f"the thesis's baseline, {name} as wide", {**LAYERS, "width_multiplier": share}
-    return Experiment(f"rgb_{name}", "ours", row, "alexnet", {}, arguments, popout=popout)
-
-
 EXPERIMENTS = (
-    _network("salnet", "pan", "deep network", 240, 320, "euclidean",
+    _network("salnet", "the deep network of Pan et al. 2016", "pan", "deep network", 240, 320, "euclidean",
              epochs=86, batch=2, learning_rate=0.005, drops=(43, 69)),
-    _network("juntingnet", "pan", "shallow network", 96, 96, "euclidean", {"units": 4608},
+    _network("juntingnet", "the shallow network of Pan et al. 2016", "pan", "shallow network", 96, 96, "euclidean",
+             {"units": 4608},
              epochs=1200, batch=128, learning_rate=0.05, drops=(600, 1000)),
-    _network("salicon", "salicon", "OpenSALICON", 1200, 1600, "cross_entropy", weights="imagenet",
+    _network("salicon", "two columns of VGG-16: the picture, and the picture at half its size", "salicon",
+             "OpenSALICON", 1200, 1600, "cross_entropy", weights="imagenet",
              epochs=24, batch=1, learning_rate=0.0019, drops=(7, 14, 21)),
     _readout("readout_dc", "transposed convolution"),
     _readout("readout_spc", "sub-pixel convolution"),
     _readout("readout_bi", "bilinear interpolation"),
     _pointwise(),
-    _narrow("half", 0.5),
-    _narrow("quarter", 0.25),
 )  # fmt: skip

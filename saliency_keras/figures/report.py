@@ -7,6 +7,7 @@ the others are compared with. Figures are narrow, so that they are legible on a 
 import json
 
 from saliency_keras.console import UserError
+from saliency_keras.experiments.experiment import WORDS
 from saliency_keras.figures.cases import case_blocks, disagreement_blocks
 from saliency_keras.figures.confusion import confusion_blocks
 from saliency_keras.figures.curves import LOSSES, comparison_figure, run_figure
@@ -40,7 +41,7 @@ SPENT = {
     "saving": "saving",
 }
 # Fields of config.json that differ from run to run without saying anything about the result.
-NOT_SETTINGS = ("name", "paper", "row", "published", "popout", "shown", "parents")
+NOT_SETTINGS = ("name", *WORDS, "shown", "parents")
 
 
 def report(runs):

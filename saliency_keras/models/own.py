@@ -13,7 +13,6 @@ The module is imported where its user names it; a run folder never makes a progr
 of Keras' own layers is loaded without it.
 """
 
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -25,7 +24,7 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from saliency_keras.console import UserError
+from saliency_keras.console import UserError, did_you_mean
 from saliency_keras.models.network import Network, parts_by_name
 
 GIVEN = ("classes", "side", "mean")  # what the program tells the function, as far as it asks
@@ -164,8 +163,8 @@ def _imported(word):
             raise
         raise UserError(f"there is no module {place}; name it as Python imports it, or as a file {place}.py.") from None
     if not callable(getattr(module, function, None)):
-        near = difflib.get_close_matches(function, [name for name, one in vars(module).items() if callable(one)], 1)
-        raise UserError(f"{place} has no function {function}" + (f"; did you mean {near[0]}?" if near else "."))
+        functions = [name for name, one in vars(module).items() if callable(one)]
+        raise UserError(f"{place} has no function {function}{did_you_mean(function, functions)}")
     return getattr(module, function)
 
 

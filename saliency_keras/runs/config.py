@@ -15,16 +15,13 @@ from saliency_keras import run_folder
 from saliency_keras.console import UserError, command_line
 from saliency_keras.data.arrays import digest
 from saliency_keras.data.manifest import Manifest, made_by_other_kernels
-from saliency_keras.experiments.experiment import flat_settings
+from saliency_keras.experiments.experiment import WORDS, flat_settings
 from saliency_keras.files import read_json, sha256_of
 from saliency_keras.models.registry import shows_map
 from saliency_keras.saliency.per_picture import accelerators
 
 # A resumed run and the run it continues agree in these, and in every field of the experiment.
 MUST_AGREE = ("maps", "seed", "precision", "init", "started_from", "backend", "devices")
-
-# Fields of an experiment that no training depends on; a later version may word them otherwise.
-WORDS = ("paper", "row", "published", "popout")
 
 
 def config_of(experiment, source, seed, precision, parents, augment, devices):

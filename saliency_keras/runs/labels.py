@@ -7,7 +7,7 @@ from pathlib import Path
 
 from saliency_keras.console import UserError
 from saliency_keras.experiments import EXPERIMENTS
-from saliency_keras.experiments.experiment import flat_settings
+from saliency_keras.experiments.experiment import WORDS, flat_settings
 from saliency_keras.experiments.published import CLASSES
 from saliency_keras.runs.learned import is_at_chance
 
@@ -15,8 +15,6 @@ AT_CHANCE = ", at chance"
 PICTURES = ("side", "subtract_mean")
 # Arguments that make another strategy than the one whose figures are published.
 STRATEGY = ("at_input", "at_convolutions", "keep_pool2", "conv2_padding", "pool5_to_one", "doubled")
-# Fields of an experiment that say what it is, not what it does.
-WORDS = ("name", "paper", "row", "published", "popout")
 
 
 def classes_of(config):
@@ -57,7 +55,7 @@ def as_published(config, but=()):
         return False
     here = flat_settings(json.loads(json.dumps(dataclasses.asdict(here))))
     there = flat_settings(config["experiment"])
-    return all(there[name] == here[name] for name in (there.keys() & here.keys()) - {*WORDS, *but})
+    return all(there[name] == here[name] for name in (there.keys() & here.keys()) - {"name", *WORDS, *but})
 
 
 def of_strategy(config):
@@ -140,7 +138,7 @@ def _details(runs):
         data = {"data": Path(str(run.config.get("data", {}).get("folder"))).name}
         config = {key: run.config.get(key) for key in ("init", "precision", "backend")}
         settings.append({**run.settings, **data, **config})
-    for key in dict.fromkeys(key for setting in settings for key in setting):
+    for key in dict.fromkeys(key for setting in settings for key in setting if key not in WORDS):
         yield [f"{key} {setting.get(key)}" for setting in settings]
 
 

@@ -28,4 +28,5 @@ def own_experiment(given):
     name = function.rpartition(".")[2].strip("<>")
     name = module.rpartition(".")[2].strip("_") if name in UNTELLING else name
     name = f"own_{name}" if name in EXPERIMENTS else name
-    return Experiment(name, "own", f"{network}, a network of one's own", network, {}, arguments, popout=POPOUT)
+    what = f"{network}, a network of one's own"
+    return Experiment(name, "own", what, what, network, {}, arguments, popout=POPOUT)

@@ -55,7 +55,8 @@ def specification(experiment, manifest=None):
 
 def _what(experiment, classes, manifest):
     published = published_in_words(experiment.published)
-    lines = [["published", published or "no single figure"], ["network", experiment.network]]
+    lines = [["in short", experiment.what], ["published", published or "no single figure"]]
+    lines += [["network", experiment.network]]
     pictures = experiment.pictures
     if pictures is None:
         return [*lines, ["input", f"whole pictures at {experiment.size}, pixels 0 to 255"]]

@@ -62,6 +62,7 @@ def experiment(start=Start(), maps="mask", **schedule):  # noqa: B008, a frozen 
         "toy",
         "ours",
         "none",
+        "a toy",
         "toy",
         task="joint",
         loss="squared",
