@@ -278,6 +278,10 @@ class Experiment:
         del fields["parents"]
         return {**dict(sorted(fields.items())), **self.arguments}
 
+    def as_json(self):
+        """All fields as `config.json` has them."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
     @property
     def learns_from_fixations(self):
         """Whether it is trained on a fixation set, not on a compact data set."""
@@ -400,6 +404,27 @@ def flat_settings(fields):
         else:
             flat[name] = value
     return flat
+
+
+def changes(there, here, but=()):
+    """What differs between two experiments as `config.json` has them, apart from the words that describe them.
+
+    A setting that the earlier one's version did not have was off.
+
+    Args:
+        there: The earlier experiment, a dictionary.
+        here: The other one.
+        but: Names of settings that may differ.
+
+    Returns:
+        A list such as `["epochs (12, now 3)"]`.
+    """
+    there, here = flat_settings(there), flat_settings(here)
+    return [
+        f"{name} ({there.get(name)}, now {here.get(name)})"
+        for name in {**here, **there}
+        if name not in (*but, *WORDS) and there.get(name) != here.get(name) and (name in there or here[name])
+    ]
 
 
 def _check_choice(name, value, choices):

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import platform
 import sys
@@ -15,7 +14,7 @@ from saliency_keras import run_folder
 from saliency_keras.console import UserError, command_line
 from saliency_keras.data.arrays import digest
 from saliency_keras.data.manifest import Manifest, made_by_other_kernels
-from saliency_keras.experiments.experiment import WORDS, flat_settings
+from saliency_keras.experiments.experiment import changes
 from saliency_keras.files import read_json, sha256_of
 from saliency_keras.models.registry import shows_map
 from saliency_keras.saliency.per_picture import accelerators
@@ -41,7 +40,7 @@ def config_of(experiment, source, seed, precision, parents, augment, devices):
     """
     libraries = ["keras", "numpy", "h5py", keras.backend.backend()]
     return {
-        "experiment": json.loads(json.dumps(dataclasses.asdict(experiment))),
+        "experiment": experiment.as_json(),
         "data": _described(source, experiment.shown),
         "maps": str(experiment.shown) if _uses_maps(experiment) else None,
         "seed": seed,
@@ -158,30 +157,38 @@ def check_same(config, out, but=()):
     """
     earlier = read_json(run_folder.checked(out, run_folder.CONFIG))
     try:
-        there, here = flat_settings(earlier["experiment"]), flat_settings(config["experiment"])
         # Where both say which file it was by its digest, which `started_from` compares, a path may be another one.
         moved = earlier["started_from"].keys() & config["started_from"].keys()
         if config["maps"] is None:
             earlier["maps"] = None  # the map that is named does not matter to a network that sees none
         agree = [name for name in MUST_AGREE if name not in moved and name not in but]
-        differing = [name for name in agree if earlier[name] != config[name]]
-        # A setting that the earlier run's version did not have was off.
-        differing += [
-            f"{name} ({there.get(name)}, now {here.get(name)})"
-            for name in {**here, **there}
-            if name not in (*moved, *WORDS) and there.get(name) != here.get(name) and (name in there or here[name])
+        differing = [
+            # Checksums of files tell a reader nothing.
+            name if name == "started_from" else f"{name}{_both(earlier[name], config[name])}"
+            for name in agree
+            if earlier[name] != config[name]
         ]
+        differing += changes(earlier["experiment"], config["experiment"], moved)
         data_there, data_here = earlier["data"], config["data"]
         if made_by_other_kernels(data_there, data_here):
             made = f"{data_there['kernels']}, now {data_here['kernels']}"
             differing.append(f"data (the same set, made by another processor's kernels: {made})")
         elif data_there["digest"] != data_here["digest"]:
-            differing.append("data")
+            same = data_there["folder"] == data_here["folder"]
+            changed = " (its files have changed)" if same else _both(data_there["folder"], data_here["folder"])
+            differing.append(f"data{changed}")
         command = earlier["command"]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{out / run_folder.CONFIG} is damaged; start the run again in another --out.") from None
     if differing:
         raise UserError(
-            f"the run in {out} was started with another {', '.join(differing)}; it was started by `{command}`."
+            f"the run in {out} was started with another {', '.join(differing)}; it was started by `{command}`. Choose "
+            f"another --out, or delete {out} to begin again."
         )
     _check_threads(earlier, config, out)
+
+
+def _both(there, here):
+    """Two values of one name: `" (0, now 1)"`; of parents their folders."""
+    there, here = (", ".join(one.values()) if isinstance(one, dict) else one for one in (there, here))
+    return f" ({there}, now {here})"

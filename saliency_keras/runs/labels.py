@@ -1,7 +1,5 @@
 """What runs are called in tables and figures, and the published figures that belong to them."""
 
-import dataclasses
-import json
 import re
 from pathlib import Path
 
@@ -53,7 +51,7 @@ def as_published(config, but=()):
     here = EXPERIMENTS.get(config["experiment"]["name"])
     if here is None:
         return False
-    here = flat_settings(json.loads(json.dumps(dataclasses.asdict(here))))
+    here = flat_settings(here.as_json())
     there = flat_settings(config["experiment"])
     return all(there[name] == here[name] for name in (there.keys() & here.keys()) - {"name", *WORDS, *but})
 

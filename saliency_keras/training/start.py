@@ -5,8 +5,8 @@ from pathlib import Path
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.experiments import experiment as experiment_named
-from saliency_keras.experiments.experiment import WHOLE
-from saliency_keras.files import check_folder
+from saliency_keras.experiments.experiment import WHOLE, changes
+from saliency_keras.files import check_folder, read_json
 
 WHOLE_PICTURES = "{} sees pictures alone, uncropped: --maps and --augment do not apply to it."
 
@@ -54,11 +54,22 @@ def check_start(experiment, out, parents=None, resume=False):
     if resume and run_folder.is_begun(out):
         return
     if out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
+        differing, delete = _changes(out, experiment), f"delete {out} to begin again"
+        other = f", which was begun with another {', '.join(differing)}" if differing else ""
         if run_folder.is_finished(out):
-            raise UserError(f"{out} holds a finished run; choose another --out.")
+            raise UserError(f"{out} holds a finished run{other}; choose another --out, or {delete}.")
         if run_folder.is_begun(out):
-            raise UserError(f"{out} is not empty; go on with its run by --resume, or choose another --out.")
+            on = "" if other else "go on with it by --resume, "
+            raise UserError(f"{out} holds an unfinished run{other}; {on}choose another --out, or {delete}.")
         raise UserError(f"{out} is not empty and holds no run; choose another --out.")
+
+
+def _changes(out, experiment):
+    """What an experiment has otherwise than the one that was begun in a folder, as `experiment.changes` says it."""
+    try:
+        return changes(read_json(out / run_folder.CONFIG)["experiment"], experiment.as_json())
+    except (ValueError, KeyError, TypeError, AttributeError):  # damaged
+        return []
 
 
 def check_weights(experiment):

@@ -51,6 +51,18 @@ def test_a_run_goes_on_where_a_later_version_words_its_paper_otherwise_but_not_w
         check_same(config, run)
 
 
+def test_what_differs_is_told_with_both_values_and_a_way_on(run):
+    config = config_of(run)
+    config |= {"seed": 1, "init": {"network": "runs/rgb"}}
+    config["data"] |= {"folder": "compact/other", "digest": "0" * 64}
+    with pytest.raises(UserError) as told:
+        check_same(config, run)
+    folder = config_of(run)["data"]["folder"]
+    differing = f"seed (0, now 1), init (None, now runs/rgb), data ({folder}, now compact/other)"
+    assert f"was started with another {differing}; it was started by" in str(told.value)
+    assert str(told.value).endswith(f"Choose another --out, or delete {run} to begin again.")
+
+
 def test_threads_are_those_that_tensorflow_uses(monkeypatch):
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
     assert threads() == 3

@@ -380,7 +380,7 @@ def test_a_set_made_by_another_processors_kernels_is_told_from_another_set(data,
     with pytest.raises(UserError, match=r"kernels \(kernel B; the run was trained on maps of kernel A"):
         run.data_set()
     made_by("kernel B", "b" * 64, seed=9)
-    with pytest.raises(UserError, match="started with another data;"):
+    with pytest.raises(UserError, match=r"started with another data \(its files have changed\);"):
         train(*words, "--resume")
     with pytest.raises(UserError, match="no longer the one that the run was trained on"):
         run.data_set()
@@ -400,8 +400,34 @@ def test_a_network_that_sees_no_map_says_so_and_runs_that_said_own_can_be_resume
 def test_folder_with_a_run_is_not_trained_over(data, finished):
     from saliency_keras.console import UserError
 
-    with pytest.raises(UserError, match="finished run"):
+    with pytest.raises(UserError, match=r"holds a finished run; choose another --out, or delete .* to begin again"):
         train("fanin2", "--data", data, "--out", finished, "--epochs", 3, *SMALL)
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_folder_with_a_run_says_what_its_run_has_otherwise_and_how_to_get_on(tmp_path, finished):
+    from saliency_keras.console import UserError
+    from saliency_keras.experiments import experiment
+    from saliency_keras.training.start import check_start
+
+    begun = experiment("fanin3").replace(epochs=12, row="a row that was worded otherwise")
+    (tmp_path / "config.json").write_text(json.dumps({"experiment": begun.as_json()}))
+    if finished:
+        (tmp_path / "summary.json").write_text("{}")
+    with pytest.raises(UserError) as same:
+        check_start(begun, tmp_path)
+    assert ("go on with it by --resume" in str(same.value)) != finished
+    assert "another" not in str(same.value).partition(";")[0]
+    with pytest.raises(UserError) as other:
+        check_start(begun.replace(epochs=3, dense_units=8), tmp_path)
+    kind = "a finished" if finished else "an unfinished"
+    assert str(other.value) == (
+        f"{tmp_path} holds {kind} run, which was begun with another dense_units (4096, now 8), epochs (12, now 3); "
+        f"choose another --out, or delete {tmp_path} to begin again."
+    )
+    (tmp_path / "config.json").write_text('{"experiment": {"schedule": 3}}')  # damaged
+    with pytest.raises(UserError, match=r"run; .*or delete"):
+        check_start(begun, tmp_path)
 
 
 def test_loss_that_is_not_finite_stops_with_epoch_and_step(data, tmp_path):
