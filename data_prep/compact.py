@@ -149,8 +149,8 @@ def print_set(manifest):
         with open(skipped_csv, newline="", encoding="utf-8") as file:
             skipped = [row["id"] for row in csv.DictReader(file)]
         total = len(skipped) + sum(split.records for split in manifest.splits.values())
-        which = f" of {total:,} (see skipped.csv): {shown(skipped)}" if skipped else ""
-        console.tell(f"skipped: {len(skipped):,} pictures that cannot be read{which}")
+        which = f", which cannot be read (see skipped.csv): {shown(skipped)}" if skipped else ""
+        console.tell(f"skipped: {len(skipped):,} of {total:,} pictures{which}")
     if (manifest.folder / "boxes.csv").is_file():
         print("the source's boxes, as shares of the stored pictures, are in boxes.csv")
     console.tell(f"the data set is in {manifest.folder}")

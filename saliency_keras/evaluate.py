@@ -22,7 +22,7 @@ def main(arguments=None):
     parser = console.parser(__spec__.name, __doc__)
     several = "folder of a finished run; several seeds for one row, RUN+RUN for several as one classifier"
     parser.add_argument("runs", metavar="RUN", nargs="+", help=several)
-    against = "another run, or the seeds of another row, tested on the same pictures"
+    against = "what RUN is compared with, on the same pictures: another run, or the seeds of another row"
     parser.add_argument("--against", metavar="RUN", nargs="+", default=[], help=against)
     parser.add_argument("--out", metavar="DIR", type=Path, help="where the tables go (default: the run folder)")
     options = parser.parse_args(arguments)

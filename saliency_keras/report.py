@@ -1,6 +1,6 @@
 """One page about one or several runs; the further ones are compared with the first.
 
-    python -m saliency_keras.report RUN RUN … [--out report.html]
+    python -m saliency_keras.report BASELINE RUN … [--out report.html]
 
 Writes one HTML file that needs nothing else: the answer and the gains with intervals on top, the set, what differs
 between the runs, a diagram of each network, curves, each further run compared with the first over the same pictures,
@@ -16,17 +16,20 @@ from saliency_keras import console, files, run_folder
 def main(arguments=None):
     """Runs the command; `arguments` are the words after its name, `sys.argv`'s by default."""
     parser = console.parser(__spec__.name, __doc__)
-    parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="folders of runs of classifiers")
+    several = "folder of a run of a classifier; the first finished one is what the others are compared with"
+    parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help=several)
     where = "the page (default: %(default)s)"
     parser.add_argument("--out", metavar="FILE", type=Path, default=Path("report.html"), help=where)
     options = parser.parse_args(arguments)
 
-    from saliency_keras.figures.verdict import conclusion
+    from saliency_keras.figures.verdict import conclusion, what_is_compared
     from saliency_keras.runs.run import Run
 
     runs = [Run.load(folder, begun=True) for folder in options.runs]
     print(report(runs, out=options.out))
     finished = [run for run in runs if not run.unfinished]
+    if len(finished) > 1:
+        console.say(what_is_compared(finished))
     console.say(conclusion(finished) if finished else "; ".join(map(str, runs)))
     trained = [run.folder for run in runs if run_folder.has_network(run.folder)]
     if trained:

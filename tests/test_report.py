@@ -50,12 +50,13 @@ def test_two_runs_are_shown_and_compared_with_the_first(tmp_path, runs, capsys):
     main([*map(str, runs), "--out", str(out)])
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == str(out)
-    assert printed[1].startswith("fanin3 is ")
-    assert "points above rgb (95 % interval" in printed[1]
-    assert printed[2].startswith("next: ")
+    assert printed[1] == "fanin3 against rgb: a difference is positive where fanin3 is above rgb."
+    assert printed[2].startswith("fanin3 is ")
+    assert "points above rgb (95 % interval" in printed[2]
+    assert printed[3].startswith("next: ")
     text = out.read_text(encoding="utf-8")
     assert "<title>Is fanin3 better than rgb on imagenette?</title>" in text
-    assert f'<p class="answer">{printed[1]}</p>' in text
+    assert f'<p class="answer">{printed[2]}</p>\n<p>{printed[1]}</p>' in text
     assert "<h2>fanin3 against rgb</h2>" in text
     for folder in runs:
         right = int(Run.load(folder).predictions.correct().sum())

@@ -295,7 +295,7 @@ def test_names_of_pictures_and_classes_are_names_only(attack, capsys):
     (pictures / "classes.csv").write_text("class,name\ncat,../../trap\ndog,\"=cmd|' /C touch trap'!A0\"\n")
     compact.main([str(pictures), "set", "--saliency", "center", "--workers", "1"])
     verify.main(["set"])
-    assert "skipped: 0 pictures" in capsys.readouterr().out
+    assert "skipped: 0 of " in capsys.readouterr().out
     manifest = Manifest.load("set")
     assert manifest.classes == ("../../trap", "=cmd|' /C touch trap'!A0")
     ids = Records(manifest, "train").ids(range(14))

@@ -68,9 +68,10 @@ def evaluation(run, against=None):
         UserError: If a run has no predictions or the two were not tested on the same pictures.
     """
     labels = labels_of([run] if against is None else [run, against])
-    blocks = [Heading(title_of(run.config), level=1), verdict(run, against), *accuracies(run)]
+    title = title_of(run.config) + (f", against {without_chance(labels[1])}" if against is not None else "")
+    blocks = [Heading(title, level=1), verdict(run, against), *accuracies(run)]
     if against is not None:
-        blocks += [Heading(f"Against {labels[1]}"), *comparison(run, against, *labels)]
+        blocks += [Heading(f"Against {labels[1]}"), compared(*labels), *comparison(run, against, *labels)]
     header, rows = class_table(run, against)
     note = []
     if len(rows) > CLASSES_SHOWN:
@@ -84,6 +85,20 @@ def evaluation(run, against=None):
             shown = f"All {len(ranked)} with a picture of {len(rows):,} classes"
         rows, note = ranked, [f"{shown}; all are in per_class.csv."]
     return [*blocks, Heading("Per class"), written_class_table(header, rows, *labels[1:]), *note]
+
+
+def compared(*labels):
+    """What is compared with what, in a sentence.
+
+    Args:
+        *labels: What runs are called, one or more; at last the one that they are compared with.
+
+    Returns:
+        `"fanin3 against rgb: a difference is positive where fanin3 is above rgb."`
+    """
+    *names, baseline = map(without_chance, labels)
+    each, it = (", each", "it") if len(names) > 1 else ("", names[0])
+    return f"{', '.join(names)}{each} against {baseline}: a difference is positive where {it} is above {baseline}."
 
 
 def verdict(run, against=None):

@@ -22,7 +22,7 @@ from saliency_keras.figures.evaluation import (
     written_class_table,
 )
 from saliency_keras.figures.intervals import accuracy, intervals_figure, printed_gain, rows_of_seeds
-from saliency_keras.figures.verdict import VERDICTS, against_first, conclusion
+from saliency_keras.figures.verdict import VERDICTS, against_first, conclusion, what_is_compared
 from saliency_keras.metrics.digits import is_worth_telling, points
 from saliency_keras.metrics.statistics import seeds_spread
 from saliency_keras.runs.labels import labels_of, set_name, title_of, without_chance
@@ -69,7 +69,7 @@ def report(runs):
     cautions |= dict.fromkeys(f"{run} so far; it is not compared yet." for run in going)
     blocks = [Heading(question(runs), level=1), Answer(conclusion(runs)), *map(Caution, cautions)]
     if others:
-        blocks += [*_gains(runs), Heading("The runs"), _overview(runs), *_spent(runs, labels)]
+        blocks += [what_is_compared(runs), *_gains(runs), Heading("The runs"), _overview(runs), *_spent(runs, labels)]
         if differing := _differences(runs, labels):
             blocks += ["What differs between them; all else is the same, and in each run's config.json:", differing]
     blocks += [Heading("The pictures"), _card(runs[0]), Heading("The networks" if others else "The network")]

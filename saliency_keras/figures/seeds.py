@@ -9,7 +9,7 @@ import numpy as np
 
 from saliency_keras.console import UserError
 from saliency_keras.figures.document import Caution, Heading, Table
-from saliency_keras.figures.evaluation import difference_sentence, figures_of, written_class_table
+from saliency_keras.figures.evaluation import compared, difference_sentence, figures_of, written_class_table
 from saliency_keras.figures.intervals import accuracy, difference, rows_of_seeds
 from saliency_keras.metrics.digits import accuracy_in_words, percent, points
 from saliency_keras.metrics.statistics import right_per_class, seeds_spread
@@ -93,13 +93,15 @@ def seeds_evaluation(row, against=None):
     ours = row.first.predictions
     tested = f"{ours.ids.size:,} pictures of {ours.split}, {len(ours.classes):,} classes"
     blocks = [
-        Heading(f"{row.label}, {_count(row)}", level=1), seeds_verdict(row, against), *map(Caution, cautions),
+        Heading(f"{row.label}, {_count(row)}{f', against {against.label}' if against else ''}", level=1),
+        seeds_verdict(row, against), *map(Caution, cautions),
         f"{tested}, data set {ours.data[:12]}, last epoch of {len(row.first.history['epoch'])}.",
         _table(_accuracies(row, against), percent, "%"),
     ]  # fmt: skip
     if against is not None:
         blocks += [
-            Heading(f"Against {against.label}"), f"Seeds that both have: {', '.join(map(str, _shared(row, against)))}.",
+            Heading(f"Against {against.label}"), compared(row.label, against.label),
+            f"Seeds that both have: {', '.join(map(str, _shared(row, against)))}.",
             _table(_differences(row, against), points, "points"),
         ]  # fmt: skip
     blocks += [EXPLAINED, Heading("Per class"), "Means over seeds."]

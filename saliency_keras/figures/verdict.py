@@ -1,7 +1,8 @@
 """What came out of several runs, in a sentence or two: what a page begins with, and a command ends with."""
 
-from saliency_keras.figures.evaluation import difference_sentence, verdict
+from saliency_keras.figures.evaluation import compared, difference_sentence, verdict
 from saliency_keras.figures.intervals import pooled, rows_of_seeds
+from saliency_keras.runs.labels import labels_of
 
 VERDICTS = 3  # rows that are each compared with the first in a sentence; of more, the best one is
 
@@ -28,6 +29,17 @@ def conclusion(runs):
         two = {row.label: row.first, baseline.label: baseline.first}
         told.append(difference_sentence(two, (one.value, one.low, one.high, one.pictures), over))
     return " ".join(told) if len(found) <= VERDICTS else f"The best of {len(found)}: {told[0]}"
+
+
+def what_is_compared(runs):
+    """What a page on some runs compares with what, in a sentence; `""` for one run.
+
+    Runs that differ by seed are one row, which is compared with that of the first run. Where all are one row, each run
+    is compared with the first one.
+    """
+    rows = rows_of_seeds(runs)
+    labels = [row.label for row in rows] if len(rows) > 1 else labels_of(runs)
+    return compared(*labels[1:], labels[0]) if len(labels) > 1 else ""
 
 
 def against_first(runs):

@@ -62,16 +62,17 @@ class Learned:
     def warnings(self):
         """Sentences that a reader must see beside the figures: a list, empty for a run that learned."""
         told = []
-        one_class = f"what guessing one of {self.classes:,} classes gets right"
         if self.at_chance:
-            what = f"always the largest class, {percent(self.largest, self.pictures)} %"
-            guess = what if self.largest > 1 / self.classes else f"{percent(self.guess, self.pictures)} %, {one_class}"
+            largest = self.largest > 1 / self.classes
+            guess = "always naming the largest class" if largest else f"guessing one of {self.classes:,} classes"
             top1 = accuracy_in_words(self.top1, self.low, self.high, self.pictures)
+            guess += f" ({percent(self.guess, self.pictures)} %)"
             told.append(f"{self.name} is at chance: Top-1 {top1} is no better than {guess}.")
         if self.predicted < self.tested / 2 and self.pictures >= 2 * self.tested:
             told.append(f"{self.name} predicts {self.predicted:,} of {self.tested:,} classes.")
         if told and self.steps is not None and self.steps < FEW_STEPS:
-            told.append(f"{self.steps} training steps in all are too few: {self._advice()}.")
+            steps = "1 training step in all is" if self.steps == 1 else f"{self.steps} training steps in all are"
+            told.append(f"{steps} too few: {self._advice()}.")
         return told
 
     def _advice(self):

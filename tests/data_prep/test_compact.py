@@ -28,7 +28,7 @@ def test_command_makes_a_set_and_says_what_is_in_it(tree, tmp_path, capsys):
     assert "19 train + 9 val pictures of 3 classes at 144 px, raw, center, uniform" in printed
     assert "free" in printed
     assert "train: 18 pictures of 3 classes in 1 shard\n" in printed
-    assert "skipped: 1 pictures" in printed
+    assert "skipped: 1 of 28 pictures, which cannot be read (see skipped.csv): dog/broken.jpg" in printed
     assert Manifest.load(tmp_path / "set").map_names == ("center", "uniform")
 
 

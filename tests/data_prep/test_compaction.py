@@ -535,7 +535,7 @@ def test_what_was_skipped_is_named_with_the_total(tree, tmp_path, capsys):
     (tree / "train" / "dog" / "Thumbs.db").write_bytes(b"nothing")
     compact_command.main([str(tree), str(tmp_path / "set"), "--saliency", "uniform", "--workers", "0"])
     printed = capsys.readouterr().out
-    assert "skipped: 1 pictures that cannot be read of 28 (see skipped.csv): dog/Thumbs.db" in printed
+    assert "skipped: 1 of 28 pictures, which cannot be read (see skipped.csv): dog/Thumbs.db" in printed
 
 
 @pytest.mark.parametrize("place", ["train/set", "val/deeper/set"])

@@ -28,8 +28,8 @@ def test_one_class_for_all_pictures_after_a_few_steps_is_said_in_three_sentences
     """12 of 120 right: Wilson's interval is (12 + 1.92 ∓ 1.96 sqrt(10.8 + 0.96)) / 123.84, 5.8 to 16.7 %."""
     run = run_that_says(tmp_path / "run", np.zeros(120, int), np.arange(120) % 10, steps=(6, 2))
     assert warnings(run) == [
-        "fanin3 is at chance: Top-1 10.0 % (95 % interval 5.8 to 16.7) is no better than 10.0 %, what guessing one of "
-        "10 classes gets right.",
+        "fanin3 is at chance: Top-1 10.0 % (95 % interval 5.8 to 16.7) is no better than guessing one of 10 classes "
+        "(10.0 %).",
         "fanin3 predicts 1 of 10 classes.",
         "12 training steps in all are too few: try --batch 16 or more epochs.",
     ]
@@ -40,7 +40,7 @@ def test_always_the_largest_class_is_chance_however_high_it_is(tmp_path):
     run = run_that_says(tmp_path / "run", np.zeros(100, int), labels)
     share = np.mean(labels == 0)
     assert learned(run).guess == pytest.approx(share)
-    assert f"always the largest class, {100 * share:.0f} %" in warnings(run)[0]
+    assert f"no better than always naming the largest class ({100 * share:.0f} %)." in warnings(run)[0]
     better = run_that_says(tmp_path / "better", np.where(np.arange(100) < 85, labels, 0), labels)
     assert not is_at_chance(better)
 
