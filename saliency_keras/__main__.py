@@ -49,7 +49,8 @@ def _tell(program, word):
         print(f"usage: {program} COMMAND …\n\nDoes telling a network where people look make it classify better?\n")
         for name, package in COMMANDS.items():
             print(f"  {name:17}{_what_it_does(f'{package}.{name}')}")
-        print(f"\n`{program} COMMAND --help` explains a command.")
+        print(f"\nBegin with `{program} train fanin3`, which needs no data.")
+        print(f"`{program} COMMAND --help` explains a command.")
     elif word == "--version":
         print(__version__)
     else:

@@ -36,8 +36,12 @@ def main(arguments=None):
 
     from saliency_keras.data.pictures import UnreadablePicture, png_of, read_picture
     from saliency_keras.figures import style
+    from saliency_keras.runs.learned import warnings
+    from saliency_keras.runs.run import Run
 
     classify, figure_of = _attending(runs, options) or _single(runs, options)
+    for caution in (caution for run in runs for caution in warnings(Run.load(run))):
+        console.say(f"caution: {caution}")
     refusals = []
     with files.claimed(out):
         for photo in options.photos:

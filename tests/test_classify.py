@@ -136,6 +136,7 @@ def test_prints_the_five_best_and_draws_one_figure_a_photograph(trained, photos,
     main([str(trained()), *map(str, chosen), "--out", str(tmp_path)])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "saliency map: itti"
+    assert lines[1].startswith("caution: fanin2 is at chance: ")  # one epoch of two steps teaches nothing
     assert sum(" %  " in line for line in lines) == 10
     shares = [float(line.split("%")[0]) for line in lines if " %  " in line][:5]
     assert shares == sorted(shares, reverse=True)

@@ -102,6 +102,15 @@ def test_what_differs_between_runs_stands_there_and_what_is_alike_does_not(runs)
     assert differing.rows == [["network", "rgb", "fanin3"]]
 
 
+def test_a_setting_that_a_network_does_not_have_is_left_empty(runs):
+    config = json.loads((runs[1] / "config.json").read_text())
+    config["experiment"]["arguments"] |= {"keep_pool2": False}
+    (runs[1] / "config.json").write_text(json.dumps(config))
+    blocks = document.report([Run.load(folder) for folder in runs])
+    (differing,) = (block for block in blocks if isinstance(block, Table) and block.header[0] == "setting")
+    assert ["keep_pool2", "–", "false"] in differing.rows
+
+
 def test_runs_that_differ_by_seed_are_one_row_of_the_answer_and_are_compared_seed_by_seed(tmp_path):
     made = [("rgb", 0.8, 0), ("rgb", 0.9, 1), ("noconv2", 2.0, 0), ("noconv2", 2.1, 1)]
     runs = [Run.load(small(write_run(tmp_path / f"{n}{s}", n, skill=k, seed=s))) for n, k, s in made]

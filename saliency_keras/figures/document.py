@@ -302,7 +302,7 @@ summary { cursor: pointer; font-weight: 600; padding: .3rem 0; }
   body { font-size: 1rem; }
   .gallery { grid-template-columns: repeat(3, 1fr); }
   main { max-width: none; padding: 0; }
-  h2, h3 { break-after: avoid; }
+  h2, h3, summary { break-after: avoid; }
   figure, tr, .answer { break-inside: avoid; }
   details::details-content { content-visibility: visible; display: block; }
   .scroll, .wide { overflow: visible; }

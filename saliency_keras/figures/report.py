@@ -192,7 +192,7 @@ def _differences(runs, labels):
         header, told = ["setting", "this run", "the paper's"], [told[0], paper.settings]
         told[0] = {name: value for name, value in told[0].items() if name in told[1]}
     names = dict.fromkeys(name for one in told for name in one)
-    written = {name: [_written(one.get(name)) for one in told] for name in names}
+    written = {name: [_written(one[name]) if name in one else "–" for one in told] for name in names}
     rows = [[name, *values] for name, values in written.items() if len(set(values)) > 1]
     return Table(header, rows) if rows else None
 

@@ -9,7 +9,7 @@ from saliency_keras.experiments.experiment import WORDS, flat_settings
 from saliency_keras.experiments.published import CLASSES
 from saliency_keras.runs.learned import is_at_chance
 
-AT_CHANCE = ", at chance"
+AT_CHANCE = " (at chance)"
 PICTURES = ("side", "subtract_mean")
 # Arguments that make another strategy than the one whose figures are published.
 STRATEGY = ("at_input", "at_convolutions", "keep_pool2", "conv2_padding", "pool5_to_one", "doubled")

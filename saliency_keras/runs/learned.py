@@ -71,8 +71,8 @@ class Learned:
         if self.predicted < self.tested / 2 and self.pictures >= 2 * self.tested:
             told.append(f"{self.name} predicts {self.predicted:,} of {self.tested:,} classes.")
         if told and self.steps is not None and self.steps < FEW_STEPS:
-            steps = "1 training step in all is" if self.steps == 1 else f"{self.steps} training steps in all are"
-            told.append(f"{steps} too few: {self._advice()}.")
+            steps = "1 step in all, which is" if self.steps == 1 else f"{self.steps} steps in all, which are"
+            told.append(f"{self.name} was trained for {steps} too few: {self._advice()}.")
         return told
 
     def _advice(self):

@@ -31,7 +31,7 @@ def test_one_class_for_all_pictures_after_a_few_steps_is_said_in_three_sentences
         "fanin3 is at chance: Top-1 10.0 % (95 % interval 5.8 to 16.7) is no better than guessing one of 10 classes "
         "(10.0 %).",
         "fanin3 predicts 1 of 10 classes.",
-        "12 training steps in all are too few: try --batch 16 or more epochs.",
+        "fanin3 was trained for 12 steps in all, which are too few: try --batch 16 or more epochs.",
     ]
 
 
@@ -56,7 +56,7 @@ def test_a_comparison_with_a_network_at_chance_carries_the_warning(tmp_path):
     labels = np.arange(200) % 10
     nothing = run_that_says(tmp_path / "nothing", np.zeros(200, int), labels, name="rgb")
     good = run_that_says(tmp_path / "good", labels, labels)
-    assert labels_of([good, nothing]) == ["fanin3", "rgb, at chance"]
+    assert labels_of([good, nothing]) == ["fanin3", "rgb (at chance)"]
     assert str(comparison(good, nothing, "fanin3", "rgb")[0]).startswith("Caution: rgb learned nothing")
     told = verdict(good, nothing)
     assert told.startswith("fanin3 is 90.0 points above rgb (95 % interval 85.5 to 94.0 above)")
