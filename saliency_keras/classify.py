@@ -97,7 +97,7 @@ def _check(photos, out):
 
     for photo in photos:
         if not photo.is_file():
-            raise UserError(f"{files.absent(photo, 'picture')}.")
+            raise UserError(files.not_there(photo, "picture"))
     files.check_folder(out)
     check_pngs(photos, out, "figure")
 

@@ -417,7 +417,7 @@ def _to_read(sentence):
 
 
 def in_lines(sentence, first="", indent=4):
-    """A sentence in lines of `WIDTH` letters; a word that is longer stays whole.
+    """A sentence in lines of `WIDTH` letters; a word that is longer stays whole, and so does `33 %`.
 
     Args:
         sentence: The sentence.
@@ -428,7 +428,8 @@ def in_lines(sentence, first="", indent=4):
         The lines, without a line break at the end.
     """
     layout = {"subsequent_indent": " " * indent, "break_long_words": False, "break_on_hyphens": False}
-    return textwrap.fill(str(sentence), WIDTH, initial_indent=first, **layout)
+    together = str(sentence).replace(" %", "\0%")
+    return textwrap.fill(together, WIDTH, initial_indent=first, **layout).replace("\0", " ")
 
 
 def next_step(name, *words, why=""):

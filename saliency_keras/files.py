@@ -10,7 +10,7 @@ import json
 import os
 from pathlib import Path
 
-from saliency_keras.console import UserError
+from saliency_keras.console import UserError, did_you_mean
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a full disk, a quota and a limit on files' sizes say
 FILES_ALONE = os.name == "nt"  # Windows opens and locks files, not folders
@@ -62,6 +62,14 @@ def absent(path, what="folder"):
     if os.path.islink(path):
         return f"{path} is a link to {os.readlink(path)}, where nothing is"
     return f"there is no {what} {path}"
+
+
+def not_there(path, what="folder"):
+    """A sentence on a path at which nothing is, with the name beside it that is most like it."""
+    path, beside = Path(path), []
+    with contextlib.suppress(OSError):
+        beside = [one.name for one in path.parent.iterdir()]
+    return f"{absent(path, what)}{did_you_mean(path.name, beside, written=path.with_name)}"
 
 
 def sha256_of(path):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from saliency_keras import console
 from saliency_keras.console import UserError, progress
-from saliency_keras.files import absent, check_folder, claimed, whole_file
+from saliency_keras.files import check_folder, claimed, not_there, whole_file
 from saliency_keras.saliency import PREDICTORS, predictor
 
 BATCH = 16
@@ -72,7 +72,7 @@ def pictures_to_predict(images, out):
     from saliency_keras.data import pictures
 
     if not images.exists():
-        raise UserError(f"{absent(images, 'picture or folder')}.")
+        raise UserError(not_there(images, "picture or folder"))
     check_folder(out)
     refused, left_out, turned = [], "", 0
     if images.is_dir():

@@ -18,7 +18,7 @@ from saliency_keras.experiments import PAPERS, experiment
 from saliency_keras.experiments.experiment import Experiment
 from saliency_keras.experiments.tables import baseline_of
 from saliency_keras.experiments.tables.row import Row
-from saliency_keras.files import absent
+from saliency_keras.files import not_there
 from saliency_keras.training.start import WHOLE_PICTURES, check_kind, check_start, parents_of
 from saliency_keras.training.tensorboard import check_tensorboard
 
@@ -177,9 +177,7 @@ def _fit(options):
 def _check_data(one, data):
     """Refuses, at once, a set that is not there or is not of the kind that an experiment learns from."""
     if not Path(data).is_dir():
-        beside = [path.name for path in Path(data).parent.glob("*/")]
-        meant = console.did_you_mean(Path(data).name, beside, written=Path(data).with_name)
-        raise UserError(f"{absent(data, 'data set')}{meant}")
+        raise UserError(not_there(data, "data set"))
     check_kind(one, data)
     if not one.learns_from_fixations:
         Manifest.load(data)

@@ -181,3 +181,11 @@ def test_a_backend_that_keras_does_not_know_is_told_in_a_sentence():
     ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "KERAS_BACKEND": "jaxx"})
     assert ended.returncode == 2
     assert ended.stderr == "error: KERAS_BACKEND is one of tensorflow, jax, torch. Received: jaxx\n"
+
+
+def test_a_number_and_its_percent_sign_stay_in_one_line():
+    for before in range(90, 100):
+        told = console.in_lines(f"{'x' * before} 33 % of all")
+        assert "33 %" in told
+        assert told.split() == ["x" * before, "33", "%", "of", "all"]
+        assert not too_wide(told)

@@ -135,3 +135,11 @@ def test_a_folder_whose_name_is_no_text_is_refused_before_it_is_made(tmp_path):
     with pytest.raises(UserError, match=r"run\\udcff is not UTF-8"), claimed(tmp_path / name):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_not_there_is_told_with_the_name_beside_it_that_is_most_like_it(tmp_path):
+    (tmp_path / "photos-fanin3").mkdir()
+    told = files.not_there(tmp_path / "photos-fanni3", "run folder")
+    assert told == f"there is no run folder {tmp_path / 'photos-fanni3'}; did you mean {tmp_path / 'photos-fanin3'}?"
+    assert files.not_there(tmp_path / "other") == f"there is no folder {tmp_path / 'other'}."
+    assert files.not_there(tmp_path / "nowhere" / "x", "picture") == f"there is no picture {tmp_path / 'nowhere' / 'x'}."

@@ -17,7 +17,7 @@ from saliency_keras.console import UserError
 from saliency_keras.data.manifest import Manifest, made_by_other_kernels
 from saliency_keras.data.shown import Shown
 from saliency_keras.experiments.experiment import flat_settings
-from saliency_keras.files import absent, is_claimed, read_json
+from saliency_keras.files import is_claimed, not_there, read_json
 from saliency_keras.metrics.digits import accuracy_in_words, figure_in_words, is_worth_telling, percent
 from saliency_keras.metrics.statistics import wilson_interval
 from saliency_keras.runs.folder import read_history
@@ -203,7 +203,7 @@ class Run:
         """
         folder = Path(folder)
         if not folder.is_dir():
-            raise UserError(f"{absent(folder, 'run folder')}.")
+            raise UserError(not_there(folder, "run folder"))
         if not run_folder.is_begun(folder):
             raise UserError(f"{folder} is no run folder: it has no config.json.")
         config = read_json(run_folder.checked(folder, run_folder.CONFIG))

@@ -5,7 +5,7 @@ of a row are those of its experiment; what a paper prints beyond them is in `pub
 the `TABLES` of its paper's file.
 """
 
-from saliency_keras.console import UserError
+from saliency_keras.console import UserError, did_you_mean
 from saliency_keras.experiments.tables import (
     attention,
     controls,
@@ -29,5 +29,5 @@ def baseline_of(name):
 def table(name):
     """The `PaperTable` of that name; a `UserError` that lists the names if there is none."""
     if name not in TABLES:
-        raise UserError(f"there is no table {name!r}; choose one of {', '.join(TABLES)}.")
+        raise UserError(f"there is no table {name!r}{did_you_mean(name, TABLES)} `reproduce --list` shows all.")
     return TABLES[name]
