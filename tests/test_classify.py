@@ -132,8 +132,9 @@ def test_a_run_and_a_set_of_an_earlier_version_classify_as_before(trained, photo
 
 @pytest.mark.slow
 def test_prints_the_five_best_and_draws_one_figure_a_photograph(trained, photos, tmp_path, capsys):
-    chosen = sorted((photos / "val").rglob("*.png"))[:2]
-    main([str(trained()), *map(str, chosen), "--out", str(tmp_path)])
+    chosen, folder = sorted((photos / "val").rglob("*.png"))[:2], trained()
+    capsys.readouterr()
+    main([str(folder), *map(str, chosen), "--out", str(tmp_path)])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "saliency map: itti"
     assert lines[1].startswith("caution: fanin2 is at chance: ")  # one epoch of two steps teaches nothing

@@ -142,4 +142,5 @@ def test_what_is_not_there_is_told_with_the_name_beside_it_that_is_most_like_it(
     told = files.not_there(tmp_path / "photos-fanni3", "run folder")
     assert told == f"there is no run folder {tmp_path / 'photos-fanni3'}; did you mean {tmp_path / 'photos-fanin3'}?"
     assert files.not_there(tmp_path / "other") == f"there is no folder {tmp_path / 'other'}."
-    assert files.not_there(tmp_path / "nowhere" / "x", "picture") == f"there is no picture {tmp_path / 'nowhere' / 'x'}."
+    deeper = tmp_path / "nowhere" / "x"
+    assert files.not_there(deeper, "picture") == f"there is no picture {deeper}."

@@ -11,6 +11,7 @@ import pytest
 from saliency_keras.console import UserError
 from saliency_keras.figures import report as document
 from saliency_keras.figures.document import Caution, Heading, Table
+from saliency_keras.figures.verdict import what_is_compared
 from saliency_keras.report import main
 from saliency_keras.runs.run import Run
 from tests.runs_fixture import CLASSES, write_run
@@ -50,7 +51,7 @@ def test_two_runs_are_shown_and_compared_with_the_first(tmp_path, runs, capsys):
     main([*map(str, runs), "--out", str(out)])
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == str(out)
-    assert printed[1] == "fanin3 against rgb: a difference is positive where fanin3 is above rgb."
+    assert printed[1] == "fanin3 against rgb: a positive difference means that fanin3 is better."
     assert printed[2].startswith("fanin3 is ")
     assert "points above rgb (95 % interval" in printed[2]
     assert printed[3].startswith("next: ")
@@ -67,6 +68,18 @@ def test_two_runs_are_shown_and_compared_with_the_first(tmp_path, runs, capsys):
     for name in CLASSES:
         assert html.escape(name) in text
     assert "<b>bold</b>" not in text
+
+
+def test_what_is_compared_with_what_is_one_sentence_for_runs_for_rows_and_for_seeds_of_one_row(tmp_path):
+    made = [("rgb", 0), ("rgb", 1), ("fanin3", 0), ("fanin3", 1), ("noconv2", 0)]
+    rgb, rgb1, fanin3, other, noconv2 = (
+        Run.load(small(write_run(tmp_path / f"{name}{seed}", name, seed=seed))) for name, seed in made
+    )
+    assert what_is_compared([rgb]) == ""
+    assert what_is_compared([rgb, fanin3]) == "fanin3 against rgb: a positive difference means that fanin3 is better."
+    both = "fanin3 and noconv2, each against rgb: a positive difference means that rgb is worse."
+    assert what_is_compared([rgb, rgb1, fanin3, other, noconv2]) == both
+    assert what_is_compared([rgb, rgb1]).startswith("rgb, seed 1 against rgb, seed 0: ")
 
 
 def test_one_run_has_no_comparison(tmp_path, runs):

@@ -94,11 +94,13 @@ def compared(*labels):
         *labels: What runs are called, one or more; at last the one that they are compared with.
 
     Returns:
-        `"fanin3 against rgb: a difference is positive where fanin3 is above rgb."`
+        `"fanin3 against rgb: a positive difference means that fanin3 is better."`
     """
     *names, baseline = map(without_chance, labels)
-    each, it = (", each", "it") if len(names) > 1 else ("", names[0])
-    return f"{', '.join(names)}{each} against {baseline}: a difference is positive where {it} is above {baseline}."
+    if len(names) == 1:
+        return f"{names[0]} against {baseline}: a positive difference means that {names[0]} is better."
+    listed = f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{listed}, each against {baseline}: a positive difference means that {baseline} is worse."
 
 
 def verdict(run, against=None):
