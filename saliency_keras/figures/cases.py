@@ -128,7 +128,7 @@ def disagreement_blocks(run, other, label, label_other):
     }
     wanted = set(ours.ids[[index for found in groups.values() for index in found]])
     try:
-        pictures, note = _seen_by_both(wanted, {label: run, label_other: other}), []
+        pictures, note = _seen_by_both(wanted, {label: run, label_other: other}) if wanted else {}, []
     except UserError as error:
         pictures, note = {}, [f"The pictures themselves are not shown: {error}"]
     blocks = list(note)

@@ -314,7 +314,8 @@ def gain_panels(runs):
             lines.append((f"against {baseline.label}", row.label + count, difference_here, theirs))
     if not lines:
         wanted = " or ".join(sorted({baseline_of(run.name) for run in runs} - {""}))
-        missing = f"; give {wanted} of the same seed too" if wanted else ""
+        otherwise = "compare runs of your own with `evaluate RUN --against RUN`"
+        missing = f"; give {wanted} of the same seed too" if wanted else f"; {otherwise}"
         raise UserError(f"no run has its baseline among them{missing}.")
     panels = {}
     for (title, label, _, theirs), gain in zip(lines, pooled([line[2] for line in lines]), strict=True):

@@ -114,6 +114,13 @@ def test_pictures_on_which_two_runs_disagree_are_those_that_only_one_has_right(r
     assert shown[1].data == photograph(heat(val["saliency"][8, 2:34, 2:34]), "").data
 
 
+def test_two_runs_that_disagree_on_no_picture_have_none_to_show(run_with_pictures):
+    """As two networks that learned nothing and say one class of all pictures."""
+    run, _ = run_with_pictures
+    blocks = disagreement_blocks(run, run, "ours", "theirs")
+    assert [blocks[1], blocks[3]] == ["None.", "None."]
+
+
 def test_without_the_data_set_the_cases_are_told_in_words(tmp_path):
     blocks = case_blocks(Run.load(write_run(tmp_path / "run")))
     assert "not shown: the data set compact/imagenette is not there" in blocks[0]
