@@ -57,7 +57,8 @@ def test_two_runs_are_shown_and_compared_with_the_first(tmp_path, runs, capsys):
     assert printed[3].startswith("next: ")
     text = out.read_text(encoding="utf-8")
     assert "<title>Is fanin3 better than rgb on imagenette?</title>" in text
-    assert f'<p class="answer">{printed[2]}</p>\n<p>{printed[1]}</p>' in text
+    answer = printed[2].replace(" %", "&nbsp;%")  # a number and its sign stay in one line
+    assert f'<p class="answer">{answer}</p>\n<p>{printed[1]}</p>' in text
     assert "<h2>fanin3 against rgb</h2>" in text
     for folder in runs:
         right = int(Run.load(folder).predictions.correct().sum())

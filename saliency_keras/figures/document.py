@@ -205,10 +205,10 @@ def _html(block):
         inner = "\n".join(map(_html, block.blocks))
         return f"<details><summary>{_escaped(block.title)}</summary>\n{inner}\n</details>"
     if isinstance(block, Answer):
-        return f'<p class="answer">{_escaped(block.text)}</p>'
+        return f'<p class="answer">{_prose(block.text)}</p>'
     if isinstance(block, Caution):
-        return f'<p class="caution"><strong>Caution:</strong> {_escaped(block.text)}</p>'
-    return f"<p>{_escaped(block)}</p>"
+        return f'<p class="caution"><strong>Caution:</strong> {_prose(block.text)}</p>'
+    return f"<p>{_prose(block)}</p>"
 
 
 def _html_table(table):
@@ -241,6 +241,11 @@ def _html_case(case):
 def _image(picture):
     data = base64.b64encode(picture.data).decode("ascii")
     return f'<img src="data:image/{picture.kind};base64,{data}" alt="{_escaped(picture.caption)}">'
+
+
+def _prose(text):
+    """Text whose numbers stay in one line with their percent sign."""
+    return _escaped(text).replace(" %", "&nbsp;%")
 
 
 def _escaped(text):
@@ -281,8 +286,10 @@ p { max-width: 46rem; margin: .6rem 0; }
 .caution { border-left: 4px solid #b34700; background: #fff3e2; padding: .5rem .8rem; }
 .scroll, .wide { overflow-x: auto; margin: .8rem 0; }
 .wide img { display: block; width: 100%; min-width: 40rem; height: auto; }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
-th, td { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd; }
+/* Rows as high as whole pixels: else the cells that stay in place are drawn without the line below them. */
+table { border-collapse: separate; border-spacing: 0; font-size: .9rem; line-height: 22px; overflow-wrap: normal; }
+table { font-variant-numeric: tabular-nums; }
+th, td { padding: 5px .8rem 5px 0; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd; }
 td.t { min-width: 14rem; max-width: 40rem; overflow-wrap: anywhere; }
 td:first-child, th:first-child { position: sticky; left: 0; background: #fff; }
 .n, .s { white-space: nowrap; }
@@ -306,6 +313,8 @@ summary { cursor: pointer; font-weight: 600; padding: .3rem 0; }
   figure, tr, .answer { break-inside: avoid; }
   details::details-content { content-visibility: visible; display: block; }
   .scroll, .wide { overflow: visible; }
+  table { line-height: 1.4; }
+  th, td { padding-top: 3px; padding-bottom: 3px; }
   .wide img { min-width: 0; }
 }
 """

@@ -109,7 +109,7 @@ def question(runs):
     if len(rows) == 1:
         return f"Is {rows[0]} better than {baseline}{where}?"
     if len(rows) <= VERDICTS:
-        return f"Which is better than {baseline}{where}: {', or '.join(rows)}?"
+        return f"Which is better than {baseline}{where}: {', '.join(rows[:-1])} or {rows[-1]}?"
     return f"Which of {len(rows)} is better than {baseline}{where}?"
 
 
