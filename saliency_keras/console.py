@@ -75,8 +75,9 @@ class _Parser(argparse.ArgumentParser):
         if not named:
             return f"there is one argument too many: {' '.join(words)}"
         options = sorted(word for word in self._option_string_actions if word.startswith("--"))
-        begun = [option for option in options if option.startswith(named[0])]
-        return f"there is no option {named[0]}{did_you_mean(named[0], begun or options, otherwise='')}"
+        begun = ", ".join(option for option in options if option.startswith(named[0]))
+        meant = f"; did you mean {begun}?" if begun else did_you_mean(named[0], options, otherwise="")
+        return f"there is no option {named[0]}{meant}"
 
     def error(self, message):
         end = "" if message.endswith("?") else ";"

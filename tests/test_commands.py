@@ -126,7 +126,8 @@ def test_unknown_option_is_one_sentence_and_code_2(module):
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"), [("--epo", "--epochs"), ("--epochs-per=3", ""), ("--presicion=float32", "--precision")]
+    ("typed", "meant"),
+    [("--epo", "--epochs"), ("--e", "--epochs"), ("--epochs-per=3", ""), ("--presicion=float32", "--precision")],
 )
 def test_an_option_is_typed_in_full_and_a_slip_names_the_nearest(typed, meant, capsys):
     parser = console.parser("saliency_keras.train", "Trains.")

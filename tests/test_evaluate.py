@@ -102,6 +102,7 @@ def test_a_run_equal_in_its_outcomes_differs_by_nothing(tmp_path, run, capsys):
     assert comparison[3:] == ["+0.0", "+0.0 to +0.0", "1"]
     assert "No class gained" in text
     assert "No class lost" in text
+    assert "extremes" not in text  # there are none to be explained
 
 
 def test_changes_of_classes_are_tested_for_luck_over_all_classes(tmp_path, capsys):

@@ -347,7 +347,9 @@ def _extremes(ours, theirs, label, label_against, explained):
         header = ["class", f"{label_against} right", f"{label} right", "of", "points", "relative", "q"]
         blocks += [f"Classes that {title} most at Top-1:", Table(header, rows)]
     told = f"More than luck: {count_beyond_luck(changes)}."
-    return [*blocks, EXTREMES_EXPLAINED, f"{told} {Q_EXPLAINED}"] if explained else [*blocks, told]
+    if not explained:
+        return [*blocks, told]
+    return [*blocks, *([EXTREMES_EXPLAINED] if gained or lost else []), f"{told} {Q_EXPLAINED}"]
 
 
 def count_beyond_luck(changes):
