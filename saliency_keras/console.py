@@ -8,6 +8,7 @@ import contextlib
 import difflib
 import errno
 import functools
+import gc
 import importlib.util
 import inspect
 import os
@@ -23,6 +24,7 @@ WIDTH = 100  # letters in a line of a terminal
 _called_as = None  # how the entry point called the command: "saliency-keras train"
 _is_program = False  # whether this process is a command, whose signals are the command's
 _way_on = ""  # how a command that is stopped goes on
+SELDOM = 1000  # collections of young garbage before one of all garbage; ten in Python
 PATIENCE = 3  # seconds that a step may still take after a signal; the process is to be gone after five
 
 
@@ -155,6 +157,8 @@ def run(main, called_as=None):
     _called_as = called_as
     open_channels()
     quiet_tensorflow()
+    # Importing Keras makes half a million objects that stay; Python would look at all of them again and again.
+    gc.set_threshold(*gc.get_threshold()[:2], SELDOM)
     try:
         with _ended_by_signals():
             check_backend()

@@ -95,7 +95,7 @@ class Kept:
     """Keeps the run folder up to date: best weights, state, history and curves.
 
     Where an epoch takes less time than writing all that, several epochs share one state; a resumed run repeats those
-    after its last. Curves are drawn every few seconds and at the end.
+    after its last. Curves are drawn every few seconds; the loop draws them at the end.
 
     Args:
         folder: The run folder.
@@ -150,7 +150,7 @@ class Kept:
         write_history(self._folder, history)
         self._saved = time.perf_counter()
         self._saving = self._saved - started
-        if last or self._saved - self._drawn > DRAWN_EVERY:
+        if not last and self._saved - self._drawn > DRAWN_EVERY:
             draw_curves(self._folder, history)
             self._drawn = time.perf_counter()
 

@@ -1,7 +1,8 @@
 """The training loop: epochs of a task, resumable at any moment.
 
 The order is: resume, then the weights of other runs, then random ones. After an epoch the state is written, and
-`history.csv` follows from it, so that a kill between the two leaves no odd row; `curves.png` is drawn from that.
+`history.csv` follows from it, so that a kill between the two leaves no odd row. `curves.png` is drawn from that every
+few seconds, and at the end.
 """
 
 import contextlib
@@ -66,7 +67,6 @@ def fit(task, schedule, folder, tensorboard=False, devices=1, steps_per_executio
     listeners, ending = [], contextlib.ExitStack()
     if first_process():
         write_history(folder, history)
-        draw_curves(folder, history)
         kept = Kept(folder, task, trained, history, behind=has_accelerator())
         told = Told(schedule.epochs, len(task.classes))
         listeners = [kept, told, *([Events(folder, history)] if tensorboard else [])]
@@ -97,6 +97,8 @@ def fit(task, schedule, folder, tensorboard=False, devices=1, steps_per_executio
         seconds = recorder.training_seconds
         measured = recorder.shares(clock, batches.waited) | {"host_idle": max(0.0, 1 - processor / (clock * CORES))}
     ending.close()
+    if first_process():
+        draw_curves(folder, history)
     spread.bring_home()
     if schedule.keep == "best" and best_epoch(task, history) is not history[-1]:
         task.network.model.set_weights(load_network(check_best(folder / run_folder.STATE)).get_weights())

@@ -189,7 +189,7 @@ def forget_networks():
     TensorFlow keeps the gradient functions of everything that was ever compiled in it, and with them graphs and weights
     (tensorflow#61791); Keras' `clear_session` leaves them.
     """
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)  # a garbage collection, which comes below
     if keras.backend.backend() == "tensorflow":
         from tensorflow.python.framework import ops
 

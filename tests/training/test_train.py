@@ -195,7 +195,8 @@ def test_list_names_every_experiment_with_its_figure(capsys):
 
 def test_network_learns_to_tell_bright_from_dark(data, tmp_path):
     train("rgb", "--data", data, "--out", tmp_path / "run", "--epochs", 14, "--batch", 12,
-          "--set", "dense_units=64", "--set", "drops=[7]", "--set", "learning_rate=0.003")  # fmt: skip
+          "--set", "dense_units=64", "--set", "width_multiplier=0.25", "--set", "drops=[7]",
+          "--set", "learning_rate=0.003")  # fmt: skip
     assert float(rows(tmp_path / "run")[-1]["val_top1"]) > 0.9
 
 
@@ -327,7 +328,7 @@ def test_init_from_as_many_other_classes_is_refused_unless_the_last_layer_is_new
     from saliency_keras.console import UserError
     from saliency_keras.data.manifest import Manifest
 
-    small = ["--epochs", 1, "--batch", 16, "--set", "dense_units=16"]
+    small = ["--epochs", 1, "--batch", 16, "--set", "dense_units=16", "--set", "width_multiplier=0.125"]
     other = tmp_path / "set"
     other.mkdir()
     manifest, _ = write_small_set(other, side=128, classes=3, train=(16,), val=(4,))

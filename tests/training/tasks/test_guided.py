@@ -32,17 +32,23 @@ def data(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def baseline(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("baseline") / "rgb"
+    train(small("rgb"), data, folder)
+    return {"network": folder}
+
+
 def what_is_left(folder):
     with open(folder / "history.csv", newline="") as file:
         history = [{**row, "seconds": None} for row in csv.DictReader(file)]
     return network_in(folder).model.get_weights(), history, Run.load(folder).scores()
 
 
-def test_with_weight_0_it_is_the_plain_network_to_the_bit(data, tmp_path):
-    train(small("rgb"), data, tmp_path / "plain")
+def test_with_weight_0_it_is_the_plain_network_to_the_bit(data, baseline, tmp_path):
     train(small("guided_cam", guidance_weight=0.0), data, tmp_path / "guided")
     (weights, history, scores), (ours, our_history, our_scores) = map(
-        what_is_left, (tmp_path / "plain", tmp_path / "guided")
+        what_is_left, (baseline["network"], tmp_path / "guided")
     )
     assert all(np.array_equal(one, other) for one, other in zip(ours, weights, strict=True))
     assert our_history == history
@@ -79,13 +85,6 @@ def test_a_guided_network_is_taught_the_map_sees_none_and_says_how_well_grad_cam
     whole, resumed = what_is_left(tmp_path / "whole"), what_is_left(tmp_path / "killed")
     assert all(np.array_equal(one, other) for one, other in zip(resumed[0], whole[0], strict=True))
     assert resumed[1] == whole[1]
-
-
-@pytest.fixture(scope="module")
-def baseline(data, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("baseline") / "rgb"
-    train(small("rgb"), data, folder)
-    return {"network": folder}
 
 
 @pytest.mark.parametrize("name", ["guided_cam", "guided_attention", "attention_transfer", "unguided_attention"])
