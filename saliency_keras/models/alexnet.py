@@ -25,6 +25,8 @@ import random
 import keras
 from keras import layers
 
+from saliency_keras.models.resized import resized
+
 
 def concatenate_map(x, saliency, name):
     """Appends the map, resized to `x` bilinearly, as its last channel: `(h, w, c) -> (h, w, c + 1)`."""
@@ -43,7 +45,7 @@ def _resized(saliency, x, name):
     height, width = x.shape[1:3]
     if saliency.shape[1:3] == (height, width):
         return saliency
-    return layers.Resizing(height, width, interpolation="bilinear", name=f"{name}_resized")(saliency)
+    return resized(saliency, height, width, f"{name}_resized")
 
 
 @dataclasses.dataclass(frozen=True)

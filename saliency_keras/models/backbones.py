@@ -18,6 +18,7 @@ from saliency_keras.console import UserError
 from saliency_keras.models import dual_path
 from saliency_keras.models.published_weights import published_dpn92
 from saliency_keras.models.receptive_fields import receptive_centres
+from saliency_keras.models.resized import resized
 from saliency_keras.models.saliency_networks import CAFFE_MEAN_RGB, to_bgr
 from saliency_keras.models.weight_files import read_arrays
 from saliency_keras.models.weights import give_weights, imagenet_weights, load_network
@@ -103,7 +104,7 @@ def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen
         x = pixels
         if scale != 1.0:
             size = round(height * scale), round(width * scale)
-            x = layers.Resizing(*size, interpolation="bilinear", name=f"pixels_{scale}")(x)
+            x = resized(x, *size, f"pixels_{scale}")
         scaled.append(x)
     extractors = [feature_extractor(one, levels, weights, (height, width)) for one in backbones or (backbone,)]
     maps = []
@@ -120,7 +121,7 @@ def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen
     size = maps[0].shape[1:3]
     for number, x in enumerate(maps):
         if x.shape[1:3] != size:
-            maps[number] = layers.Resizing(*size, interpolation="bilinear", name=f"features{number + 1}_resized")(x)
+            maps[number] = resized(x, *size, f"features{number + 1}_resized")
     return maps[0] if len(maps) == 1 else layers.Concatenate(name="concatenated")(maps)
 
 

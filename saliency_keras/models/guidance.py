@@ -25,6 +25,7 @@ from saliency_keras.models.grad_cam import outputs_and_gradient
 from saliency_keras.models.losses import transfer
 from saliency_keras.models.network import BRANCH, MAP_LAYER
 from saliency_keras.models.receptive_fields import receptive_centres
+from saliency_keras.models.resized import resized
 
 METHODS = ("cam", "gradient", "activation", "branch")
 PICTURE = "image_scaled"  # the layer at whose output the gradient at the picture is taken
@@ -212,7 +213,7 @@ def _activities(teacher, stages, image, sizes):
     seen = inputs["image"]
     pixels = image
     if image.shape[1:3] != seen.shape[1:3]:
-        pixels = layers.Resizing(*seen.shape[1:3], interpolation="bilinear", name="teacher_sees")(image)
+        pixels = resized(image, *seen.shape[1:3], "teacher_sees")
     pixels = ops.cast(ops.round(ops.cast(pixels, "float32")), seen.dtype)
     features = part({"image": pixels} if isinstance(teacher.input, dict) else pixels)
     features = features if isinstance(features, list) else [features]

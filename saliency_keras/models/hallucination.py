@@ -26,6 +26,7 @@ from keras import layers
 from saliency_keras.models.alexnet import pool
 from saliency_keras.models.backbones import BACKBONES, built_again
 from saliency_keras.models.network import BRANCH, MAP_LAYER, MAP_MEETS_FEATURES
+from saliency_keras.models.resized import resized
 
 INPUTS = ("", "rgb", "map")  # what the saliency branch sees; "" for no branch, the baseline
 ACTIVATIONS = ("relu", "softplus")
@@ -72,7 +73,7 @@ def modulate(features, saliency, skip=True):
     """
     height, width = features.shape[1:3]
     if saliency.shape[1:3] != (height, width):
-        saliency = layers.Resizing(height, width, interpolation="bilinear", name=f"{MAP_LAYER}_enlarged")(saliency)
+        saliency = resized(saliency, height, width, f"{MAP_LAYER}_enlarged")
     if skip:
         saliency = layers.Rescaling(1.0, 1.0, name="skip")(saliency)
     return layers.Multiply(name=MAP_MEETS_FEATURES)([features, saliency])

@@ -21,6 +21,7 @@ from keras import layers
 
 from saliency_keras.models.alexnet import pool
 from saliency_keras.models.network import BRANCH
+from saliency_keras.models.resized import resized
 
 STAGES = 7
 WITH_POSITIONS = 5
@@ -96,7 +97,7 @@ def _stage(x, stage, layer, branch=""):
 def _fitted(s, x, stage, layer):
     """A fixed branch's features in the size and with the channels of those that they meet."""
     if s.shape[1:3] != x.shape[1:3]:
-        s = layers.Resizing(*x.shape[1:3], interpolation="bilinear", name=f"fitted{stage}_resized")(s)
+        s = resized(s, *x.shape[1:3], f"fitted{stage}_resized")
     s = dataclasses.replace(layer, width_multiplier=1.0).convolution(s, f"fitted{stage}{BRANCH}", x.shape[-1], 1)
     return layers.ReLU(name=f"fitted{stage}_relu")(s)
 

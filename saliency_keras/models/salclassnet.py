@@ -24,6 +24,7 @@ from keras import layers
 from saliency_keras.models.attention import OURS, backbone_features
 from saliency_keras.models.backbones import BACKBONES, application, built_again, check_weights, features_alone
 from saliency_keras.models.network import BRANCH, MAP_LAYER, NEW_CHANNEL, network_of
+from saliency_keras.models.resized import resized
 from saliency_keras.models.weights import give_weights
 
 FOURTH = ("", "map", "detector")
@@ -85,9 +86,9 @@ def salclassnet(
     fourth = {"": None, "map": saliency, "detector": found}[fourth_channel]
     x = image if backbone == OURS else pixels(backbone)
     if classifier_size:
-        resized = {"height": classifier_size, "width": classifier_size, "interpolation": "bilinear"}
-        x = layers.Resizing(**resized, name="picture_resized")(x)
-        fourth = None if fourth is None else layers.Resizing(**resized, name="map_resized")(fourth)
+        size = classifier_size, classifier_size
+        x = resized(x, *size, "picture_resized")
+        fourth = None if fourth is None else resized(fourth, *size, "map_resized")
     if fourth is not None:
         x, fourth = _normalised(x, fourth, bn_over)
     features = _trunk(x, fourth, backbone, layer, new_channel_initializer)
@@ -179,7 +180,7 @@ def detected(pixels, detector, level="", pool_padding="same", activation="linear
         raise ValueError(f"detector_level is a layer of {detector} with positions. Received: {level}")
     begin = keras.initializers.RandomNormal(stddev=0.01)  # features are large: maps begin near zero
     x = layers.Conv2D(1, 1, activation=activation, kernel_initializer=begin, name=f"score{BRANCH}")(x)
-    return layers.Resizing(height, width_of_picture, interpolation="bilinear", name=MAP_LAYER)(x)
+    return resized(x, height, width_of_picture, MAP_LAYER)
 
 
 def pretrained_trunk(backbone, weights):

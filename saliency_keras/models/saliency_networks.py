@@ -13,6 +13,8 @@ loss it is trained with (`models/losses.py`). The read-out networks are in `read
 import keras
 from keras import layers, ops
 
+from saliency_keras.models.resized import resized
+
 CAFFE_MEAN_RGB = (123.68, 116.779, 103.939)
 SALNET_MEAN_RGB = (118.0, 110.0, 100.0)
 
@@ -163,7 +165,7 @@ def salicon(height=1200, width=1600):
     coarse = layers.AveragePooling2D(2, name="half_size")(fine)  # (H/2, W/2, 3)
     fine = vgg16_features(fine, "fine")  # (H/32, W/32, 512)
     coarse = vgg16_features(coarse, "coarse")  # (H/64, W/64, 512)
-    coarse = layers.Resizing(*fine.shape[1:3], interpolation="bilinear", name="coarse_resized")(coarse)
+    coarse = resized(coarse, *fine.shape[1:3], "coarse_resized")
     x = layers.Concatenate(name="concatenate")([coarse, fine])  # (H/32, W/32, 1024)
     saliency = layers.Conv2D(1, 1, name="saliency")(x)  # (H/32, W/32, 1)
     return keras.Model(pixels, saliency, name="salicon")

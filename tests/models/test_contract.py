@@ -36,7 +36,7 @@ for name in sys.argv[1:]:
     inputs = pixels if isinstance(model.input, dict) else pixels["image"]
     # TensorFlow would compile each network for longer than it computes.
     eager = keras.backend.backend() == "tensorflow"
-    found = model(inputs, training=False) if eager else model.predict_on_batch(inputs)
+    found = model(inputs) if eager else model.predict_on_batch(inputs)
     found = found.get("logits", found.get("map")) if isinstance(found, dict) else found
     np.testing.assert_allclose(np.asarray(found), said, rtol=1e-3, atol=1e-4)
 print("loaded", len(sys.argv) - 1)
@@ -97,12 +97,14 @@ def test_a_network_keeps_to_the_contract(name, saved):
     if name in NETWORKS:
         assert found.shows_map == shows_map(name, arguments_of(name))
     inputs = inputs_of(found)
-    said, classifies = model.predict_on_batch(inputs), "logits" in found.outputs
+    before = [value.copy() for value in found.model.get_weights()]
+    said, classifies = np.asarray(model(inputs)), "logits" in found.outputs
+    np.testing.assert_array_equal(said, np.asarray(model(inputs, training=False)), "called so, it is not in training")
+    assert all(map(np.array_equal, before, found.model.get_weights()))
     targets = np.array([0, 1]) if classifies else np.random.default_rng(1).random(said.shape)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True) if classifies else "mse"
     trained = keras.Model(model.input, model.output)
     trained.compile(keras.optimizers.SGD(0.01), loss)
-    before = [value.copy() for value in found.model.get_weights()]
     assert np.isfinite(trained.train_on_batch(inputs, targets)).all()
     assert any((one != other).any() for one, other in zip(before, found.model.get_weights(), strict=True))
     found.model.save(saved / f"{name}.keras")
