@@ -410,9 +410,10 @@ def say(sentence):
 
 
 def tell(sentence):
-    """Prints a sentence as `say` does where a person watches, and in one line into a file or a pipe.
+    """Prints a sentence in lines of `WIDTH` letters where a person watches, in one line into a file or a pipe.
 
-    It is for sentences with paths, which a program may look for.
+    It is for what a command tells on its way. A path in it would move the line breaks of `say`, and a program that
+    looks for a phrase would not find it.
     """
     print(_to_read(sentence), flush=True)
 

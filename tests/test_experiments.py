@@ -163,5 +163,6 @@ def test_the_page_on_networks_says_of_each_network_what_the_list_says():
 def test_the_list_has_one_line_for_each_network(capsys):
     train.main(["--list"])
     printed = capsys.readouterr().out.splitlines()
-    assert [line[30:] for line in printed if line.startswith("  ")] == [one.what for one in EXPERIMENTS.values()]
+    listed = [tuple(line.split(maxsplit=1)) for line in printed if line.startswith("  ")]
+    assert listed == [(name, one.what) for name, one in EXPERIMENTS.items()]
     assert max(map(len, printed)) <= console.WIDTH

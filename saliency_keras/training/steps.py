@@ -133,6 +133,7 @@ def _on_jax(model, look_up, held, number, in_a_loop):
         return jnp.where((bad == steps) & ~fine, place, bad)
 
     def loop(state, held, stack):
+        """All steps of a stack as one program."""
         steps = _length(stack)
 
         def body(carried, row):
@@ -179,6 +180,7 @@ def _on_tensorflow(model, look_up, held, number, in_a_loop):
         return step(_batch(stack, place))
 
     def loop(stack):
+        """All steps of a stack as one program."""
         steps = tf.shape(keras.tree.flatten(stack)[0])[0]
 
         def body(place, bad, _):
@@ -214,6 +216,7 @@ def _compiled_for_any_size(function, unknown, *further):
     compiled = []
 
     def call(batches, *others):
+        """Calls the function; the first batches say how many axes there are."""
         if not compiled:
 
             def spec(array):

@@ -5,7 +5,6 @@ import dataclasses
 import gc
 import json
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -186,10 +185,7 @@ def test_without_data_the_built_in_pictures_are_made_once_and_trained_on(tmp_pat
     assert config["experiment"]["arguments"]["dense_units"] == 4
 
 
-def test_list_names_every_experiment_and_says_what_it_is_and_of_one_it_prints_the_paper_s_figure(capsys):
-    train("--list")
-    printed = re.findall(r"^  (\S+) +(.+)$", capsys.readouterr().out, re.MULTILINE)
-    assert dict(printed) == {name: one.what for name, one in EXPERIMENTS.items()}
+def test_list_of_one_experiment_prints_the_paper_s_figure(capsys):
     train("--list", "fanin3")
     assert "Top-1 48.99 %, Top-5 72.80 %" in capsys.readouterr().out
 
