@@ -55,7 +55,7 @@ print(keras.backend.backend(), len(sys.argv) - 1)
 
 
 SALIENCY = {
-    "salnet": ("height=32", "width=48"),
+    "salnet": ("height=16", "width=24"),
     "juntingnet": ("units=2304",),
     "salicon": ("height=64", "width=64"),
     "readout_dc": ("height=64", "width=64", "backbone=VGG16", "scales=[1.0,0.5]"),
