@@ -37,6 +37,7 @@ def main(arguments=None):
     from saliency_keras.tables.kind import kind_of
     from saliency_keras.tables.plan import Choices, carry_out, check_missing
     from saliency_keras.tables.results import Results
+    from saliency_keras.training.features import shared
 
     chosen, folder = table(options.table), options.out / options.table
     kind = kind_of(chosen, options)
@@ -52,8 +53,8 @@ def main(arguments=None):
         print(f"{options.table}: {len(runs)} runs, {finished} finished, {len(runs) - finished} left", flush=True)
         if told and finished < len(runs):
             console.say(told)
-        with console.resumable("go on with the same command"):
-            missing = carry_out(runs, kind.keep_models, options.jobs)
+        with console.resumable("go on with the same command"), shared(options.out / "features") as features:
+            missing = carry_out(runs, kind.keep_models, options.jobs, features)
     try:
         results = Results.load(chosen, runs, options.data)
         with claimed(folder):

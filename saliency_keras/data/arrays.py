@@ -1,7 +1,7 @@
-"""The pictures of a fixation set as arrays on disk, for training: each decoded, resized or computed once.
+"""What a training needs of each picture, as arrays on disk: each decoded, resized or computed once.
 
-An array is a `.npy` file that is mapped into memory, so that a set may be larger than the memory; it lies in the run's
-`state/` and goes with it. What a row holds is the caller's. The split is in `fixation_split.py`.
+An array is a `.npy` file that is mapped into memory, so that a set may be larger than the memory. What a row holds is
+the caller's.
 """
 
 import contextlib
@@ -11,25 +11,31 @@ from pathlib import Path
 import numpy as np
 
 from saliency_keras.console import progress
-from saliency_keras.files import sha256_of, whole_file
+from saliency_keras.files import only_process, sha256_of, whole_file
 
 
-def array_on_disk(path, rows, count, label):
-    """An array that is made once, row by row, and read from disk from then on.
+def kept_arrays(folder, of, names, rows, count, label):
+    """Arrays that are made once, by the first training that asks for them, and read from disk from then on.
 
     Args:
-        path: The `.npy` file; its folder exists. If it is there, it is taken as it is.
-        rows: Iterable of `count` rows, arrays of one shape and dtype, asked for only if the file is not there.
-        count: Number of rows, 1 or more.
-        label: What is made, for the progress bar.
+        folder: Folder that holds a folder for each `of`; the one above it exists. Trainings may share it.
+        of: All that the arrays depend on; its `repr` tells them from others.
+        names: Names of the arrays, also of their files.
+        rows: As for `arrays_on_disk`.
+        count: As for `arrays_on_disk`.
+        label: As for `arrays_on_disk`.
 
     Returns:
-        Read-only memory-mapped array `(count, *shape of a row)`.
+        As `arrays_on_disk`.
 
     Raises:
         ValueError: If there are more or fewer rows.
     """
-    return arrays_on_disk({"": path}, ((row,) for row in rows), count, label)[""]
+    own = Path(folder) / hashlib.sha256(repr(of).encode()).hexdigest()[:16]
+    own.parent.mkdir(exist_ok=True)
+    own.mkdir(exist_ok=True)
+    with only_process(own, wait=True):  # another training may be making them
+        return arrays_on_disk({name: own / f"{name}.npy" for name in names}, rows, count, label)
 
 
 def arrays_on_disk(paths, rows, count, label):

@@ -40,8 +40,12 @@ def in_two(model, frozen):
     inputs = [
         keras.Input(one.shape[1:], dtype=one.dtype, name=name) for name, one in zip(names, features, strict=True)
     ]
-    rest = keras.Model(features, model.output)
-    return front, keras.Model(dict(zip(names, inputs, strict=True)), rest(inputs))
+    given = dict(zip(map(id, features), inputs, strict=True))
+    computed = [one for one in model.outputs if id(one) not in given]
+    if computed:
+        given |= dict(zip(map(id, computed), keras.Model(features, computed)(inputs), strict=True))
+    outputs = keras.tree.map_structure(lambda one: given[id(one)], model.output)
+    return front, keras.Model(dict(zip(names, inputs, strict=True)), outputs)
 
 
 def _is_fixed(operation, frozen):

@@ -53,7 +53,7 @@ class ZoomedSet(PlannedRun):
         """Folders of the runs that look."""
         return self.looks
 
-    def train(self):
+    def train(self, features=None):
         """Makes the set in the form of the first one."""
         first = Manifest.load(self.data)
         framing = first.framing

@@ -49,7 +49,7 @@ class UntrainedNetwork(PlannedRun):
         """Whether the network is there."""
         return run_folder.has_network(self.folder)
 
-    def train(self):
+    def train(self, features=None):
         """Draws the weights by seed and saves the network."""
         import keras
 
@@ -76,7 +76,7 @@ class ReadoutRun(PlannedRun):
     backbone: Backbone | None = None
     whole: bool = False
 
-    def train(self):
+    def train(self, features=None):
         """As `PlannedRun.train`; refuses a read-out by sub-pixel convolution of channels that it cannot spread out."""
         if self.experiment.name == "readout_spc":
             from saliency_keras.models.backbones import feature_extractor
@@ -87,7 +87,7 @@ class ReadoutRun(PlannedRun):
             if channels % SUB_PIXELS:
                 of = f"{one.name} has {channels} channels"
                 raise Unfit(f"sub-pixel convolution needs a multiple of {SUB_PIXELS} channels, and {of}")
-        super().train()
+        super().train(features)
 
 
 def readout_over(backbone, row, choices, fixations, reads=None, whole=False):

@@ -103,8 +103,8 @@ class PlannedRun:
         """Folders of the runs whose networks it starts from or reads."""
         return (*self.parents.values(), *filter(None, [self.reads]))
 
-    def train(self):
-        """Trains it, or goes on with what an earlier attempt left."""
+    def train(self, features=None):
+        """Trains it, or goes on with what an earlier attempt left; `features` as for `training.train.train`."""
         from saliency_keras.training.train import forget_networks, train
 
         try:
@@ -116,6 +116,7 @@ class PlannedRun:
                 precision=self.precision,
                 parents=self.parents,
                 resume=True,
+                features=features,
             )
         finally:
             forget_networks()
@@ -208,7 +209,7 @@ def _addressed(setting):
     return name, f"{key}{equals}{value}"
 
 
-def carry_out(runs, keep_models=True, jobs=1):
+def carry_out(runs, keep_models=True, jobs=1, features=None):
     """Trains whatever is not finished.
 
     A run that diverges would do so again, so the others go on without it and without those that start from it.
@@ -217,6 +218,7 @@ def carry_out(runs, keep_models=True, jobs=1):
         runs: `PlannedRun`s, those that others start from first.
         keep_models: Whether finished runs keep their networks; those that others start from always do.
         jobs: How many runs are trained at once.
+        features: Folder of `training.features.shared`, or `None` for one in each run.
 
     Returns:
         The runs that are missing, and of each why: `[(PlannedRun, sentence)]`.
@@ -252,7 +254,7 @@ def carry_out(runs, keep_models=True, jobs=1):
             if run.finished:
                 ready(run)
                 finish(run)
-        train_side_by_side([run for run in runs if not run.finished], jobs, missing, ready, finish)
+        train_side_by_side([run for run in runs if not run.finished], jobs, missing, ready, finish, features)
         return list(missing.values())
     for number, run in enumerate(runs, 1):
         if gone := [folder for folder in run.needs if folder in missing]:
@@ -263,7 +265,7 @@ def carry_out(runs, keep_models=True, jobs=1):
             left = sum(not other.finished for other in runs[number:])
             tell(f"[{number}/{len(runs)}] {run}; {left} runs left after it")
             try:
-                run.train()
+                run.train(features)
             except (Diverged, Unfit) as error:
                 tell(f"{run}: {error}")
                 missing[run.folder] = run, str(error)

@@ -16,7 +16,7 @@ PATIENCE = 30  # seconds that runs are given to end after their step
 MEMORY = 0.9  # of the device's memory, what all runs together may take
 
 
-def train_side_by_side(runs, jobs, unfit, ready, finish):
+def train_side_by_side(runs, jobs, unfit, ready, finish, features=None):
     """Trains runs, several at once.
 
     Args:
@@ -25,6 +25,7 @@ def train_side_by_side(runs, jobs, unfit, ready, finish):
         unfit: From a run's folder to the run and why it is missing; runs that need it are left out and added.
         ready: Function that is called with each run before it is trained; what it raises ends all.
         finish: Function that is called with each run that is finished.
+        features: As for `tables.plan.carry_out`.
 
     Raises:
         UserError: If a run cannot be trained for another reason than that it diverges. The others end after their step,
@@ -37,7 +38,7 @@ def train_side_by_side(runs, jobs, unfit, ready, finish):
                 waiting.remove(run)
                 ready(run)
                 tell(f"{run.folder.name}: {run}; {len(waiting)} of {number} runs left after it")
-                running[run.folder] = run, *_started(context, run, _free_cores(running, jobs), jobs)
+                running[run.folder] = run, *_started(context, run, features, _free_cores(running, jobs), jobs)
             for run, process, answers, _ in _ended(running):
                 del running[run.folder]
                 kind, sentence = _answer(run, process, answers)
@@ -78,9 +79,9 @@ def _free_cores(running, jobs):
     return next(share for share in shares if shares.count(share) > taken.count(share))
 
 
-def _started(context, run, cores, jobs):
+def _started(context, run, features, cores, jobs):
     answers, given = context.Pipe(duplex=False)
-    process = context.Process(target=_train, args=(run, cores, given), name=run.folder.name)
+    process = context.Process(target=_train, args=(run, features, cores, given), name=run.folder.name)
     with _environment(XLA_PYTHON_CLIENT_MEM_FRACTION=f"{MEMORY / jobs:.3f}", TF_FORCE_GPU_ALLOW_GROWTH="true"):
         process.start()
     given.close()
@@ -100,7 +101,7 @@ def _answer(run, process, answers):
         return "failed", f"{run}: its process ended with {process.exitcode}; give the same command to go on."
 
 
-def _train(run, cores, answers):
+def _train(run, features, cores, answers):
     """Trains a run in a process of its own, and answers how it went."""
     from saliency_keras.tables.plan import Unfit
     from saliency_keras.training.loop import Diverged
@@ -109,7 +110,7 @@ def _train(run, cores, answers):
         os.sched_setaffinity(0, cores)
     sys.stdout = _Prefixed(sys.stdout, run.folder.name)
     try:
-        run.train()
+        run.train(features)
         answers.send(("finished", ""))
     except (Diverged, Unfit) as error:
         answers.send(("unfit", str(error)))

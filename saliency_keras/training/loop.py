@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from saliency_keras import run_folder
 from saliency_keras.console import StopAfterStep, UserError, duration, progress
@@ -108,10 +109,24 @@ def fit(task, schedule, folder, tensorboard=False, devices=1, steps_per_executio
 
 def _steps(model, task, together, held):
     """The `Steps` of a model on one device; `None` where Keras' own step does the same."""
-    if together == 1 and held is None:
-        return None
-    batches = task.validation() or task.training(1, 1)
-    return Steps(model, batches[0], together, held)
+    if together > 1 or held is not None:
+        return Steps(model, _one_batch(task), together, held)
+    if isinstance(model.output, dict) and keras.backend.backend() == "tensorflow":
+        build_metrics(model, _one_batch(task)[1])
+    return None
+
+
+def _one_batch(task):
+    return (task.validation() or task.training(1, 1))[0]
+
+
+def build_metrics(model, targets):
+    """Makes the variables in which several losses are averaged: made in a traced step, they have it traced again."""
+    outputs = {name: np.zeros((1, *one.shape[1:]), np.float32) for name, one in model.output.items()}
+    targets = {name: target[:1] for name, target in targets.items()}
+    model.compute_loss(y=targets, y_pred=outputs)
+    model.compute_metrics(None, targets, outputs)
+    model.reset_metrics()
 
 
 def _is_over(task, schedule, history):

@@ -56,6 +56,7 @@ def train(
     tensorboard=False,
     devices=1,
     steps_per_execution=None,
+    features=None,
 ):
     """Trains an experiment into a run folder.
 
@@ -72,6 +73,8 @@ def train(
         tensorboard: Whether to write event files for TensorBoard too, into `out/tensorboard`.
         devices: How many devices share each batch.
         steps_per_execution: Training steps in one call of the device; `None` to choose. It changes no figure.
+        features: Folder of `training.features.shared` for what frozen layers make of the pictures; `None` for the run's
+            own, which goes with its state.
 
     Returns:
         The run's summary, as in `summary.json`; `None` in another process than the first of several.
@@ -100,7 +103,7 @@ def train(
             if summary := _finished(config, out, resume):
                 return summary
         try:
-            task = _begin(experiment, source, out, config, parents, kind, augment)
+            task = _begin(experiment, source, features or out / run_folder.STATE, config, parents, kind, augment)
             check_batch(task.pictures // task.steps, devices)
             if isinstance(source, Manifest):
                 source.check_sums()
@@ -125,12 +128,12 @@ def _finished(config, out, resume):
     return run_folder.read_summary(out)
 
 
-def _begin(experiment, source, out, config, parents, kind, augment):
+def _begin(experiment, source, features, config, parents, kind, augment):
     """The `Task` with the weights that it starts from; notes in the config where they come from."""
     loaded = load_parents(parents)
     _be_reproducible(config["seed"], config["precision"])
     start = loaded.get(WHOLE) or loaded.get("trunk")
-    task = kind(experiment, source, config["seed"], out, augment, start and start.network)
+    task = kind(experiment, source, config["seed"], features, augment, start and start.network)
     network = task.network
     config["parts"] = {name: list(names) for name, names in network.parts.items()}
     config["carried"] = initial_weights(experiment, network, loaded, config["seed"])

@@ -11,6 +11,7 @@ from saliency_keras.models.network import MAP_LAYER
 from saliency_keras.models.registry import build, build_saliency
 from saliency_keras.models.salclassnet import pretrained_trunk
 from saliency_keras.models.weights import carry_weights
+from saliency_keras.training.loop import build_metrics
 from saliency_keras.training.tasks.joint import map_loss
 
 TINY = {"width_multiplier": 0.05, "dense_units": 8, "classifier_size": 0}
@@ -192,8 +193,10 @@ def test_every_part_has_a_gradient_and_one_batch_is_learned_by_heart(trunk, argu
         loss_weights={"logits": 0.2, "map": 1.0},
         jit_compile=False,  # as `training.loop` on a processor: XLA compiles for longer than the sixty steps take
     )
+    trained.optimizer.build(trained.trainable_variables)
     before = {one.name: one.get_weights() for one in found.model.layers}
     targets = {"logits": labels, "map": maps}
+    build_metrics(trained, targets)
     losses = [trained.train_on_batch(inputs, targets, return_dict=True) for _ in range(2)]
     for part in found.parts:
         moved = [

@@ -21,7 +21,7 @@ class Made:
     seconds: float = 0.5
     error: Exception | None = None
 
-    def train(self):
+    def train(self, features=None):
         began = time.time()
         print("epoch 1/1  loss 0.1")
         time.sleep(self.seconds)

@@ -8,10 +8,12 @@ import keras
 import numpy as np
 import pytest
 
+from saliency_keras import reproduce
 from saliency_keras.console import UserError
+from saliency_keras.files import only_process
 from saliency_keras.train import main
 from saliency_keras.training import features, listeners
-from saliency_keras.training.features import KeptFeatures
+from saliency_keras.training.features import KeptFeatures, shared
 from tests.small_sets import write_small_set
 
 SMALL = ["--set", "side=104", "--set", "dense_units=8", "--set", "width_multiplier=0.1", "--batch", "5"]
@@ -127,8 +129,67 @@ def test_inputs_that_the_frozen_layers_do_not_take_are_kept_beside_the_features(
     front = keras.Model({"image": image}, {"features1": keras.layers.Rescaling(1e6)(image)})
     pictures = np.arange(12, dtype="uint8").reshape(3, 2, 2, 1)
     batches = [{"image": pictures[part], "saliency": pictures[part] + 1} for part in (slice(2), slice(2, 3))]
-    found = KeptFeatures(front, tmp_path, "train", 3, lambda: batches, ("saliency",)).at(np.array([2, 0]))
+    found = KeptFeatures(front, tmp_path, 3, lambda: batches, "three", ("saliency",)).at(np.array([2, 0]))
     np.testing.assert_array_equal(found["saliency"], pictures[[2, 0]] + 1)
     assert found["saliency"].dtype == np.uint8
     assert found["features1"].dtype == np.float32
     np.testing.assert_array_equal(found["features1"], np.minimum(pictures[[2, 0]] * 1e6, features.GREATEST))
+
+
+def test_runs_of_a_table_share_features_and_end_with_the_same_bits_as_without(tmp_path, monkeypatch, capsys):
+    (tmp_path / "data").mkdir()
+    write_small_set(tmp_path / "data", side=66, classes=2, train=(6, 6), val=(5,), separable=True)
+    weights_file = tmp_path / "mobilenet.weights.h5"
+    keras.applications.MobileNet(weights=None).save_weights(weights_file)
+    settings = ["backbone=MobileNet", f"weights={weights_file}", "side=64", "batch=4", "frozen=trunk"]
+    settings += ["keep_features=true", "crops=center"]
+    words = ["guidance", "--data", tmp_path / "data", "--epochs", 1, "--repeats", 1]
+    words += [word for setting in settings for word in ("--set", setting)]
+    computed = []
+    monkeypatch.setattr(KeptFeatures, "_rows", counted(KeptFeatures._rows, computed))
+
+    def made(name, row):
+        reproduce.main([str(word) for word in (*words, "--out", tmp_path / name, "--only", row)])
+        runs = tmp_path / name / "runs"
+        return len(computed), {one.name: (rows(one), weights(one)) for one in runs.iterdir()}
+
+    count, together = made("together", "guided_cam-own")
+    assert set(together) == {"unguided", "guided_cam", "guided_cam-shuffled"}
+    assert count == 2 * (12 + 5), "of the unguided network pooled, of both guided ones at the layer that is guided"
+    assert not (tmp_path / "together" / "features").exists()
+    taken = tmp_path / "apart" / "features"
+    taken.mkdir(parents=True)
+    with only_process(taken):
+        count, apart = made("apart", "unguided")
+    assert count == 3 * (12 + 5)
+    history, found = apart.pop("unguided")
+    assert not apart
+    assert history == together["unguided"][0]
+    assert all(np.array_equal(*pair) for pair in zip(found, together["unguided"][1], strict=True))
+
+
+def test_shared_features_stay_for_the_next_attempt_where_a_table_is_broken_off(tmp_path):
+    folder = tmp_path / "out" / "features"
+    with shared(folder) as given:
+        assert given == folder
+    assert not folder.parent.exists(), "nothing was trained"
+    with pytest.raises(FileExistsError), shared(folder):
+        (folder / "one" / "two").mkdir(parents=True) or (folder / "one").mkdir()
+    with only_process(folder), shared(folder) as given:
+        assert given is None, "another process has it"
+    with shared(folder):
+        assert (folder / "one").is_dir()
+    assert not folder.exists()
+
+
+def test_features_are_those_of_the_layers_the_weights_and_the_pictures(tmp_path):
+    def kept(scale, of):
+        image = keras.Input((2,), name="image")
+        scaled = keras.layers.Dense(2, use_bias=False, name="scaled")
+        front = keras.Model(image, {"features1": scaled(image)})
+        scaled.set_weights([np.eye(2) * scale])
+        found = KeptFeatures(front, tmp_path, 1, lambda: [np.ones((1, 2), "float32") * of], of)
+        return found.arrays["features1"][0, 0]
+
+    assert [kept(1, 1), kept(2, 1), kept(1, 3), kept(1, 1)] == [1, 2, 3, 1]
+    assert len(list(tmp_path.iterdir())) == 3

@@ -73,7 +73,7 @@ class Classification:
         self.training, self.validation = train.training, self._validated.validation
         self.uncropped = train if augment == "device" else None
         if experiment.pictures.keep_features:
-            self.fed = self._keep_features(train, folder / run_folder.STATE, augment)
+            self.fed = self._keep_features(train, folder, augment)
         else:
             _, self.fed = self._in_two([])
         if self.uncropped:
@@ -94,8 +94,8 @@ class Classification:
                 f"keep_features keeps what frozen layers make of the pictures, and {self._experiment.name} has no "
                 "frozen layer before those that are trained: --set frozen=PART, or leave keep_features out."
             )
-        self.training = FeaturesOfReader(front, folder, "training", train).training
-        self.validation = FeaturesOfReader(front, folder, "validation", self._validated).validation
+        self.training = FeaturesOfReader(front, folder, train).training
+        self.validation = FeaturesOfReader(front, folder, self._validated).validation
         return rest
 
     @staticmethod

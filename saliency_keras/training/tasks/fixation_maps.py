@@ -15,7 +15,7 @@ import numpy as np
 
 from saliency_keras import run_folder
 from saliency_keras.console import UserError, tell
-from saliency_keras.data.arrays import array_on_disk
+from saliency_keras.data.arrays import digest, kept_arrays
 from saliency_keras.data.fixation_set import read_fixation_set, readable
 from saliency_keras.data.fixation_split import parts_of
 from saliency_keras.data.stream import Stream
@@ -44,7 +44,7 @@ class FixationMaps:
         experiment: The `Experiment`.
         fixation_set: The `FixationSet`.
         seed: Seed of order and mirroring.
-        folder: The run folder; arrays are kept in its `state/` when training begins.
+        folder: Folder for what is computed once before the first epoch, `training.features.shared` or the run's own.
         augment: Not used: pictures are seen whole.
         start: `Network` of the run to start from, or `None`.
 
@@ -68,7 +68,7 @@ class FixationMaps:
         if not frozen and (start or weights or arguments.get("backbone") not in (None, *BACKBONES)):
             keep_statistics(model)
         front, self.fed = in_two(model, [layer.name for layer in self.network.layers_of(experiment.start.frozen)])
-        options = self.fed, experiment.loss, folder / run_folder.STATE, model.input_shape[1:3], front
+        options = self.fed, experiment.loss, folder, model.input_shape[1:3], front
         self.given = self.network.parts.get("backbone", ())
         self._train, self._val = Part(self._learned, "train", *options), Part(self._held_out, "val", *options)
         self._batch = min(experiment.schedule.batch, len(self._learned.images))
@@ -120,7 +120,7 @@ class Part:
         name: `"train"` or `"val"`, for the files' names.
         head: The network from inputs to the map.
         loss: Name of its loss.
-        folder: Where arrays are kept.
+        folder: As for `kept_arrays`.
         size: Height and width in pixels that pictures are resized to.
         front: From those pictures to `head`'s inputs by name, run once for each picture and, for training, its mirror
             image; or `None`, where `head` takes pictures.
@@ -130,12 +130,12 @@ class Part:
         self.set, self.name, self.head, self.loss = fixation_set, name, head, loss
         self.folder, self.size = folder, size
         self._turns = (False, True) if name == "train" else (False,)
-        count = len(fixation_set.images) * len(self._turns)
-        self._features = KeptFeatures(front, folder, name, count, self._batches) if front else None
+        self._seen_of = digest(fixation_set), size
+        count, of = len(fixation_set.images) * len(self._turns), (self._seen_of, self._turns)
+        self._features = KeptFeatures(front, folder, count, self._batches, of) if front else None
 
     def prepare(self):
         """Makes what is kept on disk, unless it is there."""
-        self.folder.mkdir(exist_ok=True)
         return self._features.arrays if self._features else self.pixels, self.maps
 
     def batch(self, places, mirrored):
@@ -169,13 +169,17 @@ class Part:
     @functools.cached_property
     def pixels(self):
         """Pixels uint8 `(pictures, height, width, 3)`."""
-        return array_on_disk(self.folder / f"pixels-{self.name}.npy", self._seen(), len(self.set.images), "pictures")
+        return self._kept("pixels", self._seen_of, self._seen(), "pictures")
 
     @functools.cached_property
     def maps(self):
         """Fixation maps, blurred or counted, in the size of the network's, float32 `(pictures, h, w, 1)`."""
-        path = self.folder / f"maps-{self.name}.npy"
-        return array_on_disk(path, map(self._map, self.set.images), len(self.set.images), "fixation maps")
+        of = self._seen_of[0], self.head.output_shape[1:3], self.loss in COUNTED
+        return self._kept("maps", of, map(self._map, self.set.images), "fixation maps")
+
+    def _kept(self, name, of, rows, label):
+        kept = kept_arrays(self.folder, (name, of), [name], zip(rows, strict=True), len(self.set.images), label)
+        return kept[name]
 
     def _seen(self):
         for image in self.set.images:
