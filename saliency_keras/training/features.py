@@ -112,7 +112,7 @@ class FeaturesOfReader(KeptFeatures):
         beside = ("saliency",) if reader.shown and "saliency" not in front.input else ()
         pictures = lambda: (inputs for inputs, _ in reader.validation())  # noqa: E731
         read = reader.manifest.digest(), reader.split, reader.places.tobytes(), reader.side, reader.batch
-        maps = reader.shown, reader.seed
+        maps = reader.shown and (reader.shown, reader.manifest.digest(reader.shown.map), reader.seed)
         of = read if beside or not reader.shown else (read, maps)
         super().__init__(front, folder, reader.records, pictures, of, beside, maps)
         self._reader = reader
