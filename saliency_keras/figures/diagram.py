@@ -15,7 +15,7 @@ from keras import layers
 from saliency_keras.figures import style
 
 ROWS = 13  # boxes one below the other; with more of them, stages are drawn
-WIDTH, GAP = 2.05, 0.22  # of a box, and between two columns, in inches
+WIDTH, GAP = 2.25, 0.22  # of a box, and between two columns, in inches
 LINE, PADDING, BETWEEN = 0.155, 0.12, 0.24  # of a line of text, of a box, and between two rows, in inches
 SIZE = 8.5  # of the text, in points: about ten pixels where the figure is as wide as a phone
 LETTERS, BOLD_LETTERS = 28, 25  # in a line of a box
