@@ -117,7 +117,7 @@ class Part:
 
     Args:
         fixation_set: `FixationSet` whose pictures all have fixations.
-        name: `"train"` or `"val"`, for the files' names.
+        name: `"train"` or `"val"`; of training pictures the mirror images are seen too.
         head: The network from inputs to the map.
         loss: Name of its loss.
         folder: As for `kept_arrays`.
@@ -127,7 +127,7 @@ class Part:
     """
 
     def __init__(self, fixation_set, name, head, loss, folder, size, front=None):
-        self.set, self.name, self.head, self.loss = fixation_set, name, head, loss
+        self.set, self.head, self.loss = fixation_set, head, loss
         self.folder, self.size = folder, size
         self._turns = (False, True) if name == "train" else (False,)
         self._seen_of = digest(fixation_set), size
