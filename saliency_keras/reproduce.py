@@ -8,7 +8,8 @@
 Trains what the table needs into OUT/runs, one run after another, and says which one is running and how many are left;
 stopped at any moment and started again with the same words, it goes on where it was. Prints the table and writes it to
 OUT/TABLE/table.md and table.csv, with intervals, and the paper's figures beside them. Tables made in one OUT share
-their runs. `controls` takes the interleaved map apart, and by `--maps readout` a further map of the set beside it.
+their runs. `controls` takes the interleaved map apart, and by `--maps readout` a further map of the set beside it;
+`guidance --maps readout` teaches that map, too.
 The hallucination tables begin on a large set: `--large`. `--set ROW:KEY=VALUE` changes one row.
 `accuracy-vs-saliency` compares backbones: `--backbones ours,ResNet50,DenseNet121=FILE,runs/rgb` are the table's own,
 networks of `keras.applications` with ImageNet's weights, a file of weights or `=none`, and run folders.

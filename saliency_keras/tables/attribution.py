@@ -6,15 +6,14 @@ up to the whole. The class part leaks: `shuffled_in_class` gives the label away 
 
 import dataclasses
 
-from saliency_keras.console import UserError
-from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.shown import SHUFFLES
 from saliency_keras.experiments.tables.controls import STRATEGIES, with_further_maps
 from saliency_keras.experiments.tables.row import CONTROL_MAPS, Row
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import intervals_figure
 from saliency_keras.metrics.digits import points
-from saliency_keras.tables.plan import plan, words_of
+from saliency_keras.tables import further_maps
+from saliency_keras.tables.plan import plan
 from saliency_keras.tables.results import INTERVALS, write_files
 
 PARTS = (
@@ -47,16 +46,11 @@ class Attribution:
     @staticmethod
     def options(add):
         """`--maps`."""
-        further = "controls: names of further maps of the set to be taken apart beside the interleaved one"
-        add("--maps", metavar="NAMES", type=words_of, default=(), help=further)
+        further_maps.add_option(add)
 
     def plan(self, table, choices):
         """As `TableKind.plan`; refuses names that are not of further maps of the set."""
-        manifest = Manifest.load(choices.data) if self.maps else None
-        for name in self.maps:
-            if manifest.map_named(name) is manifest.maps[0]:
-                there = f"{name} is interleaved with the pictures of {choices.data}"
-                raise UserError(f"{there}: controls is about it already.")
+        further_maps.check(self.maps, choices.data)
         return plan(with_further_maps(table, self.maps), choices)
 
     def write(self, results, folder):

@@ -7,6 +7,7 @@ from saliency_keras.console import UserError
 from saliency_keras.experiments.published import SUSPECT_III, TABLE_III, TABLE_III_METRICS
 from saliency_keras.figures.document import Table
 from saliency_keras.runs.run import Run
+from saliency_keras.tables import further_maps
 from saliency_keras.tables.few_shot import begun_with_weights
 from saliency_keras.tables.plan import plan, words_of
 from saliency_keras.tables.results import changed_settings, what_was_run, write_files
@@ -46,8 +47,7 @@ class Fixations:
         fixations_option(add)
         names = f"hallucination-3: predictors or run folders to score (default: {','.join(PREDICTORS)})"
         add("--predictors", metavar="NAMES", type=words_of, default=PREDICTORS, help=names)
-        folder = "hallucination-3: also score a folder of maps; repeatable. controls: names of further maps of the set"
-        add("--maps", metavar="DIR", type=Path, action="append", default=[], help=folder)
+        add("--maps", metavar="DIR", type=Path, action="append", default=[], help=further_maps.HELP)
         convention = "hallucination-3: of the metrics (default: mit, as the paper's)"
         add("--convention", choices=("mit", "standard"), default="mit", help=convention)
 

@@ -14,12 +14,13 @@ from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.data.boxes import read_boxes
 from saliency_keras.data.manifest import Manifest
-from saliency_keras.experiments.tables.guidance import GUIDED
+from saliency_keras.experiments.tables.guidance import GUIDED, with_further_maps
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import accuracy, difference, intervals_figure, numbers_of, text_of
 from saliency_keras.metrics.digits import points
 from saliency_keras.metrics.statistics import seeds_spread
 from saliency_keras.runs.predictions import Predictions
+from saliency_keras.tables import further_maps
 from saliency_keras.tables.plan import plan
 from saliency_keras.tables.results import INTERVALS, write_files
 
@@ -38,20 +39,26 @@ class GuidanceTable:
 
     Attributes:
         elsewhere: Folder of another compact set with some of the same classes, or `None`.
+        maps: Names of further maps of the set that are taught too, beside the interleaved one.
     """
 
     elsewhere: Path | None = None
+    maps: tuple[str, ...] = ()
     keep_models = True
 
     @staticmethod
     def options(add):
-        """`--elsewhere`."""
+        """`--elsewhere`, `--maps`."""
         other = "guidance: another compact set with some of the same classes, whose val pictures are tested too"
         add("--elsewhere", metavar="DIR", type=Path, help=other)
+        further_maps.add_option(add)
 
     def plan(self, table, choices):
-        """As `TableKind.plan`; refuses another set without a common class, or whose pictures are too small."""
-        runs = plan(table, choices)
+        """As `TableKind.plan`; refuses another set without a common class, or with too small pictures, and
+        names that are not of further maps.
+        """
+        further_maps.check(self.maps, choices.data)
+        runs = plan(with_further_maps(table, self.maps), choices)
         if self.elsewhere:
             other = Manifest.load(self.elsewhere)
             _common(other, Manifest.load(choices.data).classes)
@@ -61,6 +68,7 @@ class GuidanceTable:
 
     def write(self, results, folder):
         """As `TableKind.write`."""
+        results = dataclasses.replace(results, table=with_further_maps(results.table, self.maps))
         subsets, notes = {}, [*results.head(), INTERVALS, AGREEMENT]
         off, told = off_centre(results)
         notes.append(told)

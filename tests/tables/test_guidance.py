@@ -11,7 +11,7 @@ import pytest
 from saliency_keras.data.boxes import FILE
 from saliency_keras.experiments import EXPERIMENTS, experiment
 from saliency_keras.experiments.tables import TABLES
-from saliency_keras.experiments.tables.guidance import GUIDED
+from saliency_keras.experiments.tables.guidance import GUIDED, with_further_maps
 from saliency_keras.runs.run import Run
 from saliency_keras.tables.guidance import GuidanceTable
 from saliency_keras.tables.outlook import Outlook, by_depth, per_minute
@@ -109,6 +109,43 @@ def test_another_set_without_a_common_class_is_refused_before_anything_is_traine
     manifest.write_text(re.sub(r'"class(\d)"', r'"kind\1"', manifest.read_text()))
     with pytest.raises(UserError, match="has no class of the set that the networks learn"):
         GuidanceTable(tmp_path / "there").plan(TABLES["guidance"], choices)
+
+
+def test_a_further_map_of_the_set_is_taught_beside_the_interleaved_one(tmp_path):
+    from saliency_keras.console import UserError
+
+    (tmp_path / "set").mkdir()
+    manifest, _ = write_small_set(tmp_path / "set", side=144, classes=3, train=(3,), val=(3,))
+
+    def rows(*maps, only=()):
+        choices = Choices(tmp_path / "set", tmp_path / "out", only=only, repeats=1)
+        return {run.row.name: run for run in GuidanceTable(maps=maps).plan(TABLES["guidance"], choices)}
+
+    before, after = rows(), rows("other")
+    added = {name: run for name, run in after.items() if name not in before}
+    assert set(added) == {f"{method}-other{swap}" for method in GUIDED for swap in ("", "-shuffled")}
+    assert set(before) < set(after)
+    shuffled = added["guided_cam-other-shuffled"]
+    assert str(shuffled.experiment.shown) == "other:shuffled"
+    assert shuffled.experiment.shown.as_ == "target"
+    asked = rows("other", only=("guided_cam-other",))
+    assert list(asked) == ["unguided", "guided_cam-other", "guided_cam-other-shuffled"]
+    with pytest.raises(UserError, match="has no map named 'gaze'; it has"):
+        rows("gaze")
+    with pytest.raises(UserError, match="is interleaved with the pictures of .*; leave it out of --maps"):
+        rows(manifest.maps[0].name)
+
+
+def test_further_maps_have_rows_and_are_compared_with_other_pictures(tmp_path):
+    table = with_further_maps(TABLES["guidance"], ("readout",))
+    skills = {"unguided": 0.5, "guided_cam-readout": 3.0, "guided_cam-readout-shuffled": 1.0}
+    runs = {name: [made_up(tmp_path / name, table.row(name), skill)] for name, skill in skills.items()}
+    GuidanceTable(maps=("readout",)).write(Results(TABLES["guidance"], runs), tmp_path / "table")
+    own = rows_of(tmp_path / "table" / "table.csv")["guided_cam-readout"]
+    right = {name: one[0].predictions.correct().mean() for name, one in runs.items()}
+    assert float(own["gain"]) == pytest.approx(right["guided_cam-readout"] - right["unguided"], abs=1e-5)
+    less = right["guided_cam-readout"] - right["guided_cam-readout-shuffled"]
+    assert float(own["less_shuffled"]) == pytest.approx(less, abs=1e-5)
 
 
 def test_the_row_that_is_called_like_its_experiment_can_be_asked_for_alone(tmp_path):

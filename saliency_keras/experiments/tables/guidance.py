@@ -1,5 +1,7 @@
 """Tables of guidance by loss, and of the thesis's outlook (ch. 6)."""
 
+import dataclasses
+
 from saliency_keras.experiments.tables.row import CONTROL_MAPS, PaperTable, Row
 from saliency_keras.experiments.tables.thesis import FAN_INS, FULL_SIZE
 
@@ -18,6 +20,16 @@ def _guidance():
         rows += [Row(method, baseline=baseline, twins=(f"{method}-shuffled",))]
         rows += [Row(method, maps, baseline) for maps in reversed(CONTROL_MAPS) if maps != "own"]
     return tuple(rows)
+
+
+def with_further_maps(table, names):
+    """The table with each method taught further maps of the data set as well: pictures' own, and other pictures'."""
+    rows = []
+    for name in names:
+        for method, baseline in GUIDED.items():
+            shuffled = Row(method, f"{name}:shuffled", baseline)
+            rows += [Row(method, name, baseline, twins=(shuffled.name,)), shuffled]
+    return dataclasses.replace(table, rows=(*table.rows, *rows), further_maps=tuple(names))
 
 
 def _depth(at, branch="identical", **fields):

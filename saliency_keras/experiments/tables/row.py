@@ -74,7 +74,7 @@ class PaperTable:
         note: A sentence under the table.
         readouts: Of a correlation, the rows of the read-outs that are trained over each row's frozen network.
         whole: Of a correlation, the row of a read-out that is trained with its whole network, from two beginnings.
-        further_maps: Of an attribution, names of maps that are controlled besides the interleaved one.
+        further_maps: Names of maps of the set that are shown or taught besides the interleaved one.
         together: From a name to the names of rows that are judged as one classifier, and the name of the row, or of
             the rows together, that they are compared with.
     """

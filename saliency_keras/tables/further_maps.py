@@ -1,0 +1,24 @@
+"""`--maps` of the tables that show or teach further maps of a set beside the interleaved one."""
+
+from saliency_keras.console import UserError
+from saliency_keras.data.manifest import Manifest
+from saliency_keras.tables.plan import words_of
+
+HELP = (
+    "controls, guidance: names of further maps of the set to be tried beside the interleaved one. "
+    "hallucination-3: also score a folder of maps; repeatable"
+)
+
+
+def add_option(add):
+    """Adds `--maps NAMES` by a parser's `add_argument`."""
+    add("--maps", metavar="NAMES", type=words_of, default=(), help=HELP)
+
+
+def check(names, data):
+    """Refuses, as a `UserError`, names that are not of further maps of the set in the folder `data`."""
+    manifest = Manifest.load(data) if names else None
+    for name in names:
+        if manifest.map_named(name) is manifest.maps[0]:
+            there = f"{name} is interleaved with the pictures of {data}, so that the table has it already"
+            raise UserError(f"{there}; leave it out of --maps.")
