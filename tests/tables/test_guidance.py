@@ -132,7 +132,7 @@ def test_a_further_map_of_the_set_is_taught_beside_the_interleaved_one(tmp_path)
     assert list(asked) == ["unguided", "guided_cam-other", "guided_cam-other-shuffled"]
     with pytest.raises(UserError, match="has no map named 'gaze'; it has"):
         rows("gaze")
-    with pytest.raises(UserError, match="is interleaved with the pictures of .*; leave it out of --maps"):
+    with pytest.raises(UserError, match=r"is interleaved with the pictures of .*; leave it out of --maps"):
         rows(manifest.maps[0].name)
 
 
