@@ -86,7 +86,8 @@ def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen
         weights: `"imagenet"`, the path of a `.weights.h5` file of the whole classifier with 1000 classes, or `None`
             for random weights (a classifier of ours keeps its own).
         frozen: Whether the backbone is left as it is in training.
-        backbones: Names in `BACKBONES` of several networks side by side, in place of `backbone`; each has the levels.
+        backbones: Several networks side by side, in place of `backbone`, as names in `BACKBONES`; each has the levels.
+            `NAME=FILE` and `NAME=none` say where one has its weights from, `NAME` alone that `weights` does.
 
     Returns:
         Tensor `(h, w, channels)`.
@@ -97,7 +98,7 @@ def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen
     """
     if not scales:
         raise ValueError("scales must have a factor or more. Received: scales=()")
-    _check_side_by_side(backbones, weights)
+    named = _side_by_side(backbones, weights) or [(backbone, weights)]
     height, width = pixels.shape[1:3]
     scaled = []
     for scale in scales:
@@ -106,7 +107,7 @@ def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen
             size = round(height * scale), round(width * scale)
             x = resized(x, *size, f"pixels_{scale}")
         scaled.append(x)
-    extractors = [feature_extractor(one, levels, weights, (height, width)) for one in backbones or (backbone,)]
+    extractors = [feature_extractor(one, levels, its_weights, (height, width)) for one, its_weights in named]
     maps = []
     for extractor, x in itertools.product(extractors, scaled):
         extractor.trainable = not frozen
@@ -125,14 +126,21 @@ def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen
     return maps[0] if len(maps) == 1 else layers.Concatenate(name="concatenated")(maps)
 
 
-def _check_side_by_side(backbones, weights):
-    """Refuses networks side by side that are unknown or the same, and a file, which has the weights of one."""
-    if unknown := [one for one in backbones if one not in BACKBONES]:
-        raise ValueError(f"backbones are of {', '.join(BACKBONES)}. Received: {unknown[0]!r}")
-    if len(set(backbones)) < len(backbones):
-        raise ValueError(f"backbones names each network once. Received: {', '.join(backbones)}")
-    if backbones and weights not in (None, "imagenet"):
-        raise ValueError(f"a file has the weights of one network; with backbones, give imagenet or none, not {weights}")
+def _side_by_side(words, weights):
+    """Networks side by side: pairs of a name and the weights that it gets, from `features_of`'s `backbones`."""
+    named = []
+    for word in words:
+        name, _, own = word.partition("=")
+        if name not in BACKBONES:
+            raise ValueError(f"backbones are of {', '.join(BACKBONES)}. Received: {word!r}")
+        if not own and weights not in (None, "imagenet"):
+            raise ValueError(f"a file has the weights of one network; give it beside its name, {name}={weights}")
+        if own not in ("", "none", "imagenet") and not Path(own).is_file():
+            raise UserError(f"there is no weights file {own} for the backbone {name}.")
+        named.append((name, weights if not own else None if own == "none" else own))
+    if len({name for name, _ in named}) < len(named):
+        raise ValueError(f"backbones names each network once. Received: {', '.join(words)}")
+    return named
 
 
 def _give_published(classifier, weights):
@@ -255,7 +263,8 @@ def check_weights(name, weights):
     if weights == "imagenet" and name == "DPN92":
         raise UserError(
             "there are no ImageNet weights of DPN92 in Keras; name a file (.safetensors, .npz, .npy or .h5 in the "
-            "layout of PyTorch, or a .weights.h5 of ours) or no weights."
+            "layout of PyTorch, or a .weights.h5 of ours) or none: weights=FILE, or DPN92=FILE "
+            "where several networks are named."
         )
     if weights != "imagenet" and name in UNSCALED:
         raise UserError(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from saliency_keras.console import UserError
-from saliency_keras.models import backbones, readouts
+from saliency_keras.models import backbones, readouts, registry
 from saliency_keras.models.frozen import in_two
 
 BUILDERS = {"dc": readouts.readout_dc, "spc": readouts.readout_spc, "bi": readouts.readout_bi}
@@ -151,8 +151,23 @@ def test_several_networks_side_by_side_give_their_features_at_the_size_of_the_fi
     for wrong, told in ((("MobileNet", "MobileNet"), "each network once"), (("rgb",), "Received: 'rgb'")):
         with pytest.raises(ValueError, match=told):
             backbones.features_of(pixels, "ResNet50", backbones=wrong)
-    with pytest.raises(ValueError, match=r"imagenet or none, not weights\.h5"):
+    with pytest.raises(ValueError, match=r"beside its name, MobileNet=weights\.h5"):
         backbones.features_of(pixels, "ResNet50", backbones=names, weights="weights.h5")
+
+
+def test_networks_side_by_side_have_weights_of_their_own(tmp_path):
+    pixels, file = keras.Input((32, 32, 3)), tmp_path / "mobile.weights.h5"
+    classifier = keras.applications.MobileNetV2(weights=None)
+    classifier.save_weights(file)
+    words = {"height": 32, "width": 32, "backbones": f"MobileNet=none,MobileNetV2={file}", "levels": ""}
+    network = registry.build_saliency("readout_bi", words, weights="imagenet").model
+    inner = [layer for layer in network.layers if isinstance(layer, keras.Model)]
+    kernel = inner[1].layers[-1].get_layer("Conv1").kernel
+    np.testing.assert_array_equal(kernel, classifier.get_layer("Conv1").kernel)
+    with pytest.raises(UserError, match=r"no weights file gone\.h5 for the backbone MobileNet"):
+        backbones.features_of(pixels, "ResNet50", backbones=("MobileNet=gone.h5",))
+    with pytest.raises(UserError, match="DPN92=FILE where several networks are named"):
+        backbones.features_of(pixels, "ResNet50", backbones=("DPN92",), weights="imagenet")
 
 
 def test_a_classifier_of_ours_gives_the_same_features_as_in_its_own_network(tmp_path):
