@@ -91,7 +91,7 @@ def _learns_from_fixations(row):
 
 
 def class_accuracy_table(results):
-    """Mean class accuracy, its gain, Top-1, and the loss of the map.
+    """Mean class accuracy, its gains over the baseline and over the row's twin, Top-1, and the map's loss.
 
     Args:
         results: `tables.results.Results`.
@@ -101,11 +101,13 @@ def class_accuracy_table(results):
     """
     header = [
         *("row", "in the paper", "mean class accuracy %", "interval", "paper's %", "gain, points", "gain interval"),
-        *("paper's gain", "Top-1 %", "map's loss", "parameters", "repeats"),
+        *("paper's gain", "its twin", "less its twin, points", "its interval"),
+        *("Top-1 %", "map's loss", "parameters", "repeats"),
     ]
     numbers = [
         *("row", "baseline", "mean_class_accuracy", "low", "high", "published", "gain", "gain_low", "gain_high"),
-        *("published_gain", "top1", "map_loss", "parameters", "repeats"),
+        *("published_gain", "twin", "less_twin", "less_twin_low", "less_twin_high"),
+        *("top1", "map_loss", "parameters", "repeats"),
     ]
     of_features = any(row.name.endswith(FEATURES) for row in results.rows())
     further = list(next(iter(SALCLASSNET_6.values()))) if of_features else []
@@ -114,11 +116,9 @@ def class_accuracy_table(results):
     rows, csv_rows = [], []
     for row in results.rows():
         runs = results.runs[row.name]
-        found, top1, gain = (
-            _mean_class(results, row),
-            results.accuracy(row.name),
-            _gain(results, row),
-        )
+        found, top1 = _mean_class(results, row), results.accuracy(row.name)
+        twin = _twin(row)
+        gain, less = (_difference(results, row, other) for other in (row.baseline, twin))
         theirs, their_gain = _published(runs[0]), _published_gain(results, row)
         losses = [run.summary["map_loss"] for run in runs if "map_loss" in run.summary]
         loss = sum(losses) / len(losses) if losses else None
@@ -126,14 +126,20 @@ def class_accuracy_table(results):
         count = runs[0].summary["parameters"]["total"]
         rows.append([
             row.name, runs[0].config["experiment"].get("row"), *found.text(), _percent(theirs),
-            *text_of(gain, points), _points(their_gain), top1.text()[0],
+            *text_of(gain, points), _points(their_gain), less and twin, *text_of(less, points), top1.text()[0],
             None if loss is None else f"{loss:.4f}", f"{count:,}", len(runs), *of_set,
         ])  # fmt: skip
         csv_rows.append([
             row.name, row.baseline, *found.numbers(), theirs, *numbers_of(gain), their_gain,
-            top1.numbers()[0], loss, count, len(runs), *of_set,
+            less and twin, *numbers_of(less), top1.numbers()[0], loss, count, len(runs), *of_set,
         ])  # fmt: skip
     return header, rows, numbers, csv_rows
+
+
+def _twin(row):
+    """What a row is held against besides its baseline: its first twin; of a control, the row with the own maps."""
+    own = row.experiment if row.experiment not in (row.name, row.baseline) else None
+    return next(iter(row.twins), own)
 
 
 def _mean_class(results, row):
@@ -144,11 +150,12 @@ def _of_classes(predictions):
     return mean_class([predictions]).value
 
 
-def _gain(results, row):
-    if row.baseline in ("", row.name) or row.baseline not in results.runs:
+def _difference(results, row, other):
+    """The `Estimate` of a row's mean class accuracy less that of another row; `None` where that is not there."""
+    if other == row.name or other not in results.runs:
         return None
     spread = results.spread(_of_classes, gains=True)
-    return mean_class(results.tested(row.name), results.tested(row.baseline), spread)
+    return mean_class(results.tested(row.name), results.tested(other), spread)
 
 
 def _published(run):
@@ -172,7 +179,7 @@ def _published_gain(results, row):
 def _gain_panels(results):
     panels = {}
     for row in results.rows():
-        if gain := _gain(results, row):
+        if gain := _difference(results, row, row.baseline):
             panels.setdefault(f"against {row.baseline}", []).append((row.name, gain, _published_gain(results, row)))
     return panels
 

@@ -4,7 +4,8 @@ import dataclasses
 
 from saliency_keras.figures.depth import depth_figure
 from saliency_keras.figures.document import Table
-from saliency_keras.figures.intervals import intervals_figure
+from saliency_keras.figures.intervals import intervals_figure, numbers_of, text_of
+from saliency_keras.metrics.digits import points
 from saliency_keras.tables.accuracy import accuracy_table, gain_panels
 from saliency_keras.tables.plan import AsPlanned
 from saliency_keras.tables.results import INTERVALS, write_files
@@ -16,16 +17,20 @@ MINUTES = (
 
 @dataclasses.dataclass(frozen=True)
 class Outlook(AsPlanned):
-    """Rows with their accuracies, gains, and gains per minute of training."""
+    """Rows with their accuracies, gains, differences to their twins, and gains per minute of training."""
 
     def write(self, results, folder):
         """As `TableKind.write`."""
         header, rows, numbers, csv_rows = accuracy_table(results)
-        header, numbers = [*header, "minutes", "points per minute"], [*numbers, "minutes", "gain_per_minute"]
+        header += ["its twin", "less its twin, points", "its interval", "minutes", "points per minute"]
+        numbers += ["twin", "less_twin", "less_twin_low", "less_twin_high", "minutes", "gain_per_minute"]
         for row, cells, csv_cells in zip(results.rows(), rows, csv_rows, strict=True):
             minutes, rate = per_minute(results, row)
+            twin = next(iter(row.twins), None)
+            less = results.difference(row.name, twin)
+            cells += [less and twin, *text_of(less, points)]
             cells += [f"{minutes:.1f}", None if rate is None else f"{100 * rate:+.3f}"]
-            csv_cells += [round(minutes, 3), None if rate is None else round(rate, 8)]
+            csv_cells += [less and twin, *numbers_of(less), round(minutes, 3), None if rate is None else round(rate, 8)]
         figures = results.curves()
         if panels := gain_panels(results):
             figures["gains.png"] = intervals_figure(panels)

@@ -176,6 +176,18 @@ def test_outlook_has_gains_per_minute_of_the_tuning_alone(tmp_path):
     assert found["rgb"]["gain_per_minute"] == ""
 
 
+def test_outlook_holds_attention_transfer_against_other_pictures_maps(tmp_path):
+    table = TABLES["thesis-outlook"]
+    skills = {"rgb": 0.5, "attention_transfer": 2.0, "attention_transfer-shuffled": 1.0}
+    runs = {name: [made_up(tmp_path / name, table.row(name), skill)] for name, skill in skills.items()}
+    Outlook().write(Results(table, runs), tmp_path / "table")
+    found = rows_of(tmp_path / "table" / "table.csv")["attention_transfer"]
+    own, shuffled = (runs[name][0].predictions.correct() for name in list(skills)[1:])
+    assert found["twin"] == "attention_transfer-shuffled"
+    assert float(found["less_twin"]) == pytest.approx(own.mean() - shuffled.mean(), abs=1e-5)
+    assert float(found["less_twin_low"]) <= float(found["less_twin"]) <= float(found["less_twin_high"])
+
+
 def test_depth_is_drawn_of_branches_that_meet_once(tmp_path):
     table = TABLES["thesis-depth"]
     names = ("merged-1", "merged-3", "merged-3-doubled", "merged_fixed-3", "merged-1+2")

@@ -143,7 +143,27 @@ def test_table_5_has_the_papers_accuracies_and_gains_beside_ours(results):
     assert found["salclassnet"]["published_gain"] == pytest.approx(0.705 - 0.671)
     assert found["salclassnet"]["gain_low"] <= gain <= found["salclassnet"]["gain_high"]
     assert found["inception_rgb"]["gain"] is None
+    less = found["salclassnet"]["mean_class_accuracy"] - found["inception_rgbs"]["mean_class_accuracy"]
+    assert found["salclassnet"]["twin"] == "inception_rgbs"
+    assert found["salclassnet"]["less_twin"] == pytest.approx(less, abs=3e-6)
     assert "0.0123" in next(row for row in rows if row[0] == "salclassnet")
+
+
+def test_each_control_is_held_against_the_row_with_the_own_maps(tmp_path):
+    names = ("resnet_rgb", "resnet_rgb-on", "resnet_rgbs", "salclassnet_resnet", "salclassnet_resnet-shuffled")
+    runs = {}
+    for name in names:
+        folder = write_run(tmp_path / name, name.partition("-")[0], skill=len(runs) / 2)
+        runs[name] = [Run.load(folder)]
+    _, _, numbers, csv_rows = class_accuracy_table(Results(TABLES["salclassnet-controls"], runs))
+    found = {row[0]: dict(zip(numbers, row, strict=True)) for row in csv_rows}
+    twins = {name: found[name]["twin"] for name in names}
+    assert twins == dict.fromkeys(names) | {
+        "salclassnet_resnet": "resnet_rgbs",
+        "salclassnet_resnet-shuffled": "salclassnet_resnet",
+    }
+    shuffled, own = (found[name]["mean_class_accuracy"] for name in names[:2:-1])
+    assert found["salclassnet_resnet-shuffled"]["less_twin"] == pytest.approx(shuffled - own, abs=3e-6) != 0
 
 
 def test_accuracy_and_the_map_s_loss_are_drawn_against_alpha(tmp_path):

@@ -51,7 +51,7 @@ OUTLOOK = (
     *(Row(name, baseline="rgb", twins=(f"{name}_doubled",)) for name in FAN_INS),
     *(Row(f"{name}_doubled", baseline="rgb") for name in FAN_INS),
     Row("noconv2", baseline="rgb"),
-    Row("attention_transfer", baseline="rgb"),
+    Row("attention_transfer", baseline="rgb", twins=("attention_transfer-shuffled",)),
     Row("attention_transfer", "shuffled", "rgb"),
     *_depth((1, 2)),
     Row("rgb_tuned", init="rgb", baseline="rgb"),
