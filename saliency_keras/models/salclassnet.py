@@ -13,7 +13,8 @@ paper's counts fit VGG-16 (VGG-19 has sixteen convolutions), and 10x10 positions
 
 The kernels of the first layer for the fourth channel are a convolution of their own, without a bias, whose output is
 added to that of the picture's: the same function as one kernel of four channels, with the new slice as variables of its
-own, which can learn at another rate. With a map of zeros the network is the one of three channels to the bit.
+own, which can learn at another rate. Before it is trained, the network with a map of zeros is the one of three channels
+to the bit, where the map alone is batch-normalised.
 """
 
 import dataclasses

@@ -138,9 +138,11 @@ def places_with_maps(manifest, split, places, shown, seed, only_one=False):
                 break
     if not found:
         name = shown.map or manifest.maps[0].name
+        others = ", ".join(one for one in manifest.map_names if one != name)
+        choose = f"choose another map (--maps {others}) or add one" if others else "add another map"
         raise UserError(
             f"the map {name} of {manifest.folder} is zero for every picture of {split}, so there is nothing to learn "
-            f"from; choose another map (--maps {', '.join(manifest.map_names)}) or add one (data_prep.add_map)."
+            f"from; {choose} (data_prep.add_map)."
         )
     return np.array(found, np.int64)
 
