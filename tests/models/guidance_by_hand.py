@@ -4,38 +4,59 @@ A program of its own, so that the tests run it on each backend: it ends with an 
 """
 
 import sys
+from unittest import mock
 
 import keras
 import numpy as np
 from keras import layers
 
+from saliency_keras.models import guidance
 from saliency_keras.models.guidance import LABEL, LOGITS, MAP, guided
 from saliency_keras.models.losses import GUIDING
 from saliency_keras.models.network import network_of
 from saliency_keras.training.tasks.joint import map_loss
 
 SIDE, CLASSES, RATE, WEIGHT = 7, 3, 0.01, 5.0
-LOSSES = {"cam": "spanned", "gradient": "outside", "activation": "transfer"}
+CASES = (
+    ("cam", "spanned"),
+    ("gradient", "outside"),
+    ("gradient", "right_reasons"),
+    ("activation", "transfer"),
+    ("branch", "squared"),
+)
 
 
-def tiny_network():
+def tiny_network(attention_branch=False):
+    """The classifier with global average pooling, on the features of one convolution."""
     image = keras.Input((SIDE, SIDE, 3), dtype="uint8", name="image")
     x = layers.Rescaling(1 / 255, name="image_scaled")(image)
-    x = layers.Conv2D(2, 3, strides=2, activation="tanh", name="stage")(x)  # 3x3x2
-    x = layers.GlobalAveragePooling2D(name="pooled")(x)
-    model = keras.Model({"image": image}, layers.Dense(CLASSES, name="predictions")(x))
+    stage = layers.Conv2D(2, 3, strides=2, activation="tanh", name="stage")  # 3x3x2
+    with mock.patch.object(guidance, "backbone_features", lambda image, *_: stage(image)):
+        outputs = guidance.classifier(x, None, CLASSES, None, "one convolution", attention_branch)
+    model = keras.Model({"image": image}, outputs)
     random = np.random.default_rng(0)
     model.set_weights([random.normal(size=weight.shape) for weight in model.get_weights()])
     return network_of(model)
 
 
-def by_hand(method, weights, pictures, labels, maps):
+def attention(features, kernel, bias, kernel2, bias2):
+    """The map of the attention branch: `(3, 3, 2)` to `(3, 3)`."""
+    padded = np.pad(features, ((1, 1), (1, 1), (0, 0)))
+    windows = np.array([[padded[r : r + 3, c : c + 3] for c in range(3)] for r in range(3)])
+    hidden = np.maximum(np.tensordot(windows, kernel, 3) + bias, 0)  # (3, 3, 1)
+    return 1 / (1 + np.exp(-(hidden @ kernel2[0, 0] + bias2)[..., 0]))
+
+
+def by_hand(method, loss, weights, pictures, labels, maps):
     """Cross-entropy plus `WEIGHT` times the map's loss, everything written out."""
-    kernel, bias, kernel2, bias2 = weights
+    kernel, bias, *branch, kernel2, bias2 = weights
     losses, of_maps = [], []
     for picture, label, target in zip(pictures / 255, labels, maps, strict=True):
         windows = np.array([[picture[2 * r : 2 * r + 3, 2 * c : 2 * c + 3] for c in range(3)] for r in range(3)])
         features = np.tanh(np.tensordot(windows, kernel, 3) + bias)  # (3, 3, 2)
+        if method == "branch":
+            found = attention(features, *branch)
+            features = features * (1 + found[..., None])
         logits = features.mean(axis=(0, 1)) @ kernel2 + bias2
         log_p = logits - np.log(np.exp(logits - logits.max()).sum()) - logits.max()
         losses.append(-log_p[label])
@@ -49,6 +70,8 @@ def by_hand(method, weights, pictures, labels, maps):
         elif method == "activation":
             found = (features**2).sum(axis=-1)
             of_maps.append(np.sum((found / np.linalg.norm(found) - t / np.linalg.norm(t)) ** 2))
+        elif method == "branch":
+            of_maps.append(np.mean((found - t) ** 2))
         else:
             towards = (1 - CLASSES * np.exp(log_p)) @ kernel2.T / 9 * (1 - features**2)
             gradient = np.zeros_like(picture)
@@ -56,7 +79,8 @@ def by_hand(method, weights, pictures, labels, maps):
                 for c in range(3):
                     gradient[2 * r : 2 * r + 3, 2 * c : 2 * c + 3] += kernel @ towards[r, c]
             found = (gradient**2).sum(axis=-1)
-            of_maps.append(np.sum((1 - t) * found) / found.sum())
+            missed = (1 - t) * found
+            of_maps.append(missed.sum() / found.sum() if loss == "outside" else missed.mean())
     return np.mean(losses) + WEIGHT * np.mean(of_maps)
 
 
@@ -83,25 +107,25 @@ def compiled(model, maps, loss, weight):
     return model
 
 
-def check_against_numpy(method):
+def check_against_numpy(method, loss):
     random = np.random.default_rng(1)
     pictures, labels = random.integers(0, 256, (4, SIDE, SIDE, 3), np.uint8), np.array([0, 2, 1, 1], "int32")
-    network = tiny_network()
-    _, model, centres = guided(network, method, () if method == "gradient" else ("stage",))
+    network = tiny_network(attention_branch=method == "branch")
+    _, model, centres = guided(network, method, () if method in ("gradient", "branch") else ("stage",))
     assert list(centres) == [MAP]
     maps = random.integers(0, 256, (4, *((SIDE, SIDE) if method == "gradient" else (3, 3)))).astype("float32")
     maps[2] = 0  # of this one there is none
     start = [one.astype("float64") for one in network.model.get_weights()]
 
-    def loss(weights):
-        return by_hand(method, weights, pictures.astype("float64"), labels, maps.astype("float64"))
+    def whole(weights):
+        return by_hand(method, loss, weights, pictures.astype("float64"), labels, maps.astype("float64"))
 
-    compiled(model, centres, map_loss(LOSSES[method], GUIDING), WEIGHT)
+    compiled(model, centres, map_loss(loss, GUIDING), WEIGHT)
     inputs = {"image": pictures, **({LABEL: labels} if LABEL in model.input else {})}
     told = model.train_on_batch(inputs, {LOGITS: labels, MAP: maps[..., None]}, return_dict=True)["loss"]
-    np.testing.assert_allclose(float(told), loss(start), rtol=1e-5)
+    np.testing.assert_allclose(float(told), whole(start), rtol=1e-5)
     moved = network.model.get_weights()
-    for before, after, expected in zip(start, moved, differences(loss, start), strict=True):
+    for before, after, expected in zip(start, moved, differences(whole, start), strict=True):
         np.testing.assert_allclose((before - after) / RATE, expected, rtol=2e-3, atol=2e-3 * abs(expected).max())
     # What the network says afterwards needs neither a label nor a map.
     assert list(network.model.input) == ["image"]
@@ -123,7 +147,7 @@ def check_statistics():
     random = np.random.default_rng(2)
     pictures, labels = random.integers(0, 256, (4, SIDE, SIDE, 3), np.uint8), np.array([0, 2, 1, 1], "int32")
     ends = {}
-    for method in ("plain", "cam", "gradient"):
+    for method, loss in {"plain": "", "cam": "spanned", "gradient": "outside"}.items():
         network = network_with_state()
         if method == "plain":
             model = keras.Model(network.model.input, network.model.output)
@@ -131,7 +155,7 @@ def check_statistics():
             inputs, targets = {"image": pictures}, labels
         else:
             _, model, centres = guided(network, method, ("stage",) if method == "cam" else ())
-            compiled(model, centres, map_loss(LOSSES[method], GUIDING), 0.0)
+            compiled(model, centres, map_loss(loss, GUIDING), 0.0)
             inputs = {"image": pictures, LABEL: labels}
             targets = {LOGITS: labels, MAP: random.random((4, *model.output[MAP].shape[1:])).astype("float32")}
         told = [float(np.ravel(model.train_on_batch(inputs, targets))[0]) for _ in range(2)]
@@ -144,6 +168,6 @@ def check_statistics():
 
 if __name__ == "__main__":
     assert keras.backend.backend() == sys.argv[1]
-    for one in LOSSES:
-        check_against_numpy(one)
+    for case in CASES:
+        check_against_numpy(*case)
     check_statistics()
