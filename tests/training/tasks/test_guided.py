@@ -11,9 +11,12 @@ from saliency_keras.data.manifest import Manifest
 from saliency_keras.data.reader import Reader
 from saliency_keras.data.stored import Records
 from saliency_keras.experiments import experiment
+from saliency_keras.experiments.tables.guidance import GUIDED
 from saliency_keras.models.grad_cam import grad_cam
 from saliency_keras.runs.run import Run, network_in
 from saliency_keras.training import listeners
+from saliency_keras.training.loop import compile_model
+from saliency_keras.training.tasks import task_named
 from saliency_keras.training.train import train
 from tests.small_sets import write_small_set
 
@@ -54,6 +57,28 @@ def test_with_weight_0_it_is_the_plain_network_to_the_bit(data, baseline, tmp_pa
     assert all(np.array_equal(one, other) for one, other in zip(ours, weights, strict=True))
     assert our_history == history
     np.testing.assert_array_equal(our_scores, scores)
+
+
+def trained_step_by_step(chosen, data, folder):
+    """The weights after one epoch of an experiment, without a run folder and without a graph to be compiled."""
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(0)
+    task = task_named(chosen.task)(chosen, Manifest.load(data), 0, folder)
+    model = keras.Model(task.fed.input, task.fed.output)
+    compile_model(model, task, chosen.schedule)
+    model.run_eagerly = True
+    for inputs, targets in task.training(1, 1):
+        model.train_on_batch(inputs, targets)
+    return task.network.model.get_weights()
+
+
+def test_the_other_methods_with_weight_0_are_their_unguided_networks_to_the_bit(data, tmp_path):
+    unguided = {
+        name: trained_step_by_step(small(name), data, tmp_path) for name in ("unguided", "unguided_attention")
+    }
+    for name in ("guided_gradient", "attention_transfer", "guided_attention"):
+        found = trained_step_by_step(small(name, guidance_weight=0.0), data, tmp_path)
+        assert all(np.array_equal(one, other) for one, other in zip(found, unguided[GUIDED[name]], strict=True)), name
 
 
 def test_a_guided_network_is_taught_the_map_sees_none_and_says_how_well_grad_cam_agrees(data, tmp_path, monkeypatch):
