@@ -176,6 +176,88 @@ def test_a_branch_that_is_added_leaves_the_network_as_it_was_and_then_learns():
     assert np.abs(added.get_layer("gain2_saliency").get_weights()[0]).max() > 0
 
 
+def convolved(x, kernel, bias, strides=1, padded=False):
+    """A convolution and its ReLU: `(h, w, c)` to `(h', w', filters)`."""
+    side, margin = len(kernel), len(kernel) // 2 if padded else 0
+    x = np.pad(x, ((margin, margin), (margin, margin), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(x, (side, side), axis=(0, 1))[::strides, ::strides]
+    return np.maximum(np.einsum("yxcij,ijcf->yxf", windows, kernel) + bias, 0)
+
+
+def maxima(x):
+    return np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(0, 1))[::2, ::2].max(axis=(-2, -1))
+
+
+def enlarged(x, size):
+    """Bilinear: `(h, w, c)` to `(size, size, c)`."""
+    for axis in (0, 1):
+        before = x.shape[axis]
+        places = (np.arange(size) + 0.5) * before / size - 0.5
+        x = np.apply_along_axis(lambda one: np.interp(places, np.arange(before), one), axis, x)  # noqa: B023
+    return x
+
+
+def logits_of_merged(weights, x, s, at, merge, fixed):
+    """Two branches that meet at some stages, by numpy.
+
+    Args:
+        weights: From a layer's name to its weights.
+        x: What the first branch sees, `(side, side, channels)`.
+        s: What the second one sees.
+        at: The stages where they meet.
+        merge: Function of both branches' features.
+        fixed: Whether the second branch has two stages only.
+    """
+
+    def stage(x, number, branch=""):
+        if number > 5:
+            kernel, bias = weights[f"fc{number - 5}{branch}"]
+            return np.maximum(x.reshape(-1) @ kernel + bias, 0)
+        x = convolved(x, *weights[f"conv{number}{branch}"], 4 if number == 1 else 1, padded=number > 2)
+        if number < 3:
+            gamma, beta, mean, variance = weights[f"bn{number}{branch}"]
+            x = (x - mean) / np.sqrt(variance + 1e-3) * gamma + beta
+        return maxima(x) if number in (1, 2, 5) else x
+
+    if fixed:
+        s = stage(stage(s, 1, "_saliency"), 2, "_saliency")
+    for number in range(1, 8):
+        x = stage(x, number)
+        if not fixed and number <= max(at):
+            s = stage(s, number, "_saliency")
+        if number in at:
+            other = convolved(enlarged(s, len(x)), *weights[f"fitted{number}_saliency"]) if fixed else s
+            x = merge(x, other)
+    kernel, bias = weights["fc3"]
+    return x @ kernel + bias
+
+
+@pytest.mark.parametrize(
+    ("at", "arguments"),
+    [
+        ((3, 1), {"merge": "add"}),
+        ((1, 6), {"merge": "multiply", "doubled": True}),
+        ((1, 3), {"merge": "multiply", "branch": "fixed"}),
+    ],
+)
+def test_branches_that_meet_twice_do_what_numpy_does_and_a_doubled_one_sees_the_picture(at, arguments):
+    model = build("merged", {**SMALL, "at": at, **arguments}, 100, 3).model
+    random = np.random.default_rng(0)
+    for one in model.weights:
+        vector = len(one.shape) == 1
+        scale = 1 if vector else np.sqrt(2 / np.prod(one.shape[:-1]))
+        one.assign(random.uniform(0.5, 1.5, one.shape) if vector else scale * random.normal(size=one.shape))
+    inputs = {"image": random.integers(0, 256, (1, 100, 100, 3), np.uint8)}
+    if not arguments.get("doubled"):
+        inputs["saliency"] = random.integers(0, 256, (1, 100, 100, 1), np.uint8)
+    assert set(model.input) == set(inputs)
+    weights = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+    first, second = (inputs[name][0] / 255 for name in ("image", list(inputs)[-1]))
+    merge = {"add": np.add, "multiply": np.multiply}[arguments["merge"]]
+    expected = logits_of_merged(weights, first, second, at, merge, arguments.get("branch") == "fixed")
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(model(inputs))[0], expected, rtol=1e-4)
+
+
 def test_every_stage_can_be_where_branches_meet_and_others_are_refused():
     for at, branch in (((1, 3, 5), "identical"), ((6,), "identical"), ((7,), "identical"), ((5, 1), "fixed")):
         model = build("merged", {**SMALL, "at": at, "branch": branch}, 100, 3).model
