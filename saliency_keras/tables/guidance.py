@@ -215,7 +215,7 @@ def predicted(run, folder):
     scores = np.concatenate([np.asarray(network.named(network.model.predict_on_batch(one))["logits"]) for one in taken])
     ids, labels = reader.ids_and_labels()
     ranks = rank_of_true_class(scores, labels)
-    return Predictions(ids, labels, ranks, first_classes(scores, 5), classes, "val", manifest.digest())
+    return Predictions(np.array(ids), labels, ranks, first_classes(scores, 5), classes, "val", manifest.digest())
 
 
 def _common(manifest, classes):
