@@ -13,11 +13,11 @@ from saliency_keras.experiments import EXPERIMENTS, experiment
 from saliency_keras.experiments.tables import TABLES
 from saliency_keras.experiments.tables.guidance import GUIDED, with_further_maps
 from saliency_keras.runs.run import Run
-from saliency_keras.tables.guidance import GuidanceTable
+from saliency_keras.tables.guidance import GuidanceTable, predicted
 from saliency_keras.tables.outlook import Outlook, by_depth, per_minute
 from saliency_keras.tables.plan import Choices, plan
 from saliency_keras.tables.results import Results
-from tests.runs_fixture import write_run
+from tests.runs_fixture import write_predictions, write_run
 from tests.small_sets import write_small_set
 
 CLASSES = ("class0", "class1", "class2")
@@ -109,6 +109,58 @@ def test_another_set_without_a_common_class_is_refused_before_anything_is_traine
     manifest.write_text(re.sub(r'"class(\d)"', r'"kind\1"', manifest.read_text()))
     with pytest.raises(UserError, match="has no class of the set that the networks learn"):
         GuidanceTable(tmp_path / "there").plan(TABLES["guidance"], choices)
+
+
+def logits_of(weights, images):
+    """What the network of `with_network` says of stored pictures, 144 px, of which it sees the inner 128: by numpy."""
+    kernel, bias = weights
+    return images[:, 71:73, 71:73].reshape(len(images), -1) / 255 @ kernel + bias
+
+
+def with_network(folder, row, seed, pictures):
+    """A run of a table's row with the predictions of its network, which sees four pixels; and the network's weights."""
+    import keras
+
+    made_up(folder, row, 1.0)
+    image = keras.Input((128, 128, 3), dtype="uint8", name="image")
+    x = keras.layers.Cropping2D(63)(keras.layers.Rescaling(1 / 255)(image))
+    model = keras.Model({"image": image}, keras.layers.Dense(3, name="top")(keras.layers.Flatten()(x)))
+    random = np.random.default_rng(seed)
+    weights = [random.normal(size=one.shape) for one in model.get_weights()]
+    model.set_weights(weights)
+    model.save(folder / "model.keras")
+    scores = logits_of(weights, pictures["image"])
+    write_predictions(folder / "predictions.h5", scores, pictures["label"], CLASSES, pictures["id"].tolist())
+    return Run.load(folder), weights
+
+
+def test_another_set_is_tested_on_the_classes_that_both_have_whatever_their_order_there(tmp_path):
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    _, here = write_small_set(tmp_path / "here", side=144, classes=3, train=(3,), val=(9,))
+    _, there = write_small_set(tmp_path / "there", side=144, classes=4, train=(4,), val=(13, 12), seed=1)
+    manifest = tmp_path / "there" / "manifest.json"
+    fields = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**fields, "classes": ["class2", "cat", "class0", "dog"]}))
+    labels = np.array([2, -1, 0, -1])[there["val"]["label"]]
+    common = labels >= 0
+    table, runs, right = TABLES["guidance"], {}, {}
+    for seed, name in enumerate(("unguided", "guided_cam")):
+        run, weights = with_network(tmp_path / name, table.row(name), seed, here["val"])
+        own, other = predicted(run, tmp_path / "here"), predicted(run, tmp_path / "there")
+        for field in ("ids", "labels", "ranks", "first"):
+            np.testing.assert_array_equal(getattr(own, field), getattr(run.predictions, field))
+        order = np.argsort(-logits_of(weights, there["val"]["image"][common]), axis=1)
+        np.testing.assert_array_equal(other.ids, there["val"]["id"][common])
+        np.testing.assert_array_equal(other.labels, labels[common])
+        np.testing.assert_array_equal(other.ranks, np.argmax(order == labels[common, None], axis=1))
+        assert (set(other.labels), other.classes) == ({0, 2}, CLASSES)
+        runs[name], right[name] = [run], np.mean(order[:, 0] == labels[common])
+    GuidanceTable(tmp_path / "there").write(Results(table, runs), tmp_path / "table")
+    found = rows_of(tmp_path / "table" / "table.csv")["guided_cam"]
+    assert float(found["top1_elsewhere"]) == pytest.approx(right["guided_cam"], abs=1e-5)
+    assert float(found["gain_elsewhere"]) == pytest.approx(right["guided_cam"] - right["unguided"], abs=1e-5)
+    assert right["guided_cam"] != right["unguided"]
 
 
 def test_a_further_map_of_the_set_is_taught_beside_the_interleaved_one(tmp_path):
