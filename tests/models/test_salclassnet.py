@@ -88,6 +88,33 @@ def test_vgg_19_keeps_its_dense_layers_and_sees_224_px():
     }
 
 
+def bottlenecks(before, width, blocks):
+    """Weights of a stage of ResNet: 1x1, 3x3 and 1x1 convolutions and, in the first block, a 1x1 one that is added.
+
+    Each has biases and a batch normalisation of four vectors.
+    """
+    convolutions = [(before, 4 * width, 1)]
+    for block in range(blocks):
+        convolutions += [(4 * width if block else before, width, 1), (width, width, 3), (width, 4 * width, 1)]
+    return sum(kernels([(one, other)], size) + 4 * other for one, other, size in convolutions)
+
+
+@pytest.mark.slow
+def test_resnet_50_has_the_parameters_of_its_bottlenecks_as_a_trunk_and_as_a_detector():
+    """With 120 classes 23,833,592 of three channels; 23,836,732 with a given map, and 38,551,933 with the detector."""
+    stages = [bottlenecks(64, 64, 3), bottlenecks(256, 128, 4), bottlenecks(512, 256, 6), bottlenecks(1024, 512, 3)]
+    first = kernels([(3, 64)], 7) + 4 * 64
+    found = network(side=64, classes=120, **experiment("salclassnet_resnet").arguments)
+    counts = {part: sum(one.count_params() for one in found.layers_of([part])) for part in found.parts}
+    assert counts["trunk"] == first + sum(stages) == 23_587_712
+    assert counts["top"] == (2048 + 1) * 120
+    assert counts["new_channel"] == 7 * 7 * 64 + 4
+    assert counts["saliency"] == 14_715_201
+    assert found.model.count_params() == 23_587_712 + 245_880 + 3_140 + 14_715_201 == 38_551_933
+    detector = network("salclassnet_detector", side=64, detector="ResNet50", detector_level="conv3_block4_out")
+    assert detector.model.count_params() == first + sum(stages[:2]) + 512 + 1 == 1_460_609
+
+
 TRUNKS = [
     ("VGG19", 32),
     ("MobileNet", 64),
