@@ -125,15 +125,20 @@ def nested(name):
     return keras.Model(pixels, layers.Add(name="add")([x, layers.Conv2D(2, 1, name="conv2")(x)]), name=name)
 
 
-def test_any_functional_model_with_networks_in_it_and_several_inputs_is_explained_as_the_equations_say():
-    """Two networks with the same names inside; the classifier is linear, so that the gradient is its kernel."""
+def of_two_networks():
+    """Two inputs, each with a network whose layers are called as the other's; and pictures."""
     keras.utils.set_random_seed(0)
     left, right = (keras.Input((None, None, 3), name=name) for name in ("left", "right"))
     x = layers.Concatenate(name="both")([nested("first")(left), nested("second")(right)])
     x = layers.Conv2D(3, 3, strides=2, activation="relu", name="last")(layers.Dropout(0.5, name="dropped")(x))
     model = keras.Model([left, right], layers.Dense(4, name="top")(layers.GlobalAveragePooling2D()(x)))
     random = np.random.default_rng(0)
-    pictures = [random.random((5, 9, 11, 3)).astype("float32") for _ in range(2)]
+    return model, [random.random((5, 9, 11, 3)).astype("float32") for _ in range(2)]
+
+
+def test_any_functional_model_with_networks_in_it_and_several_inputs_is_explained_as_the_equations_say():
+    """The classifier is linear, so that the gradient is its kernel."""
+    model, pictures = of_two_networks()
     found = grad_cam(model, pictures, batch=2)
     assert found.shape == (5, 9, 11)
     features = np.asarray(keras.Model(model.inputs, model.get_layer("last").output)(pictures))  # 4x5x3
@@ -167,27 +172,38 @@ def test_laid_out_map_has_its_values_at_the_centres_and_fades_within_a_step():
 ON_ANOTHER_BACKEND = """
 import sys
 import keras, numpy as np
-from saliency_keras.models.grad_cam import GradCam
-model = keras.saving.load_model(sys.argv[1], compile=False)
-pictures = np.load(sys.argv[2])
-np.save(sys.argv[3], GradCam(model)({"image": pictures}, [0, 1, 2, 1]))
-assert keras.backend.backend() == sys.argv[4]
+from saliency_keras.models.grad_cam import grad_cam
+folder, backend = sys.argv[1:]
+assert keras.backend.backend() == backend
+arrays = np.load(f"{folder}/pictures.npz")
+flat, nested = (keras.saving.load_model(f"{folder}/{name}.keras", compile=False) for name in ("flat", "nested"))
+of_flat = grad_cam(flat, {"image": arrays["image"]}, [0, 1, 2, 1])
+of_nested = {name: grad_cam(nested, [arrays["left"], arrays["right"]], layer=name) for name in ("last", "dropped")}
+np.savez(f"{folder}/maps.npz", flat=of_flat, **of_nested)
 """
 
 
 @pytest.mark.backend
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_other_backends_give_the_same_map(backend, pictures, tmp_path):
+def test_other_backends_give_the_same_maps_of_a_flat_network_and_of_nested_ones_with_two_inputs(
+    backend, pictures, tmp_path
+):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    model = tiny_network()
-    model.save(tmp_path / "model.keras")
-    np.save(tmp_path / "pictures.npy", pictures)
-    paths = [str(tmp_path / name) for name in ("model.keras", "pictures.npy", "maps.npy")]
+    flat, (nested, (left, right)) = tiny_network(), of_two_networks()
+    flat.save(tmp_path / "flat.keras")
+    nested.save(tmp_path / "nested.keras")
+    np.savez(tmp_path / "pictures.npz", image=pictures, left=left, right=right)
     subprocess.run(
-        [sys.executable, "-c", ON_ANOTHER_BACKEND, *paths, backend],
+        [sys.executable, "-c", ON_ANOTHER_BACKEND, str(tmp_path), backend],
         cwd=Path(__file__).parents[2], env={**os.environ, "KERAS_BACKEND": backend}, check=True,
     )  # fmt: skip
-    expected = GradCam(model)({"image": pictures}, [0, 1, 2, 1])
-    np.testing.assert_allclose(np.load(tmp_path / "maps.npy"), expected, rtol=1e-4, atol=1e-5)
+    found = np.load(tmp_path / "maps.npz")
+    expected = {
+        "flat": GradCam(flat)({"image": pictures}, [0, 1, 2, 1]),
+        "last": grad_cam(nested, [left, right]),
+        "dropped": grad_cam(nested, [left, right], layer="dropped"),
+    }
+    for name, maps in expected.items():
+        np.testing.assert_allclose(found[name], maps, rtol=1e-4, atol=1e-5, err_msg=name)
