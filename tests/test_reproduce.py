@@ -430,23 +430,36 @@ def test_list_names_every_table_and_figure(capsys):
 
 
 @pytest.mark.slow
-def test_killed_reproduction_goes_on_where_it_was(data, tmp_path):
-    words = [sys.executable, "-m", "saliency_keras.reproduce", "thesis-4.1", "--only", "rgbs", *TINY]
+def test_killed_reproduction_goes_on_where_it_was_to_the_table_of_depth(data, reproduced, tmp_path):
+    shutil.copytree(reproduced / "runs" / "rgb", tmp_path / "runs" / "rgb")
+    words = [sys.executable, "-m", "saliency_keras.reproduce", "thesis-depth", "--only", "merged-1", *TINY]
     words += ["--data", str(data), "--out", str(tmp_path)]
     root = Path(__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     process = subprocess.Popen(words, cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
-    while not (tmp_path / "runs/rgb_mean/summary.json").exists() and time.monotonic() < deadline:
+    while not (tmp_path / "runs/merged-1/summary.json").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    stamp = (tmp_path / "runs/rgb_mean/model.keras").stat().st_mtime_ns
+    stamp = (tmp_path / "runs/merged-1/model.keras").stat().st_mtime_ns
     done = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "[2/2] rgbs, seed 0, 2 epochs; 0 runs left after it" in done.stdout
-    assert (tmp_path / "runs/rgb_mean/model.keras").stat().st_mtime_ns == stamp
-    assert list(rows_of(tmp_path / "thesis-4.1" / "table.csv")) == ["rgb_mean", "rgbs"]
+    assert "[3/3] merged-1-doubled, seed 0, 2 epochs; 0 runs left after it" in done.stdout
+    assert (tmp_path / "runs/merged-1/model.keras").stat().st_mtime_ns == stamp
+    rows = rows_of(tmp_path / "thesis-depth" / "table.csv")
+    assert list(rows) == ["rgb", "merged-1", "merged-1-doubled"]
+    summaries = {name: json.loads((tmp_path / "runs" / name / "summary.json").read_text()) for name in rows}
+    top1 = {name: summary["last"]["val_top1"] for name, summary in summaries.items()}
+    for name in ("merged-1", "merged-1-doubled"):
+        gain = float(rows[name]["gain"])
+        assert gain == pytest.approx(top1[name] - top1["rgb"], abs=1e-5)
+        assert float(rows[name]["gain_per_minute"]) == pytest.approx(gain * 60 / summaries[name]["seconds"], abs=1e-5)
+    fanin2 = json.loads((reproduced / "runs" / "fanin2" / "summary.json").read_text())["parameters"]["total"]
+    assert int(rows["merged-1"]["parameters"]) == fanin2
+    # Its second branch sees three colours in place of one map, by 12 filters of 11x11.
+    assert int(rows["merged-1-doubled"]["parameters"]) == fanin2 + 11 * 11 * 2 * 12
+    assert (tmp_path / "thesis-depth" / "depth.png").stat().st_size > 5000
 
 
 HALLUCINATION = ["--epochs", "1", *TINY[2:], "--set", "side=100", "--repeats", "1", "--shots", "1"]
