@@ -35,6 +35,7 @@ def main(arguments=None):
                 print(console.in_lines(", ".join(one.figures), " " * 25, 25))
         return
 
+    from saliency_keras.tables.further_maps import extended
     from saliency_keras.tables.kind import kind_of
     from saliency_keras.tables.plan import Choices, carry_out, check_missing
     from saliency_keras.tables.results import Results
@@ -57,7 +58,7 @@ def main(arguments=None):
         with console.resumable("go on with the same command"), shared(options.out / "features") as features:
             missing = carry_out(runs, kind.keep_models, options.jobs, features)
     try:
-        results = Results.load(chosen, runs, options.data)
+        results = Results.load(extended(chosen, kind), runs, options.data)
         with claimed(folder):
             print(kind.write(results, folder))
     except UserError:

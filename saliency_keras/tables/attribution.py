@@ -7,7 +7,7 @@ up to the whole. The class part leaks: `shuffled_in_class` gives the label away 
 import dataclasses
 
 from saliency_keras.data.shown import SHUFFLES
-from saliency_keras.experiments.tables.controls import STRATEGIES, with_further_maps
+from saliency_keras.experiments.tables.controls import STRATEGIES
 from saliency_keras.experiments.tables.row import CONTROL_MAPS, Row
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import intervals_figure
@@ -51,11 +51,10 @@ class Attribution:
     def plan(self, table, choices):
         """As `TableKind.plan`; refuses names that are not of further maps of the set."""
         further_maps.check(self.maps, choices.data)
-        return plan(with_further_maps(table, self.maps), choices)
+        return plan(further_maps.extended(table, self), choices)
 
     def write(self, results, folder):
         """As `TableKind.write`."""
-        results = dataclasses.replace(results, table=with_further_maps(results.table, self.maps))
         notes = [*in_words(attribution(results)), LABEL_GIVEN_AWAY, *results.head(), INTERVALS]
         figures = results.curves()
         header, rows, csv_header, csv_rows = attribution_table(results)

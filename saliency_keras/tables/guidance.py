@@ -14,7 +14,7 @@ from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.data.boxes import read_boxes
 from saliency_keras.data.manifest import Manifest
-from saliency_keras.experiments.tables.guidance import GUIDED, with_further_maps
+from saliency_keras.experiments.tables.guidance import GUIDED
 from saliency_keras.figures.document import Table
 from saliency_keras.figures.intervals import accuracy, difference, intervals_figure, numbers_of, text_of
 from saliency_keras.metrics.digits import points
@@ -58,7 +58,7 @@ class GuidanceTable:
         names that are not of further maps.
         """
         further_maps.check(self.maps, choices.data)
-        runs = plan(with_further_maps(table, self.maps), choices)
+        runs = plan(further_maps.extended(table, self), choices)
         if self.elsewhere:
             other = Manifest.load(self.elsewhere)
             _common(other, Manifest.load(choices.data).classes)
@@ -68,7 +68,6 @@ class GuidanceTable:
 
     def write(self, results, folder):
         """As `TableKind.write`."""
-        results = dataclasses.replace(results, table=with_further_maps(results.table, self.maps))
         subsets, notes = {}, [*results.head(), INTERVALS, AGREEMENT]
         off, told = off_centre(results)
         notes.append(told)

@@ -13,6 +13,7 @@ from saliency_keras.experiments import EXPERIMENTS, experiment
 from saliency_keras.experiments.tables import TABLES
 from saliency_keras.experiments.tables.guidance import GUIDED, with_further_maps
 from saliency_keras.runs.run import Run
+from saliency_keras.tables.further_maps import extended
 from saliency_keras.tables.guidance import GuidanceTable, predicted
 from saliency_keras.tables.outlook import Outlook, by_depth, per_minute
 from saliency_keras.tables.plan import Choices, plan
@@ -192,7 +193,10 @@ def test_further_maps_have_rows_and_are_compared_with_other_pictures(tmp_path):
     table = with_further_maps(TABLES["guidance"], ("readout",))
     skills = {"unguided": 0.5, "guided_cam-readout": 3.0, "guided_cam-readout-shuffled": 1.0}
     runs = {name: [made_up(tmp_path / name, table.row(name), skill)] for name, skill in skills.items()}
-    GuidanceTable(maps=("readout",)).write(Results(TABLES["guidance"], runs), tmp_path / "table")
+    asked = GuidanceTable(maps=("readout",))
+    results = Results(extended(TABLES["guidance"], asked), runs)
+    assert results.conclusion().startswith("Of 2 rows,")
+    asked.write(results, tmp_path / "table")
     own = rows_of(tmp_path / "table" / "table.csv")["guided_cam-readout"]
     right = {name: one[0].predictions.correct().mean() for name, one in runs.items()}
     assert float(own["gain"]) == pytest.approx(right["guided_cam-readout"] - right["unguided"], abs=1e-5)
