@@ -219,6 +219,15 @@ def test_rows_are_compared_seed_by_seed(rows, tmp_path, capsys):
     assert (high - low) / 2 == pytest.approx(100 * 12.7 * deviation, rel=0.2)
 
 
+def test_a_run_whose_description_was_worded_otherwise_is_of_the_same_row(rows, capsys):
+    """A later version may reword what an experiment is, and a table may be finished by it."""
+    config = json.loads((rows[0][1] / "config.json").read_text())
+    config["experiment"]["what"] = "reworded"
+    (rows[0][1] / "config.json").write_text(json.dumps(config))
+    main([str(folder) for folder in rows[0][:2]])
+    assert "fanin3, 2 seeds" in capsys.readouterr().out
+
+
 def test_runs_of_other_strategies_or_of_one_seed_are_no_row(rows, tmp_path):
     with pytest.raises(UserError, match="differ by more than their seed; give the second to --against"):
         main([str(rows[0][0]), str(rows[1][1])])

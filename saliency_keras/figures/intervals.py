@@ -17,6 +17,7 @@ import json
 import numpy as np
 
 from saliency_keras.console import UserError
+from saliency_keras.experiments.experiment import WORDS
 from saliency_keras.experiments.tables import baseline_of
 from saliency_keras.figures import style
 from saliency_keras.metrics.digits import percent
@@ -251,7 +252,7 @@ def rows_of_seeds(runs):
     """
     groups = {}
     for run in runs:
-        settings = {key: value for key, value in run.settings.items() if key != "parents"}
+        settings = {key: value for key, value in run.settings.items() if key not in ("parents", *WORDS)}
         config = [run.config.get(key) for key in ("precision", "backend", "augment")]
         key = json.dumps([run.name, run.maps, settings, config], sort_keys=True, default=str)
         groups.setdefault(key, []).append(run)
