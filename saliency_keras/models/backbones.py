@@ -135,9 +135,7 @@ def _side_by_side(words, weights):
             raise ValueError(f"backbones are of {', '.join(BACKBONES)}. Received: {word!r}")
         if not own and weights not in (None, "imagenet"):
             raise ValueError(f"a file has the weights of one network; give it beside its name, {name}={weights}")
-        if own not in ("", "none", "imagenet") and not Path(own).is_file():
-            raise UserError(f"there is no weights file {own} for the backbone {name}.")
-        named.append((name, weights if not own else None if own == "none" else own))
+        named.append((name, named_weights(name, own) if own else weights))
     if len({name for name, _ in named}) < len(named):
         raise ValueError(f"backbones names each network once. Received: {', '.join(words)}")
     return named
@@ -246,6 +244,24 @@ def _last_maps(model):
 
 def _makes_maps(layer):
     return not isinstance(layer.output, list) and len(layer.output.shape) == 4
+
+
+def named_weights(name, word):
+    """The weights that a user names beside a backbone, `imagenet`, `none` or a file, as `features_of` takes them.
+
+    Args:
+        name: The backbone's name.
+        word: What stands behind `NAME=`.
+
+    Returns:
+        `"imagenet"`, the path of the file, or `None` for random weights.
+
+    Raises:
+        UserError: If the file is not there.
+    """
+    if word not in ("imagenet", "none") and not Path(word).is_file():
+        raise UserError(f"there is no weights file {word} for the backbone {name}.")
+    return None if word == "none" else word
 
 
 def check_weights(name, weights):

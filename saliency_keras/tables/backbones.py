@@ -136,7 +136,7 @@ def named_backbones(words):
         UserError: If a word is neither, a weights file is not there or not for this network, or two backbones would
             have one name.
     """
-    from saliency_keras.models.backbones import BACKBONES, check_weights
+    from saliency_keras.models.backbones import BACKBONES, check_weights, named_weights
 
     found = []
     for word in words:
@@ -145,12 +145,11 @@ def named_backbones(words):
             continue
         if name in BACKBONES:
             weights = weights or "imagenet"
-            if weights not in ("imagenet", "none") and not Path(weights).is_file():
-                raise UserError(f"there is no weights file {weights} for the backbone {name}.")
-            if weights != "none":
-                check_weights(name, weights)
+            source = named_weights(name, weights)
+            if source:
+                check_weights(name, source)
             called = f"{name}-{weights if weights in ('imagenet', 'none') else Path(weights).name.partition('.')[0]}"
-            found.append(Backbone(called, name, "" if weights == "none" else weights))
+            found.append(Backbone(called, name, source or ""))
         elif run_folder.has_network(word):
             found.append(Backbone(Path(word).resolve().name, word))
         else:

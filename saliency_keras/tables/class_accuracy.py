@@ -144,8 +144,7 @@ def _in_the_paper(run, row):
 
 def _twin(row):
     """What a row is held against besides its baseline: its first twin; of a control, the row with the own maps."""
-    own = row.experiment if row.experiment not in (row.name, row.baseline) else None
-    return next(iter(row.twins), own)
+    return row.twin or (row.experiment if row.experiment not in (row.name, row.baseline) else None)
 
 
 def _mean_class(results, row):

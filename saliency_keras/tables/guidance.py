@@ -54,9 +54,7 @@ class GuidanceTable:
         further_maps.add_option(add)
 
     def plan(self, table, choices):
-        """As `TableKind.plan`; refuses another set without a common class, or with too small pictures, and
-        names that are not of further maps.
-        """
+        """As `TableKind.plan`; refuses maps that are no further ones, and another set that does not fit."""
         further_maps.check(self.maps, choices.data)
         runs = plan(further_maps.extended(table, self), choices)
         if self.elsewhere:
@@ -106,7 +104,7 @@ def guidance_table(results, subsets):
     rows, csv_rows = [], []
     for row in results.rows():
         top1, gain = results.accuracy(row.name), results.difference(row.name, row.baseline)
-        less = results.difference(row.name, row.twins[0]) if row.twins else None
+        less = results.difference(row.name, row.twin)
         agreed = [agreement_of(results, name) for name in (row.baseline, row.name)]
         cells = [
             row.name,

@@ -26,11 +26,11 @@ class Outlook(AsPlanned):
         numbers += ["twin", "less_twin", "less_twin_low", "less_twin_high", "minutes", "gain_per_minute"]
         for row, cells, csv_cells in zip(results.rows(), rows, csv_rows, strict=True):
             minutes, rate = per_minute(results, row)
-            twin = next(iter(row.twins), None)
-            less = results.difference(row.name, twin)
-            cells += [less and twin, *text_of(less, points)]
+            less = results.difference(row.name, row.twin)
+            cells += [less and row.twin, *text_of(less, points)]
             cells += [f"{minutes:.1f}", None if rate is None else f"{100 * rate:+.3f}"]
-            csv_cells += [less and twin, *numbers_of(less), round(minutes, 3), None if rate is None else round(rate, 8)]
+            csv_cells += [less and row.twin, *numbers_of(less)]
+            csv_cells += [round(minutes, 3), None if rate is None else round(rate, 8)]
         figures = results.curves()
         if panels := gain_panels(results):
             figures["gains.png"] = intervals_figure(panels)

@@ -29,7 +29,7 @@ def with_further_maps(table, names):
         for method, baseline in GUIDED.items():
             shuffled = Row(method, f"{name}:shuffled", baseline)
             rows += [Row(method, name, baseline, twins=(shuffled.name,)), shuffled]
-    return dataclasses.replace(table, rows=(*table.rows, *rows), further_maps=tuple(names))
+    return dataclasses.replace(table, rows=(*table.rows, *rows))
 
 
 def _depth(at, branch="identical", **fields):

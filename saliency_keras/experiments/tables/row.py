@@ -49,6 +49,11 @@ class Row:
         return self.called or self.experiment + maps + changed
 
     @property
+    def twin(self):
+        """The first of its twins, which a table shows it beside; `None` if it has none."""
+        return next(iter(self.twins), None)
+
+    @property
     def begins_with(self):
         """Names of the rows whose runs it starts from."""
         return (*filter(None, [self.init]), *(name for _, name in self.parents))
@@ -74,7 +79,7 @@ class PaperTable:
         note: A sentence under the table.
         readouts: Of a correlation, the rows of the read-outs that are trained over each row's frozen network.
         whole: Of a correlation, the row of a read-out that is trained with its whole network, from two beginnings.
-        further_maps: Names of maps of the set that are shown or taught besides the interleaved one.
+        further_maps: Of an attribution, names of maps that are controlled besides the interleaved one.
         together: From a name to the names of rows that are judged as one classifier, and the name of the row, or of
             the rows together, that they are compared with.
     """
