@@ -23,6 +23,7 @@ from saliency_keras.training.start import WHOLE_PICTURES, check_kind, check_star
 from saliency_keras.training.tensorboard import check_tensorboard
 
 MAPS = "own, shuffled, shuffled_in_class, center, uniform, a further map of the set by name, or NAME:shuffled and so on"
+OF_A_CORE = 40e9 * 3600  # multiply-adds of training in an hour: 20 to 70 billion a second, by instructions and network
 DATA = "compact data set, by default the built-in pictures `popout`; for a network that predicts saliency, fixations"
 
 
@@ -168,7 +169,7 @@ def _fit(options):
     from saliency_keras.training.train import train
 
     if data_given and not several_processes() and not accelerators():
-        _print_large(chosen, paper)
+        _print_large(chosen, paper, data)
     chosen_options = ("seed", "precision", "resume", "augment", "tensorboard", "devices", "steps_per_execution")
     summary = train(chosen, data, out, parents=parents, **{name: getattr(options, name) for name in chosen_options})
     return None if summary is None else Run.load(out)
@@ -259,12 +260,18 @@ def _print_small(chosen, paper):
         console.say(f"this is the small {chosen.name} ({small}), quick on a processor; {whole} gives the paper's")
 
 
-def _print_large(chosen, paper):
-    """Says on a processor how the paper's network becomes a small one, unless it is small already."""
+def _print_large(chosen, paper, data):
+    """Says on a processor how the paper's network becomes a small one, unless it is that already or takes minutes."""
+    from saliency_keras.data.stream import CORES
+    from saliency_keras.training.cost import training_cost
+
     small = chosen.smaller_on_popout
-    if small and all(chosen.arguments[name] == paper.arguments[name] for name in small):
+    if not small or any(chosen.arguments[name] != paper.arguments[name] for name in small):
+        return
+    _, work = training_cost(chosen, Manifest.load(data))
+    if (hours := round(work / CORES / OF_A_CORE)) > 1:
         settings = " ".join(f"--set {name}={value}" for name, value in small.items())
-        length = f"{chosen.schedule.epochs} epochs of the paper's whole network may take days on a processor"
+        length = f"{chosen.schedule.epochs} epochs of the paper's whole network may take about {hours:,} hours here"
         console.say(f"{length}; --epochs 10 {settings} trains a small {chosen.name}")
 
 

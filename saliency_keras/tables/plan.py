@@ -13,7 +13,7 @@ from pathlib import Path
 
 from saliency_keras import run_folder
 from saliency_keras.console import UserError, tell
-from saliency_keras.data.few_shot import HELD_OUT, OFFICIAL, check_counts, read_list, to_train_on
+from saliency_keras.data.few_shot import OFFICIAL, check_counts, read_list
 from saliency_keras.data.manifest import SPLITS, Manifest
 from saliency_keras.data.stored import Records
 from saliency_keras.experiments import experiment
@@ -320,40 +320,22 @@ def cost_of(runs):
         runs: `PlannedRun`s.
 
     Returns:
-        A sentence with the pictures that they are trained on in all epochs together, and the multiply-adds: three times
-        those of the network for each picture, forward, and back for features and weights.
+        A sentence with the pictures that they are trained on in all epochs together, and the multiply-adds of
+        `training_cost`.
     """
-    from saliency_keras.models.count import multiply_adds
-    from saliency_keras.models.layer_table import symbolic
-    from saliency_keras.runs.networks import build_network
+    from saliency_keras.training.cost import training_cost
 
     left = [run for run in runs if run.trains and run.experiment.pictures and not run.finished]
     made_of = {run.folder: run.data for run in runs if run.makes_set}  # as many pictures, perhaps not there yet
     data_of = {run.data: made_of.get(run.data, run.data) for run in left}
     manifests = {data: Manifest.load(there) for data, there in data_of.items()}
-    networks, pictures, work = {}, 0, 0
-    for run in left:
-        one, manifest = run.experiment, manifests[run.data]
-        seen = _training_pictures(one.pictures, manifest) * one.schedule.epochs
-        key = one.network, json.dumps(one.arguments), one.pictures.side, len(manifest.classes)
-        if key not in networks:
-            with symbolic():
-                networks[key] = multiply_adds(build_network(one, len(manifest.classes)).model) or 0
-        pictures, work = pictures + seen, work + 3 * seen * networks[key]
+    networks = {}
+    costs = [training_cost(run.experiment, manifests[run.data], networks) for run in left]
+    pictures, work = (sum(one) for one in zip(*costs, strict=True)) if costs else (0, 0)
     if not pictures:
         return ""
     trillions = f"{work / 1e12:,.0f}" if work > 1e14 else f"{work / 1e12:.2g}"
     return f"what is left trains on {pictures:,} pictures, all epochs together: {trillions} trillion multiply-adds"
-
-
-def _training_pictures(pictures, manifest):
-    """How many pictures an epoch has."""
-    if not pictures.few_shot:
-        share = 1 - HELD_OUT if pictures.train_on == "val" else 1
-        return round(share * manifest.split(pictures.train_on).records)
-    if pictures.few_shot == "K":
-        return sum(to_train_on(manifest, pictures.few_shot_splits))
-    return int(pictures.few_shot) * len(manifest.classes)
 
 
 def check_missing(missing, name):

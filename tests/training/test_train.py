@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 
 from saliency_keras.data.stream import Stream
-from saliency_keras.experiments import EXPERIMENTS
+from saliency_keras.experiments import EXPERIMENTS, experiment
+from saliency_keras.train import _print_large
 from saliency_keras.training import loop
 from tests.small_sets import write_small_set
 
@@ -183,6 +184,18 @@ def test_without_data_the_built_in_pictures_are_made_once_and_trained_on(tmp_pat
     assert config["experiment"]["schedule"]["batch"] == EXPERIMENTS["rgb"].popout["batch"]
     assert config["experiment"]["arguments"]["width_multiplier"] == 0.25
     assert config["experiment"]["arguments"]["dense_units"] == 4
+
+
+def test_a_training_of_hours_on_a_processor_says_so_and_one_of_minutes_does_not(data, monkeypatch, capsys):
+    """`rgb` on 37 pictures is 3 x 37 x 164 million multiply-adds an epoch (test_reproduce.py): 18.2 billion."""
+    monkeypatch.setattr("saliency_keras.data.stream.CORES", 2)
+    paper = experiment("rgb")
+    _print_large(paper.lasting(90), paper, data)
+    assert not capsys.readouterr().out
+    _print_large(paper.lasting(47_400), paper, data)  # 8.63e14 at 8e10 a second
+    small = "--epochs 10 --set dense_units=512 --set width_multiplier=0.25 trains a small rgb"
+    told = f"47400 epochs of the paper's whole network may take about 3 hours here; {small}"
+    assert told in " ".join(capsys.readouterr().out.split())
 
 
 def test_list_of_one_experiment_prints_the_paper_s_figure(capsys):
