@@ -257,12 +257,14 @@ def backbone_features(image, backbone, layer):
         Tensor `(h, w, c)`.
 
     Raises:
-        ValueError: If there is no such backbone.
+        ValueError: If there is no such backbone, or a network of Keras is to be narrower than it is.
     """
     if backbone == OURS:
         return layer.blocks345(layer.block2(layer.block1(image)))
     if backbone not in BACKBONES:
         raise ValueError(f"backbone is {OURS} or one of {', '.join(BACKBONES)}. Received: {backbone}")
+    if layer.width_multiplier != 1.0:
+        raise ValueError(f"{backbone} is as wide as it is; --set width_multiplier=1 goes with it")
     x = BACKBONES[backbone](layers.Rescaling(255.0, name="pixels")(image))
     # Built upon our own tensor, so that all its layers are layers of ours, with sizes, names and parts.
     build = dual_path.DPN92 if backbone == "DPN92" else getattr(keras.applications, backbone)

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from saliency_keras.console import UserError
 from saliency_keras.models.guidance import guided, taught
 from saliency_keras.models.losses import GUIDING
 from saliency_keras.models.receptive_fields import laid_out, receptive_centres, seen_at
@@ -94,6 +95,12 @@ def test_each_method_says_what_it_cannot_guide():
         guided(plain, "gradient", ("relu1",))
     with pytest.raises(ValueError, match="passes the layer attention_saliency by"):
         guided(branched, "cam", ("attention_saliency",))
+
+
+def test_a_network_of_keras_is_not_said_to_be_narrow():
+    for network in "classifier", "classifier_attention", "max_pooled":
+        with pytest.raises(UserError, match=r"MobileNet is as wide as it is; --set width_multiplier=1 goes with it"):
+            build(network, {"width_multiplier": 0.5, "backbone": "MobileNet"}, 64, 3)
 
 
 def test_a_guided_network_can_be_copied_for_several_devices_and_several_stages_are_guided_at_their_positions():
@@ -262,8 +269,6 @@ def test_every_stage_can_be_where_branches_meet_and_others_are_refused():
     for at, branch in (((1, 3, 5), "identical"), ((6,), "identical"), ((7,), "identical"), ((5, 1), "fixed")):
         model = build("merged", {**SMALL, "at": at, "branch": branch}, 100, 3).model
         assert {f"merged{stage}" for stage in at} <= {layer.name for layer in model.layers}
-    from saliency_keras.console import UserError
-
     for arguments in ({"at": (8,)}, {"at": ()}, {"at": (1.5,)}, {"at": (6,), "branch": "fixed"}, {"merge": "max"}):
         with pytest.raises(UserError, match="cannot be built at 100 px"):
             build("merged", {**SMALL, **arguments}, 100, 3)

@@ -397,6 +397,7 @@ def test_it_starts_from_a_file_of_weights_and_keeps_the_lower_stages(scales, tmp
     source = keras.applications.MobileNet(weights=None)
     source.save_weights(tmp_path / "mobilenet.weights.h5")
     more = ["--set", "backbone=MobileNet", "--set", f"weights={tmp_path / 'mobilenet.weights.h5'}", "--epochs", 1]
+    more += ["--set", "width_multiplier=1"]
     train_on(scales / "set1", tmp_path / "run", *more, "--set", "frozen=stride2,stride4,stride8")
     model, config = network_in(tmp_path / "run").model, json.loads((tmp_path / "run" / "config.json").read_text())
     assert set(config["frozen"]) < set(config["carried"])
