@@ -128,7 +128,7 @@ def _parser(kinds):
     add("--only", metavar="NAMES", type=words_of, default=(), help=only)
     setting = "change a setting of all rows that have it, or of one row or experiment: NAME:KEY=VALUE; may be repeated"
     add("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
-    add("--large", metavar="DIR", type=Path, help="compact set that hallucination tables begin on")
+    add("--large", metavar="DIR", type=Path, help="compact set that tables of several stages begin on")
     precision = "auto: that of the runs in OUT, else bfloat16 where this device is faster in it, else float32"
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto", help=f"{precision} (default: auto)")
     for kind in kinds:

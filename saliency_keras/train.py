@@ -19,7 +19,7 @@ from saliency_keras.experiments.experiment import Experiment
 from saliency_keras.experiments.tables import baseline_of
 from saliency_keras.experiments.tables.row import Row
 from saliency_keras.files import not_there
-from saliency_keras.training.start import WHOLE_PICTURES, check_kind, check_start, parents_of
+from saliency_keras.training.start import WHOLE_PICTURES, check_kind, check_start, classes_named, parents_of
 from saliency_keras.training.tensorboard import check_tensorboard
 
 MAPS = "own, shuffled, shuffled_in_class, center, uniform, a further map of the set by name, or NAME:shuffled and so on"
@@ -182,31 +182,6 @@ def _check_data(one, data):
     check_kind(one, data)
     if not one.learns_from_fixations:
         Manifest.load(data)
-
-
-def classes_named(text):
-    """The names of classes that `--exclude-classes` gives, each once.
-
-    Args:
-        text: A file with one name a line, or names separated by commas; in Python also a list.
-
-    Returns:
-        A tuple of names.
-
-    Raises:
-        UserError: If there is none, or the file is no text.
-    """
-    if not isinstance(text, str | Path):
-        return tuple(text)
-    path = Path(text)
-    try:
-        names = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else str(text).split(",")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as a list of classes: {error}.") from None
-    found = tuple(dict.fromkeys(filter(None, (name.strip() for name in names))))
-    if not found:
-        raise UserError(f"--exclude-classes {text} names no class.")
-    return found
 
 
 def _is_popout(data):

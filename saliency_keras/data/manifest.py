@@ -6,6 +6,7 @@ were always 256) and no `made_of`. It saves version 2.
 """
 
 import dataclasses
+import difflib
 import hashlib
 import json
 from pathlib import Path
@@ -156,6 +157,30 @@ class Manifest:
                 f"the network wants {side} px, the data set {self.folder} stores {self.side} px; compact it with a "
                 "larger --side."
             )
+
+    def classes_without(self, excluded):
+        """The classes that are left, a tuple of names.
+
+        Args:
+            excluded: Names of those that are not.
+
+        Raises:
+            UserError: If one of them is no class of the set, or fewer than two would be left.
+        """
+        unknown = [name for name in excluded if name not in self.classes]
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], self.classes, 3) or self.classes[:3]
+            raise UserError(
+                f"the data set {self.folder} has no class {unknown[0]!r} to exclude; it has {len(self.classes)} "
+                f"classes, such as {', '.join(near)}."
+            )
+        kept = tuple(name for name in self.classes if name not in excluded)
+        if excluded and len(kept) < 2:
+            raise UserError(
+                f"exclude_classes leaves {len(kept)} of the {len(self.classes)} classes of {self.folder}; a "
+                "classifier tells two or more apart."
+            )
+        return kept
 
     def split(self, name):
         """The `Split` of that name; `"train+val"` for all pictures, those of train first."""

@@ -24,6 +24,7 @@ them. ResNet-50 is ours: its weights can be had. What the paper leaves open:
     patience               both accuracy and MSE must have stopped; here the stage's own criterion must
     crops                  five crops and their flips: one of the ten an epoch and picture (`crops=five`)
     new weights            rate 0.05 for the fourth channel; the new last layer learns as fast
+    range of the map       batch-normalised, then as the colours that the trunk's weights expect (`new_channel_range`)
     the target's range     the maximum of each map (each crop) is 1; alpha = 0.2 depends on it
 
 For five crops of 299 px out of 340, compact with `--shorter 340 --square 340 --side 340`.
@@ -46,6 +47,7 @@ DETECTOR = {
 CLASSIFIER = {
     "fourth_channel": "",
     "bn_over": "saliency",
+    "new_channel_range": "pixels",
     "new_channel_initializer": "glorot_uniform",
     "dense_units": 4096,
 }

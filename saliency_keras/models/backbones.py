@@ -74,6 +74,21 @@ UNSCALED = tuple(f"EfficientNetB{size}" for size in range(8))  # Keras scales pi
 BACKBONES = {name: preprocess for preprocess, names in PREPROCESSING.items() for name in names}
 
 
+COLOURS = 255 * sum(IMAGENET_DEVIATION_RGB) / 3  # deviation of a colour of ImageNet's pixels, 0 to 255
+DEVIATIONS = {
+    _to_bgr: COLOURS,
+    _to_unit_range: COLOURS / 127.5,
+    _standardised: 1.0,
+    dual_path.preprocessed: COLOURS * dual_path.PIXEL_SCALE,
+    _as_they_are: COLOURS,
+}
+
+
+def pixel_deviation(backbone):
+    """The deviation, over ImageNet's pixels, of a colour as a network of `BACKBONES` is shown it, a float."""
+    return DEVIATIONS[BACKBONES[backbone]]
+
+
 def features_of(pixels, backbone, levels=(), scales=(1.0,), weights=None, frozen=False, backbones=()):
     """Features of a classifier or several, of several levels and scales, concatenated at the size of the first.
 

@@ -15,21 +15,35 @@ The kernels of the first layer for the fourth channel are a convolution of their
 added to that of the picture's: the same function as one kernel of four channels, with the new slice as variables of its
 own, which can learn at another rate. Before it is trained, the network with a map of zeros is the one of three channels
 to the bit, where the map alone is batch-normalised.
+
+What is batch-normalised has a deviation of 1, as the colours have that the paper's networks were trained on. The
+weights of Keras' ResNet-50 and VGG expect colours of a deviation of 58. Beside these, a map of deviation 1 is not seen.
+So the map is multiplied by the deviation of the colours that the trunk expects.
 """
 
 import dataclasses
 
 import keras
+import numpy as np
 from keras import layers
 
 from saliency_keras.models.attention import OURS, backbone_features
-from saliency_keras.models.backbones import BACKBONES, application, built_again, check_weights, features_alone
+from saliency_keras.models.backbones import (
+    BACKBONES,
+    COLOURS,
+    application,
+    built_again,
+    check_weights,
+    features_alone,
+    pixel_deviation,
+)
 from saliency_keras.models.network import BRANCH, MAP_LAYER, NEW_CHANNEL, network_of
 from saliency_keras.models.resized import resized
 from saliency_keras.models.weights import give_weights
 
 FOURTH = ("", "map", "detector")
 NORMALISED = ("saliency", "rgbs")
+RANGES = ("pixels", "unit")
 ACTIVATIONS = ("linear", "relu", "softplus", "sigmoid")
 
 
@@ -42,6 +56,7 @@ def salclassnet(
     fourth_channel="detector",
     classifier_size=0,
     bn_over="saliency",
+    new_channel_range="pixels",
     new_channel_initializer="glorot_uniform",
     detector="VGG16",
     detector_level="",
@@ -62,6 +77,8 @@ def salclassnet(
         classifier_size: Side in pixels that picture and map are resized to in front of the classifier, 0 for none.
         bn_over: What is batch-normalised where detector and classifier meet: `"saliency"`, the map alone, or `"rgbs"`,
             all four channels. The paper's sentences (§3.3) allow both.
+        new_channel_range: The deviation of what is batch-normalised: `"pixels"`, that of ImageNet's colours as the
+            trunk's weights expect them, or `"unit"`, 1. Both are the same where these expect standardised colours.
         new_channel_initializer: Keras initializer of the first layer's kernels for the map.
         detector: The detector's layers, a name in `BACKBONES`.
         detector_level: Name of the detector's last layer before the 1x1 convolution; `""` for all its features.
@@ -77,6 +94,7 @@ def salclassnet(
     """
     _check("fourth_channel", fourth_channel, FOURTH)
     _check("bn_over", bn_over, NORMALISED)
+    _check("new_channel_range", new_channel_range, RANGES)
     _check("backbone", backbone, (OURS, *BACKBONES))
     _check("detector", detector, tuple(BACKBONES))
     pixels = _Pixels(image)
@@ -92,7 +110,12 @@ def salclassnet(
         fourth = None if fourth is None else resized(fourth, *size, "map_resized")
     if fourth is not None:
         x, fourth = _normalised(x, fourth, bn_over)
-    features = _trunk(x, fourth, backbone, layer, new_channel_initializer)
+    deviation = None
+    if new_channel_range == "pixels":
+        deviation = COLOURS / 255 if backbone == OURS else pixel_deviation(backbone)
+        if fourth is not None and bn_over == "rgbs":
+            x = _scaled(x, deviation, "picture_scaled")
+    features = _trunk(x, fourth, backbone, layer, new_channel_initializer, deviation)
     logits = _classifier(features, classes, backbone, layer)
     if found is None:
         return logits
@@ -243,8 +266,12 @@ def _normalised(x, fourth, bn_over):
     return both[..., :3], both[..., 3:]
 
 
-def _trunk(x, fourth, backbone, layer, initializer):
-    """The features of a backbone, its first convolution seeing a fourth channel too if there is one."""
+def _trunk(x, fourth, backbone, layer, initializer, deviation):
+    """The features of a backbone, its first convolution seeing a fourth channel too if there is one.
+
+    That channel is given the deviation of the picture's colours in front of that convolution: `deviation` where the
+    trunk begins, and what its own scaling makes of it. It is left as it is where that is `None`.
+    """
     size, width = tuple(x.shape[1:3]), layer.width_multiplier
     if backbone == OURS:
         base, width = _alexnet(size, layer), 1.0  # it is as narrow as it should be
@@ -264,7 +291,7 @@ def _trunk(x, fourth, backbone, layer, initializer):
         """The first layer's output with the new channel's own convolution added to it."""
         if old is not first or fourth is None:
             return output
-        seen = fourth
+        seen = fourth if deviation is None else _scaled(fourth, _later(base, first, deviation), "map_scaled")
         for one in _before(base, first):
             if isinstance(one, layers.ZeroPadding2D):
                 seen = layers.ZeroPadding2D(one.padding, name=f"{one.name}{NEW_CHANNEL}")(seen)
@@ -290,6 +317,20 @@ def _alexnet(size, layer):
     image = keras.Input((*size, 3))
     layer = dataclasses.replace(layer, conv2_padding="same", weight_decay=0.0)
     return keras.Model(image, backbone_features(image, OURS, layer), name=OURS)
+
+
+def _scaled(x, factor, name):
+    return x if factor == 1.0 else layers.Rescaling(factor, name=name)(x)
+
+
+def _later(base, first, deviation):
+    """The deviation of colours in front of a network's first convolution, of that where the network begins."""
+    for one in _before(base, first):
+        if isinstance(one, layers.Rescaling):
+            deviation *= float(np.mean(one.scale))
+        if isinstance(one, layers.Normalization):
+            deviation = 1.0
+    return deviation
 
 
 def _before(base, first):

@@ -6,8 +6,10 @@ beside ours for orientation, its gains beside ours on any set.
 """
 
 import dataclasses
+import json
 from pathlib import Path
 
+from saliency_keras.console import UserError
 from saliency_keras.experiments import experiment
 from saliency_keras.experiments.published import SALCLASSNET_6
 from saliency_keras.figures.alpha import alpha_figure
@@ -16,6 +18,7 @@ from saliency_keras.figures.intervals import intervals_figure, mean_class, numbe
 from saliency_keras.metrics.digits import points
 from saliency_keras.tables.plan import plan
 from saliency_keras.tables.results import INTERVALS, write_files
+from saliency_keras.training.start import classes_named
 
 FEATURES = "-features"
 
@@ -26,19 +29,21 @@ class Staged:
 
     Attributes:
         free_viewing: Fixation set that the detector is trained on first; `None` to leave that stage out.
+        exclude_classes: Classes that the classifiers' pre-training leaves out, as `classes_named` takes them.
     """
 
     free_viewing: Path | None = None
+    exclude_classes: str = ""
     keep_models = True
 
     @staticmethod
     def options(add):
-        """`--free-viewing`."""
-        free_viewing_option(add)
+        """`--free-viewing` and `--exclude-classes`."""
+        options_of_stages(add)
 
     def plan(self, table, choices):
         """As `TableKind.plan`, without the stages that no data are given for."""
-        return staged_plan(table, choices, self.free_viewing)
+        return staged_plan(table, choices, self.free_viewing, self.exclude_classes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,19 +63,22 @@ class ClassAccuracy(Staged):
         )
 
 
-def free_viewing_option(add):
-    """Adds `--free-viewing` to a parser by its `add_argument`."""
+def options_of_stages(add):
+    """Adds `--free-viewing` and `--exclude-classes` to a parser by its `add_argument`."""
     what = "salclassnet tables: fixation set that the detector learns from first (default: that stage is left out)"
     add("--free-viewing", metavar="DIR", type=Path, help=what)
+    what = "salclassnet tables: classes that the pre-training on --large leaves out, as in `train`"
+    add("--exclude-classes", metavar="NAMES", default="", help=what)
 
 
-def staged_plan(table, choices, free_viewing=None):
+def staged_plan(table, choices, free_viewing=None, exclude_classes=""):
     """The runs of a table whose first stages may be left out.
 
     Args:
         table: The `PaperTable`.
         choices: The `Choices`. Without a large set there are no `_pretrain` rows.
         free_viewing: Fixation set of the rows that learn from fixations; `None` for none of these rows.
+        exclude_classes: Classes that the `_pretrain` rows leave out, as `classes_named` takes them.
 
     Returns:
         A list of `PlannedRun`s. What would begin with a run that is left out begins with the weights of its experiment.
@@ -78,7 +86,15 @@ def staged_plan(table, choices, free_viewing=None):
     Raises:
         UserError: If a choice does not fit the table.
     """
-    gone = {row.name for row in table.rows if row.large and choices.large is None and row.name.endswith("_pretrain")}
+    pretrained = [row.name for row in table.rows if row.name.endswith("_pretrain")]
+    gone = set(pretrained if choices.large is None else ())
+    if exclude_classes:
+        if not set(pretrained) - gone:
+            why = "give one: --large DIR" if pretrained else "this table has no such stage"
+            raise UserError(f"--exclude-classes keeps classes out of the pre-training on a large set; {why}.")
+        names = json.dumps(classes_named(exclude_classes), ensure_ascii=False)
+        added = tuple(f"{name}:exclude_classes={names}" for name in pretrained)
+        choices = dataclasses.replace(choices, settings=(*choices.settings, *added))
     gone |= {row.name for row in table.rows if _learns_from_fixations(row) and free_viewing is None}
     kept = (row for row in table.rows if row.name not in gone)
     rows = tuple(dataclasses.replace(row, init="" if row.init in gone else row.init) for row in kept)
@@ -171,7 +187,7 @@ def _published(run):
     return figures.get("mean_class_accuracy")
 
 
-STRATEGY = ("backbone", "fourth_channel", "bn_over", "detector")
+STRATEGY = ("backbone", "fourth_channel", "bn_over", "new_channel_range", "detector")
 
 
 def _published_gain(results, row):

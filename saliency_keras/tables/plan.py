@@ -357,6 +357,8 @@ def _check_data(runs):
         check_weights(run.experiment)
     for data, side in dict.fromkeys((run.data, run.experiment.pictures.side) for run in classifiers):
         manifests[data].check_side(side)
+    for data, excluded in dict.fromkeys((run.data, run.experiment.pictures.exclude_classes) for run in classifiers):
+        manifests[data].classes_without(excluded)
     for data, pictures, seed in dict.fromkeys((run.data, run.experiment.pictures, run.seed) for run in classifiers):
         if path := pictures.list_of(seed):
             drawn = read_list(path, manifests[data], pictures.few_shot_splits)

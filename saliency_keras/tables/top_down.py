@@ -7,7 +7,7 @@ from saliency_keras.console import UserError
 from saliency_keras.experiments.published import SALCLASSNET_4, SALCLASSNET_4_METRICS, SUSPECT_4
 from saliency_keras.figures.document import Table
 from saliency_keras.runs.run import Run
-from saliency_keras.tables.class_accuracy import free_viewing_option, staged_plan
+from saliency_keras.tables.class_accuracy import options_of_stages, staged_plan
 from saliency_keras.tables.fixations import check_fixations
 from saliency_keras.tables.plan import words_of
 from saliency_keras.tables.results import changed_settings, what_was_run, write_files
@@ -28,6 +28,7 @@ class TopDown:
     Attributes:
         fixations: Folder of the fixation set to score on: pictures that no network was trained on.
         free_viewing: As of `Staged`.
+        exclude_classes: As of `Staged`.
         predictors: Names of predictors or run folders beside ours, such as SalNet fine-tuned.
         maps: Folders of maps made elsewhere, to be scored too.
         convention: Of the metrics, as `score --convention`.
@@ -35,6 +36,7 @@ class TopDown:
 
     fixations: Path | None = None
     free_viewing: Path | None = None
+    exclude_classes: str = ""
     predictors: tuple[str, ...] = PREDICTORS
     maps: tuple[Path, ...] = ()
     convention: str = "standard"
@@ -42,11 +44,11 @@ class TopDown:
 
     @staticmethod
     def options(add):
-        """`--fixations`, `--free-viewing`, `--predictors`, `--maps`, `--convention`."""
+        """`--fixations`, `--free-viewing`, `--exclude-classes`, `--predictors`, `--maps`, `--convention`."""
         from saliency_keras.tables.fixations import Fixations
 
         Fixations.options(add)
-        free_viewing_option(add)
+        options_of_stages(add)
         names = f"salclassnet-4: predictors or run folders to score too (default: {','.join(PREDICTORS)})"
         add("--predictors", metavar="NAMES", type=words_of, default=PREDICTORS, help=names)
         add("--convention", choices=("mit", "standard"), default="standard", help="of the metrics (%(default)s)")
@@ -55,7 +57,7 @@ class TopDown:
         """As `TableKind.plan`."""
         check_fixations(self.fixations)
         self._sources()  # refuses a name of no predictor before anything is trained
-        return staged_plan(table, choices, self.free_viewing)
+        return staged_plan(table, choices, self.free_viewing, self.exclude_classes)
 
     def write(self, results, folder):
         """As `TableKind.write`."""

@@ -34,6 +34,31 @@ def parents_of(words):
     return parents
 
 
+def classes_named(text):
+    """The names of classes that `--exclude-classes` gives, each once.
+
+    Args:
+        text: A file with one name a line, or names separated by commas; in Python also a list.
+
+    Returns:
+        A tuple of names.
+
+    Raises:
+        UserError: If there is none, or the file is no text.
+    """
+    if not isinstance(text, str | Path):
+        return tuple(text)
+    path = Path(text)
+    try:
+        names = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else str(text).split(",")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as a list of classes: {error}.") from None
+    found = tuple(dict.fromkeys(filter(None, (name.strip() for name in names))))
+    if not found:
+        raise UserError(f"--exclude-classes {text} names no class.")
+    return found
+
+
 def check_start(experiment, out, parents=None, resume=False):
     """Refuses a run that cannot start.
 

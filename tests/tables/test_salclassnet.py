@@ -59,6 +59,29 @@ def test_stages_without_data_are_left_out_and_what_follows_begins_with_other_wei
         assert runs[name].experiment.start.weights == "imagenet"
 
 
+def test_classes_are_kept_out_of_the_pre_training_alone(tmp_path):
+    (tmp_path / "dogs.txt").write_text("poodle\n\nold, grey one\n")
+    kind, table = ClassAccuracy(exclude_classes=str(tmp_path / "dogs.txt")), TABLES["salclassnet-5"]
+    runs = by_name(kind.plan(table, Choices(HERE, OUT, large=Path("large"))))
+    without = {name for name, run in runs.items() if run.experiment.pictures.exclude_classes}
+    assert without == {"vgg_pretrain", "inception_pretrain", "resnet_pretrain"}
+    assert runs["vgg_pretrain"].experiment.pictures.exclude_classes == ("poodle", "old, grey one")
+    with pytest.raises(UserError, match=r"keeps classes out of the pre-training on a large set; give one: --large DIR"):
+        kind.plan(table, Choices(HERE, OUT))
+    with pytest.raises(UserError, match="this table has no such stage"):
+        kind.plan(TABLES["salclassnet-6"], Choices(HERE, OUT, large=Path("large")))
+
+
+def test_a_class_that_the_large_set_lacks_is_refused_before_anything_is_trained(tmp_path):
+    for name in "here", "large":
+        write_small_set(tmp_path / name, side=64, classes=3, train=(6,), val=(6,))
+    words = ["salclassnet-5", "--data", tmp_path / "here", "--large", tmp_path / "large", "--out", tmp_path / "out"]
+    words += ["--exclude-classes", "clas1", "--set", "side=64", "--set", "weights="]
+    with pytest.raises(UserError, match=r"large has no class 'clas1' to exclude; it has 3 classes, such as class1"):
+        main(list(map(str, words)))
+    assert not (tmp_path / "out").exists()
+
+
 def test_controls_are_taught_their_maps_in_all_stages():
     runs = by_name(staged_plan(TABLES["salclassnet-controls"], Choices(HERE, OUT, repeats=1)))
     for maps in ("shuffled", "center", "uniform"):

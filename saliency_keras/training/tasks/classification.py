@@ -1,6 +1,5 @@
 """Classifiers on a compact data set: batches in, predictions of every tested picture at the end."""
 
-import difflib
 import os
 
 import h5py
@@ -56,7 +55,7 @@ class Classification:
             )
         self._manifest, self._experiment, self._seed = manifest, experiment, seed
         self._shown = experiment.shown if sees_map or experiment.shown.as_ == "target" else None
-        self.classes = kept_classes(manifest, experiment.pictures.exclude_classes)
+        self.classes = manifest.classes_without(experiment.pictures.exclude_classes)
         self._drawn = _drawn(experiment.pictures, manifest, seed)
         self._parts = self._taught(_parts(experiment, manifest, self._drawn))
         self._learned = train = self._reader(*self._parts["train"], augment)
@@ -102,7 +101,7 @@ class Classification:
     def open(experiment, folder):
         """The `Manifest` of a compact data set; a `UserError` if it is not there, damaged or lacks a class."""
         manifest = Manifest.load(folder)
-        kept_classes(manifest, experiment.pictures.exclude_classes)
+        manifest.classes_without(experiment.pictures.exclude_classes)
         return manifest
 
     def _terms(self):
@@ -233,32 +232,6 @@ def _parts(experiment, manifest, drawn):
         kept, held = hold_out(stored.labels(np.arange(len(stored))), HELD_OUT)
         return {"train": ("val", kept), "validation": ("val", held), "tested": ("val", held)}
     return {"train": ("train", None), "validation": ("val", None), "tested": ("val", None)}
-
-
-def kept_classes(manifest, excluded):
-    """The classes that are left, a tuple of names.
-
-    Args:
-        manifest: The `Manifest`.
-        excluded: Names of those that are not.
-
-    Raises:
-        UserError: If one of them is no class of the set, or fewer than two would be left.
-    """
-    unknown = [name for name in excluded if name not in manifest.classes]
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], manifest.classes, 3) or manifest.classes[:3]
-        raise UserError(
-            f"the data set {manifest.folder} has no class {unknown[0]!r} to exclude; it has {len(manifest.classes)} "
-            f"classes, such as {', '.join(near)}."
-        )
-    kept = tuple(name for name in manifest.classes if name not in excluded)
-    if excluded and len(kept) < 2:
-        raise UserError(
-            f"exclude_classes leaves {len(kept)} of the {len(manifest.classes)} classes of {manifest.folder}; a "
-            "classifier tells two or more apart."
-        )
-    return kept
 
 
 def describe_maps(network, reader):
