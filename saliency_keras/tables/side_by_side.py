@@ -10,7 +10,7 @@ import multiprocessing.connection
 import os
 import sys
 
-from saliency_keras.console import UserError, tell
+from saliency_keras.console import UserError, quiet_tensorflow, tell
 
 PATIENCE = 30  # seconds that runs are given to end after their step
 MEMORY = 0.9  # of the device's memory, what all runs together may take
@@ -103,6 +103,7 @@ def _answer(run, process, answers):
 
 def _train(run, features, cores, answers):
     """Trains a run in a process of its own, and answers how it went."""
+    quiet_tensorflow()
     from saliency_keras.tables.plan import Unfit
     from saliency_keras.training.loop import Diverged
 
