@@ -69,9 +69,12 @@ def initial_weights(experiment, network, parents, seed):
     for part, parent in parents.items():
         _check_parent(experiment, network, part, parent)
         parts = () if part == WHOLE else (part,)
-        found = carry_weights(
-            parent.network, network, parts, start.fresh, start.new_weights, seed, experiment.learns_from_fixations
-        )
+        try:
+            found = carry_weights(
+                parent.network, network, parts, start.fresh, start.new_weights, seed, experiment.learns_from_fixations
+            )
+        except UserError as error:
+            raise UserError(f"{_whose(experiment, part, parent)}: {error}") from None
         _check_part(experiment, network, part, parent, found)
         carried += found
     if start.weights and WHOLE not in parents and not experiment.learns_from_fixations:
@@ -84,6 +87,13 @@ def initial_weights(experiment, network, parents, seed):
     draw_anew(network, start.fresh, seed)
     _check_lacking(experiment, network, parents, carried)
     return carried
+
+
+def _whose(experiment, part, parent):
+    """Whose weights do not fit, and whose are expected, where these are another experiment's."""
+    name, expected = parent.settings["name"], experiment.start.parents.get(part, "")
+    other = f", where {experiment.name} takes one of {expected}" if expected not in ("", name) else ""
+    return f"{parent.folder} is a run of {name}{other}"
 
 
 def _is_alexnet(experiment):
@@ -162,6 +172,7 @@ def check_classes(network, parents, carried, classes):
 def _check_parent(experiment, network, part, parent):
     """Refuses weights that saw other numbers than they would see here."""
     _check_same_map(experiment, parent)
+    _check_same_range(experiment, parent)
     if experiment.pictures is None or "trunk" not in (network.parts if part == WHOLE else (part,)):
         return
     means, asked = bool(subtracted(parent.network.model, "image")), experiment.pictures.subtract_mean
@@ -170,6 +181,16 @@ def _check_parent(experiment, network, part, parent):
         raise UserError(
             f"the network of {parent.folder} was trained with subtract_mean={value}: --set subtract_mean={value}."
         )
+
+
+def _check_same_range(experiment, parent):
+    """Refuses a fourth channel that saw maps of another range; before there was a choice, their deviation was 1."""
+    now = experiment.arguments.get("new_channel_range")
+    if not experiment.arguments.get("fourth_channel") or not parent.settings.get("fourth_channel"):
+        return
+    if (before := parent.settings.get("new_channel_range", "unit")) != now:
+        setting = f"new_channel_range={before}"
+        raise UserError(f"the fourth channel of {parent.folder} was trained with {setting}: --set {setting}.")
 
 
 def _check_same_map(experiment, parent):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -25,7 +26,7 @@ from saliency_keras.tables.results import Results
 from saliency_keras.tables.top_down import TopDown
 from saliency_keras.train import main as train_main
 from saliency_keras.training import listeners
-from saliency_keras.training.initial_weights import initial_weights, load_parents
+from saliency_keras.training.initial_weights import Parent, _check_same_range, initial_weights, load_parents
 from saliency_keras.training.optimizer import rate_at
 from saliency_keras.training.tasks.joint import map_loss, places_with_maps
 from saliency_keras.training.train import train
@@ -313,6 +314,13 @@ def test_excluded_classes_are_not_learned_and_have_no_output(data, tmp_path, cap
             {"detector": "VGG19"},
             "lacks block3_conv4_saliency and others",
         ),
+        (
+            "salclassnet_resnet",
+            ("network", "saliency"),
+            {"new_channel_range": "unit"},
+            r"rgbs was trained with new_channel_range=pixels: --set new_channel_range=pixels",
+        ),
+        ("salclassnet_resnet", ("network", "saliency"), {"new_channel_range": "own"}, "new_channel_range is one of"),
         ("resnet_rgb", (), {"weights": "nowhere.h5"}, "there is no weights file nowhere.h5"),
         ("salclassnet_detector", (), {"loss": "mse"}, "the loss is one of"),
     ],
@@ -321,6 +329,25 @@ def test_a_mistake_is_a_sentence_and_nothing_is_written(name, given, changes, sa
     parents = {part: stages[part] for part in given}
     with pytest.raises(UserError, match=says):
         train(small(name, **changes), data, tmp_path / "run", parents=parents)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_the_version_whose_maps_had_a_deviation_of_one_is_told_from_the_others():
+    parent = Parent(Path("earlier"), None, {"name": "resnet_rgbs", "fourth_channel": "map"})
+    said = "the fourth channel of earlier was trained with new_channel_range=unit: --set new_channel_range=unit"
+    with pytest.raises(UserError, match=said):
+        _check_same_range(small("salclassnet_resnet"), parent)
+    _check_same_range(small("salclassnet_resnet", new_channel_range="unit"), parent)
+    _check_same_range(small("resnet_rgb"), parent)  # it has no fourth channel
+
+
+@pytest.mark.parametrize("swapped", [("network", "network"), ("saliency", "saliency"), ("saliency", "network")])
+def test_parents_in_the_wrong_places_are_named(swapped, data, stages, tmp_path):
+    parents = dict(zip(("network", "saliency"), (stages[part] for part in swapped), strict=True))
+    says = r"(rgbs is a run of resnet_rgbs, where salclassnet_resnet takes one of salclassnet_detector: no layer)|"
+    says += r"(detector is a run of salclassnet_detector and lacks .* starts from a run of resnet_rgbs)"
+    with pytest.raises(UserError, match=says):
+        train(small("salclassnet_resnet"), data, tmp_path / "run", parents=parents)
     assert not (tmp_path / "run").exists()
 
 
