@@ -34,24 +34,39 @@ class Shift(Staged):
         """As `TableKind.write`."""
         from saliency_keras.figures.shift import shift_figure
 
-        runs = {run.experiment.name: run for run in results.planned if run.finished and run.seed == 0}
-        name = results.table.rows[-1].experiment
-        if not {DETECTOR, name} <= runs.keys():
+        name, done = results.table.rows[-1].experiment, [run for run in results.planned if run.finished]
+        detector, joined = ([run for run in done if run.experiment.name == one] for one in (DETECTOR, name))
+        if not detector or not joined:
             raise UserError(f"the table compares the maps of {DETECTOR} and {name}; one of the two runs is missing.")
-        joined = runs[name]
-        pictures, taught, maps = _maps(results.data, joined.experiment, [runs[DETECTOR], joined])
-        before, after = maps
-        figures = compared(before, after, taught)
-        header = ["measure", "mean", "95 % interval"]
-        means = {name: (float(np.mean(values)), *bootstrap_interval(values)) for name, values in figures.items()}
-        rows = [[name, f"{mean:.3f}", f"{low:.3f} to {high:.3f}"] for name, (mean, low, high) in means.items()]
-        csv_rows = [[name, *map(float, values)] for name, values in means.items()]
-        order = np.argsort(figures[MOVED])[::-1]
+        pictures, taught, (before, *after) = _maps(results.data, joined[0].experiment, [detector[0], *joined])
+        by_seed = {run.seed: compared(before, maps, taught) for run, maps in zip(joined, after, strict=True)}
+        header, rows, numbers = shift_table(by_seed)
+        order = np.argsort(by_seed[joined[0].seed][MOVED])[::-1]
         shown = [*order[: SHOWN - 1], order[-1]]
-        figure = shift_figure(*(one[shown] for one in (pictures, taught, before, after)))
-        notes = [*results.head(), f"{len(pictures)} validation pictures with a map; seed 0."]
-        numbers = ["measure", "mean", "low", "high"], csv_rows
+        figure = shift_figure(*(one[shown] for one in (pictures, taught, before, after[0])))
+        what = f"{len(pictures)} validation pictures with a map. Intervals are over pictures, of the mean of the seeds."
+        notes = [*results.head(), f"{what} The figure shows seed {joined[0].seed}."]
         return write_files(folder, results.table, notes, [Table(header, rows)], numbers, {"shift.png": figure})
+
+
+def shift_table(by_seed):
+    """The means of each measure over seeds and pictures, their intervals over pictures, and each seed's mean.
+
+    Args:
+        by_seed: From a seed to what `compared` returns.
+
+    Returns:
+        `(header, rows, (csv header, csv rows))`.
+    """
+    header, rows, csv_rows = ["measure", "mean", "95 % interval", *(f"seed {seed}" for seed in by_seed)], [], []
+    for measure in next(iter(by_seed.values())):
+        values = np.stack([figures[measure] for figures in by_seed.values()])
+        of_pictures, of_seeds = values.mean(axis=0), values.mean(axis=1)
+        mean, low, high = float(of_pictures.mean()), *map(float, bootstrap_interval(of_pictures))
+        seeds = [f"{value:.3f}" for value in of_seeds]
+        rows.append([measure, f"{mean:.3f}", f"{low:.3f} to {high:.3f}", *seeds])
+        csv_rows.append([measure, mean, low, high, *map(float, of_seeds)])
+    return header, rows, (["measure", "mean", "low", "high", *(f"seed_{seed}" for seed in by_seed)], csv_rows)
 
 
 MOVED = "centre of mass moves by, shares of the side"

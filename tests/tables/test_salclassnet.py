@@ -23,7 +23,7 @@ from saliency_keras.tables.class_accuracy import ClassAccuracy, by_alpha, class_
 from saliency_keras.tables.plan import Choices
 from saliency_keras.tables.regions import Regions, region
 from saliency_keras.tables.results import Results
-from saliency_keras.tables.shift import MOVED, Shift, compared
+from saliency_keras.tables.shift import MOVED, Shift, compared, shift_table
 from saliency_keras.tables.top_down import TopDown, top_down_table
 from tests.runs_fixture import write_predictions, write_run
 from tests.small_sets import write_small_set
@@ -243,6 +243,21 @@ def test_a_map_that_moves_by_a_quarter_of_the_side_is_said_to():
     assert found["detector's correlation with the map taught"] == pytest.approx([1, 1])
     expected = np.corrcoef(before[0].ravel(), after[0].ravel())[0, 1]
     assert found["joined network's correlation with the map taught"] == pytest.approx([expected, 1])
+
+
+def test_the_shift_is_the_mean_over_seeds_and_pictures_and_its_interval_is_of_the_pictures_means():
+    random = np.random.default_rng(0)
+    by_seed = {seed: {MOVED: random.random(50), "another": random.random(50)} for seed in (0, 1, 2)}
+    header, rows, (names, numbers) = shift_table(by_seed)
+    assert header[3:] == ["seed 0", "seed 1", "seed 2"]
+    for row, found, measure in zip(rows, numbers, (MOVED, "another"), strict=True):
+        values = np.stack([by_seed[seed][measure] for seed in range(3)])
+        named = dict(zip(names, found, strict=True))
+        assert named["mean"] == pytest.approx(values.mean())
+        assert [named[f"seed_{seed}"] for seed in range(3)] == pytest.approx(list(values.mean(axis=1)))
+        half = 1.96 * values.mean(axis=0).std(ddof=1) / np.sqrt(50)
+        assert (named["mean"] - named["low"], named["high"] - named["mean"]) == pytest.approx((half, half), rel=0.15)
+        assert row[:2] == [measure, f"{values.mean():.3f}"]
 
 
 def test_regions_lie_inside_their_picture():
