@@ -74,6 +74,7 @@ def test_classes_are_kept_out_of_the_pre_training_alone(tmp_path):
 
 def test_a_class_that_the_large_set_lacks_is_refused_before_anything_is_trained(tmp_path):
     for name in "here", "large":
+        (tmp_path / name).mkdir()
         write_small_set(tmp_path / name, side=64, classes=3, train=(6,), val=(6,))
     words = ["salclassnet-5", "--data", tmp_path / "here", "--large", tmp_path / "large", "--out", tmp_path / "out"]
     words += ["--exclude-classes", "clas1", "--set", "side=64", "--set", "weights="]
