@@ -18,6 +18,7 @@ from saliency_keras.scoring.fixation_scores import HUMAN, human_density, make_ma
 
 COLUMNS = 6  # example pictures
 LETTERS = 26  # of a text above a picture
+LETTER = 0.55  # width of one, of its height: a row's name is not longer than the row is high
 
 
 def map_figure(pictures, human, models, captions=None, scores=None):
@@ -43,6 +44,7 @@ def map_figure(pictures, human, models, captions=None, scores=None):
     if not len(pictures) or odd:
         raise ValueError(f"a row has one entry for each picture. Received: {len(pictures)} pictures, other in {odd}")
     height = 1.7 * np.mean([picture.shape[0] / picture.shape[1] for picture in pictures])
+    size = min(9, 72 * height / (LETTER * max(len(style.one_line(name)) for name in rows)))  # points
     with style.look():
         figure = style.new_figure(1.7 * len(pictures) + 0.4, height * len(rows) + 0.18 * len(above) + 0.1)
         figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
@@ -54,7 +56,7 @@ def map_figure(pictures, human, models, captions=None, scores=None):
                 ax.set(xticks=[], yticks=[])
                 ax.grid(False)
                 ax.spines[:].set_visible(False)
-            axes[0].set_ylabel(style.one_line(name), fontsize=9)
+            axes[0].set_ylabel(style.one_line(name), fontsize=size)
             for ax, text in zip(axes, above.get(name, ()), strict=name in above):
                 ax.set_title(style.shortened(text, LETTERS), fontsize=7, fontweight="normal", loc="center", pad=2)
     return figure

@@ -1,5 +1,7 @@
 """The figure of maps: pictures in columns, humans second, models in rows."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -35,3 +37,12 @@ def test_a_row_with_a_map_too_few_is_refused():
         map_figure([picture, picture], [picture[..., 0]] * 2, {"gbvs": [picture[..., 0]]})
     with pytest.raises(ValueError, match="0 pictures"):
         map_figure([], [], {})
+
+
+def test_long_names_of_rows_do_not_lie_over_each_other():
+    picture = np.zeros((60, 100, 3), np.uint8)
+    names = [f"salclassnet_resnet-shuffled-seed{seed}" for seed in range(3)]
+    figure = map_figure([picture], [picture[..., 0]], {name: [picture[..., 0]] for name in names})
+    figure.draw_without_rendering()
+    boxes = [axes.yaxis.label.get_window_extent() for axes in figure.axes]
+    assert all(lower.y1 <= upper.y0 for upper, lower in itertools.pairwise(boxes))
