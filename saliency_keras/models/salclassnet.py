@@ -291,7 +291,7 @@ def _trunk(x, fourth, backbone, layer, initializer, deviation):
         """The first layer's output with the new channel's own convolution added to it."""
         if old is not first or fourth is None:
             return output
-        seen = fourth if deviation is None else _scaled(fourth, _later(base, first, deviation), "map_scaled")
+        seen = fourth if deviation is None else _scaled(fourth, _deviation_at(first, base, deviation), "map_scaled")
         for one in _before(base, first):
             if isinstance(one, layers.ZeroPadding2D):
                 seen = layers.ZeroPadding2D(one.padding, name=f"{one.name}{NEW_CHANNEL}")(seen)
@@ -323,8 +323,8 @@ def _scaled(x, factor, name):
     return x if factor == 1.0 else layers.Rescaling(factor, name=name)(x)
 
 
-def _later(base, first, deviation):
-    """The deviation of colours in front of a network's first convolution, of that where the network begins."""
+def _deviation_at(first, base, deviation):
+    """The deviation of colours in front of a network's first convolution, from that where the network begins."""
     for one in _before(base, first):
         if isinstance(one, layers.Rescaling):
             deviation *= float(np.mean(one.scale))

@@ -177,10 +177,7 @@ def _check_parent(experiment, network, part, parent):
         return
     means, asked = bool(subtracted(parent.network.model, "image")), experiment.pictures.subtract_mean
     if means != asked:
-        value = json.dumps(means)
-        raise UserError(
-            f"the network of {parent.folder} was trained with subtract_mean={value}: --set subtract_mean={value}."
-        )
+        raise _trained_with(f"the network of {parent.folder}", "subtract_mean", means)
 
 
 def _check_same_range(experiment, parent):
@@ -189,8 +186,7 @@ def _check_same_range(experiment, parent):
     if not experiment.arguments.get("fourth_channel") or not parent.settings.get("fourth_channel"):
         return
     if (before := parent.settings.get("new_channel_range", "unit")) != now:
-        setting = f"new_channel_range={before}"
-        raise UserError(f"the fourth channel of {parent.folder} was trained with {setting}: --set {setting}.")
+        raise _trained_with(f"the fourth channel of {parent.folder}", "new_channel_range", before)
 
 
 def _check_same_map(experiment, parent):
@@ -200,10 +196,13 @@ def _check_same_map(experiment, parent):
         return
     for name in "skip", "saliency_activation":
         if before.get(name) != now[name]:
-            value = json.dumps(before.get(name)).strip('"')
-            raise UserError(
-                f"the saliency branch of {parent.folder} was trained with {name}={value}: --set {name}={value}."
-            )
+            raise _trained_with(f"the saliency branch of {parent.folder}", name, before.get(name))
+
+
+def _trained_with(whose, name, value):
+    """The error for weights that were trained with another value of a setting."""
+    setting = "{}={}".format(name, json.dumps(value).strip('"'))
+    return UserError(f"{whose} was trained with {setting}: --set {setting}.")
 
 
 def _check_part(experiment, network, part, parent, carried):
