@@ -17,6 +17,7 @@ SMALL = {
     **{"classifier_size": 0, "detector": "VGG16"},
 }
 BACKBONES = {"modulated_resnet": "ResNet50"}  # the smallest there is
+AS_THEY_ARE = ("classifier", "classifier_attention", "max_pooled")  # a backbone of Keras has its own width there
 OTHERS = {
     "salnet": {"height": 96, "width": 128},
     "juntingnet": {"height": 96, "width": 96, "units": 2304},
@@ -49,6 +50,8 @@ def arguments_of(name):
     given = {**chosen.arguments, **{key: value for key, value in SMALL.items() if key in chosen.arguments}}
     if "backbone" in given:
         given["backbone"] = BACKBONES.get(name, "MobileNet")
+    if name in AS_THEY_ARE:
+        given["width_multiplier"] = 1.0
     return {**given, **OTHERS.get(name, {})}
 
 
