@@ -1,7 +1,7 @@
 """Turns fixations as others publish them into a fixation set.
 
     python -m data_prep.fixations KIND SOURCE OUT [--pictures DIR] [--copy]
-    python -m data_prep.fixations table TABLE OUT --columns image=…,x=…,y=…[,subject=…,duration=…,fixation=…]
+    python -m data_prep.fixations table TABLE OUT [--columns image=…,x=…,y=…[,subject=…,duration=…,fixation=…]]
            [--where COLUMN=VALUE] [--screen WxH] [--picture-at X,Y] [--shown WxH] [--coordinates pixels|shares]
 
 KIND is one of pysaliency, salicon, mit1003, osie, cub-gha, cat2000, toronto, figrim, coco-freeview, poet and table.
@@ -62,7 +62,10 @@ def _parser():
     parser.add_argument("out", type=Path, help="folder to make")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="folder of the pictures, if they lie elsewhere")
     parser.add_argument("--copy", action="store_true", help="copy the pictures (default: link to them)")
-    columns = "of a table: image=…,x=…,y=… and perhaps subject=…, duration=… (ms), fixation=… (its number)"
+    columns = (
+        "of a table: image=…,x=…,y=… and perhaps subject=…, duration=… (ms), fixation=… (its number) "
+        "(default: the columns of these names)"
+    )
     parser.add_argument("--columns", type=_columns, metavar="NAME=COLUMN,…", help=columns)
     where = "of a table: take only rows with this value; may be repeated"
     parser.add_argument("--where", type=_pair, action="append", metavar="COLUMN=VALUE", help=where)

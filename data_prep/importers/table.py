@@ -1,8 +1,9 @@
 """Any delimited table with a row a fixation and named columns: EyeLink's and Tobii's exports, one's own.
 
-Columns are named by the user. Positions may be those of a screen: then the screen's size, and where it shows the
-pictures, say which pixels they are. Where a row is a sample and no fixation (Tobii), the column that numbers fixations
-(`fixation=…`) takes the first row of each.
+Columns are named by the user. If none is named, those called image, x, y, subject, duration and fixation are taken.
+Positions may be those of a screen: then the screen's size, and where it shows the pictures, say which pixels they are.
+Where a row is a sample and no fixation (Tobii), the column that numbers fixations (`fixation=…`) takes the first row of
+each.
 """
 
 import csv
@@ -22,11 +23,12 @@ def gather(source, choices):
     """Gathers the fixations of a table; the pictures are in `--pictures`, or below the table's folder."""
     if not source.is_file():
         raise UserError(f"there is no file {source}; SOURCE is a table with a row a fixation.")
-    columns = choices.columns
+    header = _header(source)[1]
+    columns = choices.columns or {name: name for name in KNOWN if name in header}
     if missing := [name for name in NEEDED if name not in columns]:
         raise UserError(
             f"--columns has no {', '.join(missing)}; for example --columns image=PICTURE,x=FIX_X,y=FIX_Y. "
-            f"The table has {', '.join(_header(source)[1])}."
+            f"The table has {', '.join(header)}."
         )
     if choices.screen is None and (choices.picture_at or choices.shown):
         raise UserError("--picture-at says where a screen shows the pictures; --screen WxH says how large it is.")
@@ -52,7 +54,7 @@ def _add(row, gathered, choices):
             x, y = x * width - 0.5, y * height - 0.5
         if choices.screen is not None:
             x, y = on_picture(x, y, size, choices)
-    durations = [row["duration"]] if "duration" in choices.columns else None
+    durations = [row["duration"]] if "duration" in row else None
     gathered.add(row["image"], row.get("subject", NOBODY), [x], [y], durations)
 
 

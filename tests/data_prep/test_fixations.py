@@ -382,6 +382,14 @@ def test_shares_of_a_picture_become_pixels_and_missing_subjects_one(tmp_path):
     assert "order" not in rows[0]
 
 
+def test_columns_that_are_called_what_they_are_need_not_be_named(tmp_path):
+    picture(tmp_path / "images/p.png", (200, 100))
+    (tmp_path / "own.csv").write_text("y,subject,x,image,duration\n20,s1,10,p.png,180\n")
+    (row,) = convert("table", tmp_path / "own.csv", tmp_path / "out")
+    assert places([row]) == [("p.png", "s1", 10, 20)]
+    assert (row["duration"], row["order"]) == ("180", "1")
+
+
 def test_a_malformed_row_and_an_absent_picture_are_counted_and_the_rest_kept(tmp_path, capsys):
     picture(tmp_path / "images/p.png", (200, 100))
     lines = ["image,x,y", *["p.png,10,20"] * 20, "p.png,ten,20", "q.png,1,1"]
@@ -433,6 +441,7 @@ def test_an_out_that_has_something_in_it_stays_as_it_is(tmp_path):
         (["osie", ".", "out"], "has no fixations.mat"),
         (["salicon", ".", "out", "--screen", "10x10"], "--screen is for the kind table alone"),
         (["table", "t.csv", "out", "--columns", "x=a,y=b"], "--columns has no image"),
+        (["table", "t.csv", "out"], "--columns has no x, y; for example"),
         (["table", "t.csv", "out", "--columns", "image=c,x=a,y=b"], "has no column c; it has image, a, b"),
         (["salicon", "broken.json", "out"], "is no json of SALICON"),
         (["mit1003", "broken.mat", "out"], "cannot be read as a MATLAB file"),
