@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.experiments.published import SALCLASSNET_4, SALCLASSNET_4_METRICS, SUSPECT_4
 from saliency_keras.figures.document import Table
@@ -14,6 +15,7 @@ from saliency_keras.tables.results import changed_settings, what_was_run, write_
 
 PREDICTORS = ("center", "fixations")
 OURS = {"salclassnet": "SalClassNet", "fixations": "Human Baseline"}
+ELSEWHERE = {"salnet": "SalNet", "salicon": "SALICON"}  # experiments that the paper compares with
 NOTE = (
     "The paper's figures are of its own pictures, as printed; its Human Baseline is the map of the gaze against "
     f"itself, our `fixations`, a ceiling and no agreement of people; {SUSPECT_4}. `human` predicts each observer by "
@@ -29,7 +31,8 @@ class TopDown:
         fixations: Folder of the fixation set to score on: pictures that no network was trained on.
         free_viewing: As of `Staged`.
         exclude_classes: As of `Staged`.
-        predictors: Names of predictors or run folders beside ours, such as SalNet fine-tuned.
+        predictors: Names of predictors or run folders beside ours. Runs of `salnet` and `salicon` are the paper's rows
+            of that name, and its fine-tuned rows where they began with another run.
         maps: Folders of maps made elsewhere, to be scored too.
         convention: Of the metrics, as `score --convention`.
     """
@@ -74,9 +77,10 @@ class TopDown:
             one.name = run.folder.name
             own.append(one)
         fixation_set, sources = self._sources()
+        named = {source.name: papers_name(one) for one, source in zip(self.predictors, sources, strict=False)}
         sources, protocol = [*own, *sources], Protocol(self.convention)
         scores = score_set(fixation_set, sources, protocol)
-        header, rows, csv_rows = top_down_table(scores)
+        header, rows, csv_rows = top_down_table(scores, named)
         notes = [what_was_run(Run.load(made[-1].folder)), *changed_settings(results.planned), scores.caption(), NOTE]
         figures = {"maps.png": examples_figure(fixation_set, sources, protocol, scores.images, scores)}
         return write_files(folder, results.table, notes, [Table(header, rows)], (header, csv_rows), figures)
@@ -95,23 +99,42 @@ def _makes_maps(run):
     return run.experiment.task in ("joint", "maps", "fixation_maps")
 
 
-def top_down_table(scores):
+def papers_name(predictor):
+    """What the paper calls a predictor that it compares with.
+
+    Args:
+        predictor: Name of a predictor, or a run folder.
+
+    Returns:
+        `"SalNet"` or `"SALICON"` of a run of that experiment, with `"Fine-tuned "` before it if it began with another
+        run; `""` of any other predictor.
+    """
+    if not run_folder.is_finished(Path(predictor)):
+        return ""
+    run = Run.load(predictor)
+    name = ELSEWHERE.get(run.name, "")
+    return f"Fine-tuned {name}" if name and run.config.get("init") else name
+
+
+def top_down_table(scores, named=None):
     """Table 4: our scores beside the paper's on its four sets.
 
     Args:
         scores: `scoring.fixation_scores.Scores`.
+        named: From rows of `scores` to the paper's names of them, where they are not ours.
 
     Returns:
         `(header, rows, csv rows)`.
     """
     from saliency_keras.metrics.fixation_metrics import METRICS
 
+    called = {**OURS, **(named or {})}
     theirs = [f"paper's {metric}, {one}" for one in SALCLASSNET_4 for metric in SALCLASSNET_4_METRICS]
     header, rows = ["maps", *SALCLASSNET_4_METRICS, *theirs], []
     for name in scores.rows:
         means = dict(zip(METRICS, scores.mean(name), strict=True))
-        rows.append([name, *(means[metric] for metric in SALCLASSNET_4_METRICS), *_printed(OURS.get(name, name))])
-    there = {OURS.get(name, name) for name in scores.rows}
+        rows.append([name, *(means[metric] for metric in SALCLASSNET_4_METRICS), *_printed(called.get(name) or name)])
+    there = {called.get(name) or name for name in scores.rows}
     left = [name for name in next(iter(SALCLASSNET_4.values())) if name not in there]
     rows += [[f"{name}, the paper's", *[None] * len(SALCLASSNET_4_METRICS), *_printed(name)] for name in left]
     shown = [[row[0], *(value if value is None else f"{value:.3f}" for value in row[1:])] for row in rows]

@@ -24,7 +24,7 @@ from saliency_keras.tables.plan import Choices
 from saliency_keras.tables.regions import Regions, region
 from saliency_keras.tables.results import Results
 from saliency_keras.tables.shift import MOVED, Shift, compared, shift_table
-from saliency_keras.tables.top_down import TopDown, top_down_table
+from saliency_keras.tables.top_down import TopDown, papers_name, top_down_table
 from tests.runs_fixture import write_predictions, write_run
 from tests.small_sets import write_small_set
 
@@ -222,6 +222,28 @@ def test_table_4_has_our_scores_beside_the_papers():
     assert found["center"]["paper's CC, SalDogs"] is None
     assert found["Fine-tuned SALICON, the paper's"]["paper's sAUC, SalDogs"] == 0.837
     assert len(shown) == 3 + 4
+
+
+def test_runs_of_salnet_and_salicon_are_the_papers_rows_fine_tuned_where_they_began_with_a_run(tmp_path):
+    runs = {
+        "SalNet": write_run(tmp_path / "osie", "salnet", init=None),
+        "Fine-tuned SalNet": write_run(tmp_path / "birds", "salnet", init={"network": "osie"}),
+        "SALICON": write_run(tmp_path / "salicon", "salicon", init={}),
+        "": write_run(tmp_path / "readout", "readout_bi", init=None),
+    }
+    named = {folder.name: papers_name(str(folder)) for folder in runs.values()}
+    assert list(named.values()) == list(runs)
+    assert papers_name("center") == ""
+    rows = {name: np.full((2, len(METRICS)), 0.5) for name in (*named, "center")}
+    header, _, csv_rows = top_down_table(Scores("set", ("a", "b"), rows, Protocol(), ()), named)
+    found = {row[0]: row[header.index("paper's NSS, SalDogs")] for row in csv_rows}
+    assert (found["osie"], found["birds"], found["salicon"]) == (1.839, 4.174, 2.056)
+    assert found["readout"] is found["center"] is None
+    assert {name for name in found if name.endswith("the paper's")} == {
+        "Fine-tuned SALICON, the paper's",
+        "SalClassNet, the paper's",
+        "Human Baseline, the paper's",
+    }
 
 
 def test_the_interval_over_three_seeds_is_that_of_their_means(results):
