@@ -38,11 +38,13 @@ class Network:
             a dictionary of outputs by name.
         parts: From a part's name to the names of its layers with weights, in the model's order.
         output: Name of the model's output where it has one only.
+        given: Names of the layers whose weights were trained before it was built, such as those of a backbone.
     """
 
     model: keras.Model
     parts: dict[str, tuple[str, ...]]
     output: str = "logits"
+    given: tuple[str, ...] = ()
 
     def __post_init__(self):
         named = [name for part in self.parts.values() for name in part]

@@ -178,12 +178,13 @@ def build_saliency(network, arguments, weights="", frozen=False):
         raise
     except ValueError as error:
         raise UserError(f"the network {network} cannot be built{_given(arguments)}: {error}") from None
-    if network == "salicon" and weights:
-        copy_vgg16(classifier_features("VGG16", weights), model)
     found = Network(model, parts_by_name(model), output="map")
+    given = found.parts.get("backbone", ())
+    if network == "salicon" and weights:
+        given = copy_vgg16(classifier_features("VGG16", weights), model)
     if network == "salclassnet_osie" and weights:
-        carry_weights(_detector_weights(arguments["detector"], weights), found)
-    return found
+        given = carry_weights(_detector_weights(arguments["detector"], weights), found)
+    return dataclasses.replace(found, given=tuple(given))
 
 
 def _detector_weights(detector, weights):

@@ -212,8 +212,11 @@ def _relu_convolution(x, name, filters, size):
 
 
 def copy_vgg16(vgg16, model):
-    """Fills both columns of a SALICON network with the convolutions of `keras.applications.VGG16`."""
+    """Fills both columns of a SALICON network with the convolutions of `keras.applications.VGG16`; returns names."""
+    filled = []
     for layer in vgg16.layers:
         if layer.weights:
             for branch in "fine", "coarse":
-                model.get_layer(f"{branch}_{layer.name}").set_weights(layer.get_weights())
+                filled.append(f"{branch}_{layer.name}")
+                model.get_layer(filled[-1]).set_weights(layer.get_weights())
+    return filled

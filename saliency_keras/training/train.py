@@ -142,7 +142,7 @@ def _begin(experiment, source, features, config, parents, kind, augment):
     frozen = network.freeze(experiment.start.frozen)
     if experiment.start.frozen_statistics:
         frozen += network.freeze_statistics()
-    check_frozen(experiment, frozen, [*config["carried"], *task.given])
+    check_frozen(experiment, frozen, [*config["carried"], *network.given])
     config["frozen"] = _frozen(network.model)
     return task
 

@@ -45,7 +45,6 @@ class Classification:
 
     best, smaller_is_better = "val_top1", False
     one_machine = False
-    given = ()
 
     def __init__(self, experiment, manifest, seed, folder, augment="host", start=None):
         sees_map = shows_map(experiment.network, experiment.arguments)

@@ -69,7 +69,6 @@ class FixationMaps:
             keep_statistics(model)
         front, self.fed = in_two(model, [layer.name for layer in self.network.layers_of(experiment.start.frozen)])
         options = self.fed, experiment.loss, folder, model.input_shape[1:3], front
-        self.given = self.network.parts.get("backbone", ())
         self._train, self._val = Part(self._learned, "train", *options), Part(self._held_out, "val", *options)
         self._batch = min(experiment.schedule.batch, len(self._learned.images))
         self.steps = len(self._learned.images) // self._batch

@@ -38,7 +38,6 @@ class Task(Protocol):
         pictures: Pictures in an epoch.
         best: Column of the history that says which epoch is the best one.
         smaller_is_better: Whether the best epoch has the smallest value there.
-        given: Names of layers whose weights came with building the network.
         fed: The model that the batches go into: the network's own, or one that shares its weights (behind crops that
             are made on the device, or after features that were computed once).
         classes: Names of the classes that are told apart; none for a network that learns maps alone.
@@ -52,7 +51,6 @@ class Task(Protocol):
     pictures: int
     best: str
     smaller_is_better: bool
-    given: tuple[str, ...]
     fed: keras.Model
     classes: tuple[str, ...]
     uncropped: Reader | None

@@ -375,6 +375,28 @@ def test_the_detector_of_free_viewing_learns_from_a_fixation_set_and_begins_the_
     np.testing.assert_array_equal(before[0], found.model.get_layer("score_saliency").get_weights()[0])
 
 
+def test_free_viewing_leaves_the_frozen_stages_of_a_file_of_weights_as_they_are(tmp_path):
+    """The lower stages keep the file's weights, the others learn; frozen layers that no file filled are refused."""
+    write_fixation_set(tmp_path / "fixations", pictures=12, size=(64, 48))
+    source = keras.applications.MobileNet(weights=None)
+    source.save_weights(file := tmp_path / "mobilenet.weights.h5")
+    of_mobilenet = {"detector": "MobileNet", "width_multiplier": 1.0, "detector_level": "conv_pw_3_relu"}
+    common = {**of_mobilenet, "height": 48, "width": 64, "epochs": 1}
+    frozen = ("saliency:conv1", "saliency:conv_pw_1")
+    chosen = small("salclassnet_osie", **common, weights=str(file), frozen=frozen)
+    train(chosen, tmp_path / "fixations", tmp_path / "run")
+    trained = network_in(tmp_path / "run").model
+    for name, learns in (("conv1", False), ("conv_pw_1", False), ("conv_pw_3", True)):
+        before, after = (one.get_layer(layer).get_weights()[0] for one, layer in
+                         ((source, name), (trained, f"{name}_saliency")))  # fmt: skip
+        assert np.array_equal(before, after) != learns
+    for weights, layers in ((str(file), "saliency:score"), ("", "saliency:conv1")):
+        random = small("salclassnet_osie", **common, weights=weights, frozen=(layers,))
+        with pytest.raises(UserError, match=r"freezes \w+_saliency.*, which would keep random weights"):
+            train(random, tmp_path / "fixations", tmp_path / "random")
+        assert not (tmp_path / "random").exists()
+
+
 def test_the_squared_error_is_taken_at_the_size_of_the_up_sampled_map():
     """§3.3: Y is the output after the last up-sampling, h and w its size; the target has maximum 1."""
     random = np.random.default_rng(0)
