@@ -16,6 +16,9 @@ from saliency_keras.models.weight_files import read_arrays
 from saliency_keras.models.weights import carry_weights, draw_anew, fresh_layers, give_weights, imagenet_weights
 from saliency_keras.runs.run import Run, network_in
 
+# What two networks must have in common: of others a few layers would fit, and the rest would keep random weights.
+LAYERS = {"trunk": ("backbone",), "saliency": ("detector", "detector_level", "pool_padding")}
+MEANING = ("saliency_activation", "loss")  # what a detector's output says
 FULL_SIDE = 227  # pixels: the side at which padded AlexNet's fc6 sees 6x6x256
 
 
@@ -66,7 +69,8 @@ def initial_weights(experiment, network, parents, seed):
         UserError: If they do not fit.
     """
     start, carried = experiment.start, []
-    for part, parent in parents.items():
+    # The whole network first: the run of a part has the last word on it, in whichever order they are named.
+    for part, parent in sorted(parents.items(), key=lambda item: item[0] != WHOLE):
         _check_parent(experiment, network, part, parent)
         parts = () if part == WHOLE else (part,)
         try:
@@ -172,6 +176,7 @@ def check_classes(network, parents, carried, classes):
 def _check_parent(experiment, network, part, parent):
     """Refuses weights that saw other numbers than they would see here."""
     _check_same_map(experiment, parent)
+    _check_same_layers(experiment, network, part, parent)
     _check_same_range(experiment, parent)
     if experiment.pictures is None or "trunk" not in (network.parts if part == WHOLE else (part,)):
         return
@@ -197,6 +202,18 @@ def _check_same_map(experiment, parent):
     for name in "skip", "saliency_activation":
         if before.get(name) != now[name]:
             raise _trained_with(f"the saliency branch of {parent.folder}", name, before.get(name))
+
+
+def _check_same_layers(experiment, network, part, parent):
+    """Refuses another trunk, another detector, and a detector of a part whose output means something else."""
+    before, now = parent.settings, {**experiment.arguments, "loss": experiment.loss}
+    for of, names in LAYERS.items():
+        if of not in (network.parts if part == WHOLE else (part,)) or not (names[0] in before and names[0] in now):
+            continue
+        whose = f"the {'detector' if of == 'saliency' else of} of {parent.folder}"
+        for name in (*names, *(MEANING if part == of == "saliency" else ())):
+            if before[name] != now[name]:
+                raise _trained_with(whose, name, before[name])
 
 
 def _trained_with(whose, name, value):
