@@ -7,7 +7,7 @@ dropout and mean. Step 1 trains the saliency branch alone, on a *val* split: pic
 memorised leave the branch nothing to learn. Keras has no weights of AlexNet: name a file (`--set weights=FILE`), or
 begin with pre-training:
 
-    train() { python -m saliency_keras.train "$@"; }
+    train() { python -m saliency_keras.train "$1" --out "runs/$1" "${@:2}"; }
     train pretrain_alexnet --data LARGE
     train hallucination_step1_alexnet --data LARGE --init runs/pretrain_alexnet
     train approach_a_alexnet --data DIR --init runs/hallucination_step1_alexnet --set few_shot=5

@@ -9,7 +9,7 @@ The paper trains in five stages (§5.2). Each is an ordinary run here; R stands 
     (iv)   R_rgbs                 the classifier of four channels, fine-tuned on pictures with their true maps
     (v)    salclassnet, salclassnet_vgg, salclassnet_resnet     detector and classifier joined, taught both
 
-    train() { python -m saliency_keras.train "$@"; }
+    train() { python -m saliency_keras.train "$1" --out "runs/$1" "${@:2}"; }
     train salclassnet_osie --data OSIE
     train salclassnet_detector --data DIR --init runs/salclassnet_osie
     train inception_pretrain --data LARGE --exclude-classes dogs.txt

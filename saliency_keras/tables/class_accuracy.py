@@ -21,6 +21,7 @@ from saliency_keras.tables.results import INTERVALS, write_files
 from saliency_keras.training.start import classes_named
 
 FEATURES = "-features"
+OTHER_ANSWERS = "Other answers: how many pictures each repeat puts into another class than the same repeat of its twin."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,9 +59,8 @@ class ClassAccuracy(Staged):
             figures["gains.png"] = intervals_figure(panels, what="mean class accuracy")
         if lines := by_alpha(results):
             figures["alpha.png"] = alpha_figure(lines)
-        return write_files(
-            folder, results.table, [*results.head(), INTERVALS], [Table(header, rows)], (numbers, csv_rows), figures
-        )
+        notes = [*results.head(), INTERVALS, OTHER_ANSWERS]
+        return write_files(folder, results.table, notes, [Table(header, rows)], (numbers, csv_rows), figures)
 
 
 def options_of_stages(add):
@@ -117,12 +117,12 @@ def class_accuracy_table(results):
     """
     header = [
         *("row", "in the paper", "mean class accuracy %", "interval", "paper's %", "gain, points", "gain interval"),
-        *("paper's gain", "its twin", "less its twin, points", "its interval"),
+        *("paper's gain", "its twin", "less its twin, points", "its interval", "other answers"),
         *("Top-1 %", "map's loss", "parameters", "repeats"),
     ]
     numbers = [
         *("row", "baseline", "mean_class_accuracy", "low", "high", "published", "gain", "gain_low", "gain_high"),
-        *("published_gain", "twin", "less_twin", "less_twin_low", "less_twin_high"),
+        *("published_gain", "twin", "less_twin", "less_twin_low", "less_twin_high", "other_answers"),
         *("top1", "map_loss", "parameters", "repeats"),
     ]
     of_features = any(row.name.endswith(FEATURES) for row in results.rows())
@@ -135,27 +135,32 @@ def class_accuracy_table(results):
         found, top1 = _mean_class(results, row), results.accuracy(row.name)
         twin = _twin(row)
         gain, less = (_difference(results, row, other) for other in (row.baseline, twin))
-        theirs, their_gain = _published(runs[0]), _published_gain(results, row)
+        theirs, their_gain = _published(runs[0], row), _published_gain(results, row)
+        changed = _other_answers(results, row, twin)
         losses = [run.summary["map_loss"] for run in runs if "map_loss" in run.summary]
         loss = sum(losses) / len(losses) if losses else None
         of_set = [SALCLASSNET_6.get(row.experiment, {}).get(one) for one in further]
         count = runs[0].summary["parameters"]["total"]
         rows.append([
-            row.name, _in_the_paper(runs[0], row), *found.text(), _percent(theirs),
-            *text_of(gain, points), _points(their_gain), less and twin, *text_of(less, points), top1.text()[0],
-            None if loss is None else f"{loss:.4f}", f"{count:,}", len(runs), *of_set,
+            row.name, _in_the_paper(row), *found.text(), _percent(theirs),
+            *text_of(gain, points), _points(their_gain), less and twin, *text_of(less, points),
+            ", ".join(map(str, changed)) or None, top1.text()[0], None if loss is None else f"{loss:.4f}",
+            f"{count:,}", len(runs), *of_set,
         ])  # fmt: skip
         csv_rows.append([
             row.name, row.baseline, *found.numbers(), theirs, *numbers_of(gain), their_gain,
-            less and twin, *numbers_of(less), top1.numbers()[0], loss, count, len(runs), *of_set,
+            less and twin, *numbers_of(less), sum(changed) / len(changed) if changed else None,
+            top1.numbers()[0], loss, count, len(runs), *of_set,
         ])  # fmt: skip
     return header, rows, numbers, csv_rows
 
 
-def _in_the_paper(run, row):
-    """Where the paper has the row; of features its Table 6, whose networks are those of Table 5."""
-    found = run.config["experiment"].get("row")
-    return found.replace("Table 5", "Table 6") if found and row.name.endswith(FEATURES) else found
+def _in_the_paper(row):
+    """Where the paper has the row; of features its Table 6. It has no control, and no row over ResNet-50."""
+    if row.name.endswith(FEATURES):
+        return "Table 6" if row.experiment in SALCLASSNET_6 else None
+    chosen = experiment(row.experiment)
+    return chosen.row if chosen.published and row.name == row.experiment else None
 
 
 def _twin(row):
@@ -179,21 +184,34 @@ def _difference(results, row, other):
     return mean_class(results.tested(row.name), results.tested(other), spread)
 
 
-def _published(run):
-    """What the paper prints for the run's experiment, of its own pictures; none for a control."""
+def _other_answers(results, row, other):
+    """How many pictures a row puts into another class than the other row does, of each repeat."""
+    if other == row.name or other not in results.runs:
+        return []
+    pairs = [
+        (own.predictions.in_order_of(that.predictions), that.predictions)
+        for own, that in zip(results.runs[row.name], results.runs[other], strict=True)
+    ]
+    return [int((own.first[:, 0] != that.first[:, 0]).sum()) for own, that in pairs]
+
+
+def _published(run, row):
+    """What the paper's Table 5 prints for a row, of its own pictures; none for a control, and none for features."""
+    if row.name != row.experiment:
+        return None
     here = experiment(run.name)
     alike = all(run.settings.get(name) == value for name, value in here.arguments.items() if name in STRATEGY)
-    figures = here.published if alike and (run.maps in ("own", None)) else {}
-    return figures.get("mean_class_accuracy")
+    return here.published.get("mean_class_accuracy") if alike else None
 
 
 STRATEGY = ("backbone", "fourth_channel", "bn_over", "new_channel_range", "detector")
 
 
 def _published_gain(results, row):
-    if row.baseline not in results.runs or row.name != row.experiment:
+    baseline = next((one for one in results.rows() if one.name == row.baseline), None)
+    if baseline is None:
         return None
-    own, before = (_published(results.runs[name][0]) for name in (row.name, row.baseline))
+    own, before = (_published(results.runs[one.name][0], one) for one in (row, baseline))
     return round(own - before, 6) if own and before else None
 
 

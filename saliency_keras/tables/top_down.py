@@ -3,10 +3,14 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
+
 from saliency_keras import run_folder
 from saliency_keras.console import UserError
 from saliency_keras.experiments.published import SALCLASSNET_4, SALCLASSNET_4_METRICS, SUSPECT_4
 from saliency_keras.figures.document import Table
+from saliency_keras.metrics.fixation_metrics import METRICS
+from saliency_keras.metrics.statistics import bootstrap_interval
 from saliency_keras.runs.run import Run
 from saliency_keras.tables.class_accuracy import options_of_stages, staged_plan
 from saliency_keras.tables.fixations import check_fixations
@@ -15,6 +19,7 @@ from saliency_keras.tables.results import changed_settings, what_was_run, write_
 
 PREDICTORS = ("center", "fixations")
 OURS = {"salclassnet": "SalClassNet", "fixations": "Human Baseline"}
+DETECTOR = "salclassnet_detector"
 ELSEWHERE = {"salnet": "SalNet", "salicon": "SALICON"}  # experiments that the paper compares with
 NOTE = (
     "The paper's figures are of its own pictures, as printed; its Human Baseline is the map of the gaze against "
@@ -80,10 +85,17 @@ class TopDown:
         named = {source.name: papers_name(one) for one, source in zip(self.predictors, sources, strict=False)}
         sources, protocol = [*own, *sources], Protocol(self.convention)
         scores = score_set(fixation_set, sources, protocol)
-        header, rows, csv_rows = top_down_table(scores, named)
+        header, rows, numbers, csv_rows = top_down_table(scores, named)
+        tables, seeds = [Table(header, rows)], {}
+        for run in made:
+            seeds.setdefault(run.row.name, []).append(run.folder.name)
+        detector = seeds.pop(DETECTOR, [])
+        if detector and seeds:
+            header, rows, further = less_the_detector(scores, detector[0], seeds)
+            tables, csv_rows = [*tables, Table(header, rows)], csv_rows + further
         notes = [what_was_run(Run.load(made[-1].folder)), *changed_settings(results.planned), scores.caption(), NOTE]
         figures = {"maps.png": examples_figure(fixation_set, sources, protocol, scores.images, scores)}
-        return write_files(folder, results.table, notes, [Table(header, rows)], (header, csv_rows), figures)
+        return write_files(folder, results.table, notes, tables, (numbers, csv_rows), figures)
 
     def _sources(self):
         """The fixation set, and what is scored on it beside ours."""
@@ -124,24 +136,61 @@ def top_down_table(scores, named=None):
         named: From rows of `scores` to the paper's names of them, where they are not ours.
 
     Returns:
-        `(header, rows, csv rows)`.
+        `(header, rows, csv header, csv rows)`.
     """
-    from saliency_keras.metrics.fixation_metrics import METRICS
-
     called = {**OURS, **(named or {})}
     theirs = [f"paper's {metric}, {one}" for one in SALCLASSNET_4 for metric in SALCLASSNET_4_METRICS]
-    header, rows = ["maps", *SALCLASSNET_4_METRICS, *theirs], []
+    rows, csv_rows, columns = [], [], [METRICS.index(metric) for metric in SALCLASSNET_4_METRICS]
     for name in scores.rows:
-        means = dict(zip(METRICS, scores.mean(name), strict=True))
-        rows.append([name, *(means[metric] for metric in SALCLASSNET_4_METRICS), *_printed(called.get(name) or name)])
+        means, errors = scores.mean(name)[columns], scores.standard_error(name)[columns]
+        printed = _printed(called.get(name) or name)
+        rows.append([name, *(f"{a:.3f} ± {b:.3f}" for a, b in zip(means, errors, strict=True)), *map(_three, printed)])
+        csv_rows.append([name, *means, *errors, *_NO_INTERVALS, *printed])
     there = {called.get(name) or name for name in scores.rows}
     left = [name for name in next(iter(SALCLASSNET_4.values())) if name not in there]
-    rows += [[f"{name}, the paper's", *[None] * len(SALCLASSNET_4_METRICS), *_printed(name)] for name in left]
-    shown = [[row[0], *(value if value is None else f"{value:.3f}" for value in row[1:])] for row in rows]
-    return header, shown, rows
+    rows += [[f"{name}, the paper's", *_NONE, *map(_three, _printed(name))] for name in left]
+    csv_rows += [[f"{name}, the paper's", *_NONE, *_NONE, *_NO_INTERVALS, *_printed(name)] for name in left]
+    errors = [f"{metric}_error" for metric in SALCLASSNET_4_METRICS]
+    bounds = [f"{metric}_{bound}" for metric in SALCLASSNET_4_METRICS for bound in ("low", "high")]
+    ours = ["maps", *SALCLASSNET_4_METRICS]
+    return [*ours, *theirs], rows, [*ours, *errors, *bounds, *theirs], csv_rows
+
+
+def less_the_detector(scores, detector, seeds):
+    """How much better the joined networks' maps are than the detector's, picture by picture.
+
+    Args:
+        scores: `scoring.fixation_scores.Scores`.
+        detector: Name of the detector's row in them.
+        seeds: From the name of each joined network to the names of its seeds' rows.
+
+    Returns:
+        `(header, rows, csv rows)`: means over seeds and pictures, with 95 % intervals over pictures.
+    """
+    rows, csv_rows = [], []
+    for name, of_seeds in seeds.items():
+        less = np.mean([scores.rows[one] for one in of_seeds], axis=0) - scores.rows[detector]
+        means, bounds, cells = [], [], []
+        for metric in SALCLASSNET_4_METRICS:
+            values = less[:, METRICS.index(metric)]
+            values = values[~np.isnan(values)]
+            low, high = bootstrap_interval(values)
+            means.append(values.mean())
+            bounds += [low, high]
+            cells.append(f"{values.mean():+.3f} ({low:+.3f} to {high:+.3f})")
+        rows.append([name, len(of_seeds), *cells])
+        csv_rows.append([f"{name} less {detector}", *means, *_NONE, *bounds, *_NONE * len(SALCLASSNET_4)])
+    return [f"less {detector}, by picture", "seeds", *SALCLASSNET_4_METRICS], rows, csv_rows
+
+
+_NONE = (None,) * len(SALCLASSNET_4_METRICS)
+_NO_INTERVALS = _NONE * 2
+
+
+def _three(value):
+    return None if value is None else f"{value:.3f}"
 
 
 def _printed(name):
     """What the paper prints of a row on each of its sets; `None`s for a row that it does not have."""
-    nothing = (None,) * len(SALCLASSNET_4_METRICS)
-    return [value for rows in SALCLASSNET_4.values() for value in rows.get(name, nothing)]
+    return [value for rows in SALCLASSNET_4.values() for value in rows.get(name, _NONE)]

@@ -24,7 +24,7 @@ from saliency_keras.tables.plan import Choices
 from saliency_keras.tables.regions import Regions, region
 from saliency_keras.tables.results import Results
 from saliency_keras.tables.shift import MOVED, Shift, compared, shift_table
-from saliency_keras.tables.top_down import TopDown, papers_name, top_down_table
+from saliency_keras.tables.top_down import TopDown, less_the_detector, papers_name, top_down_table
 from tests.runs_fixture import write_predictions, write_run
 from tests.small_sets import write_small_set
 
@@ -129,6 +129,40 @@ def test_a_table_of_features_needs_a_large_set():
     assert (features.data, runs["salclassnet-large"].data) == (HERE, Path("large"))
 
 
+def test_last_layers_on_features_learn_alike_and_are_no_row_of_table_5(tmp_path):
+    runs = by_name(ClassAccuracy().plan(TABLES["salclassnet-6"], Choices(HERE, OUT, large=Path("large"))))
+    features = {name: run for name, run in runs.items() if name.endswith("-features")}
+    assert {str(run.experiment.schedule.factors) for run in features.values()} == {"{'top': 50}"}
+    chosen = Choices(HERE, OUT, large=Path("large"), settings=("resnet_rgb-features:factors={}",))
+    changed = by_name(ClassAccuracy().plan(TABLES["salclassnet-6"], chosen))
+    assert changed["resnet_rgb-features"].experiment.schedule.factors == {}
+    made = {}
+    for name, run in features.items():
+        write_run(tmp_path / name, run.row.experiment)
+        made[name] = [Run.load(tmp_path / name)]
+        made[name][0].config["experiment"]["arguments"] = EXPERIMENTS[run.row.experiment].arguments
+    header, rows, numbers, csv_rows = class_accuracy_table(Results(TABLES["salclassnet-6"], made))
+    found = {row[0]: dict(zip(numbers, row, strict=True)) for row in csv_rows}
+    assert {row["published"] for row in found.values()} == {None}
+    assert found["inception_rgb-features"]["published_CUB-200-2011"] == 61.8
+    places = {row[0]: row[header.index("in the paper")] for row in rows}
+    in_table_6 = {name for name, place in places.items() if place == "Table 6"}
+    assert in_table_6 == {"vgg_rgb-features", "inception_rgb-features", "salclassnet-features"}
+    assert {places[name] for name in places.keys() - in_table_6} == {None}
+
+
+def test_alphas_are_held_against_the_papers(tmp_path):
+    runs = {}
+    for alpha in (0.2, 0.8):
+        folder = write_run(tmp_path / str(alpha), "salclassnet_resnet", seed=int(alpha * 10))
+        runs[f"salclassnet_resnet-alpha{alpha}"] = [Run.load(folder)]
+    header, rows, numbers, csv_rows = class_accuracy_table(Results(TABLES["salclassnet-alpha"], runs))
+    found = {row[0]: dict(zip(numbers, row, strict=True)) for row in csv_rows}
+    assert found["salclassnet_resnet-alpha0.2"]["twin"] is None
+    assert found["salclassnet_resnet-alpha0.8"]["twin"] == "salclassnet_resnet-alpha0.2"
+    assert {row[header.index("in the paper")] for row in rows} == {None}  # its Fig. 4 prints no figure
+
+
 def test_mean_class_accuracy_counts_classes_alike():
     labels = np.array([0] * 90 + [1] * 8 + [3] * 2)
     correct = np.array([True] * 81 + [False] * 9 + [True] * 2 + [False] * 6 + [True] * 2)
@@ -186,6 +220,10 @@ def test_each_control_is_held_against_the_row_with_the_own_maps(tmp_path):
         "salclassnet_resnet": "resnet_rgbs",
         "salclassnet_resnet-shuffled": "salclassnet_resnet",
     }
+    first = {name: runs[name][0].predictions.first[:, 0] for name in names}
+    others = (first["salclassnet_resnet-shuffled"] != first["salclassnet_resnet"]).sum()
+    assert found["salclassnet_resnet-shuffled"]["other_answers"] == others > 0
+    assert found["resnet_rgb"]["other_answers"] is None
     shuffled, own = (found[name]["mean_class_accuracy"] for name in names[:2:-1])
     assert found["salclassnet_resnet-shuffled"]["less_twin"] == pytest.approx(shuffled - own, abs=3e-6) != 0
 
@@ -214,7 +252,7 @@ def test_table_4_has_our_scores_beside_the_papers():
     values = {"salclassnet": 0.5, "fixations": 1.0, "center": 0.1}
     rows = {name: np.full((2, len(METRICS)), value) for name, value in values.items()}
     scores = Scores("set", ("a", "b"), rows, Protocol(), ())
-    header, shown, csv_rows = top_down_table(scores)
+    _, shown, header, csv_rows = top_down_table(scores)
     found = {row[0]: dict(zip(header[1:], row[1:], strict=True)) for row in csv_rows}
     assert found["salclassnet"]["NSS"] == 0.5
     assert found["salclassnet"]["paper's NSS, POET"] == 1.908
@@ -222,6 +260,29 @@ def test_table_4_has_our_scores_beside_the_papers():
     assert found["center"]["paper's CC, SalDogs"] is None
     assert found["Fine-tuned SALICON, the paper's"]["paper's sAUC, SalDogs"] == 0.837
     assert len(shown) == 3 + 4
+
+
+def test_the_joined_maps_are_held_against_the_detector_s_picture_by_picture():
+    """Means and standard errors again by hand; a picture without a number in one of both is left out."""
+    random = np.random.default_rng(0)
+    rows = {name: random.normal(size=(40, len(METRICS))) for name in ("detector", "joined", "joined-seed1")}
+    rows["joined"][3, METRICS.index("NSS")] = np.nan
+    scores = Scores("set", tuple(map(str, range(40))), rows, Protocol(), ())
+    _, shown, header, csv_rows = top_down_table(scores)
+    nss = rows["joined-seed1"][:, METRICS.index("NSS")]
+    found = dict(zip(header, csv_rows[2], strict=True))
+    assert found["NSS_error"] == pytest.approx(nss.std(ddof=1) / np.sqrt(40))
+    assert f"{nss.mean():.3f} ± {nss.std(ddof=1) / np.sqrt(40):.3f}" in shown[2]
+    names, lines, further = less_the_detector(scores, "detector", {"joined": ["joined", "joined-seed1"]})
+    there = np.arange(40) != 3
+    less = ((rows["joined"] + rows["joined-seed1"]) / 2 - rows["detector"])[there, METRICS.index("NSS")]
+    found = dict(zip(header, further[0], strict=True))
+    assert found["maps"] == "joined less detector"
+    assert found["NSS"] == pytest.approx(less.mean())
+    error = less.std(ddof=1) / np.sqrt(39)
+    assert found["NSS_low"] == pytest.approx(less.mean() - 1.96 * error, abs=0.1 * error + 0.02)
+    assert found["NSS_high"] == pytest.approx(less.mean() + 1.96 * error, abs=0.1 * error + 0.02)
+    assert dict(zip(names, lines[0], strict=True))["NSS"].startswith(f"{less.mean():+.3f} (")
 
 
 def test_runs_of_salnet_and_salicon_are_the_papers_rows_fine_tuned_where_they_began_with_a_run(tmp_path):
@@ -235,7 +296,7 @@ def test_runs_of_salnet_and_salicon_are_the_papers_rows_fine_tuned_where_they_be
     assert list(named.values()) == list(runs)
     assert papers_name("center") == ""
     rows = {name: np.full((2, len(METRICS)), 0.5) for name in (*named, "center")}
-    header, _, csv_rows = top_down_table(Scores("set", ("a", "b"), rows, Protocol(), ()), named)
+    _, _, header, csv_rows = top_down_table(Scores("set", ("a", "b"), rows, Protocol(), ()), named)
     found = {row[0]: row[header.index("paper's NSS, SalDogs")] for row in csv_rows}
     assert (found["osie"], found["birds"], found["salicon"]) == (1.839, 4.174, 2.056)
     assert found["readout"] is found["center"] is None
