@@ -15,7 +15,7 @@ from saliency_keras import console, run_folder
 from saliency_keras.console import UserError, check_seed
 from saliency_keras.data.manifest import Manifest
 from saliency_keras.experiments import PAPERS, experiment
-from saliency_keras.experiments.experiment import Experiment
+from saliency_keras.experiments.experiment import WHOLE, Experiment
 from saliency_keras.experiments.tables import baseline_of
 from saliency_keras.experiments.tables.row import Row
 from saliency_keras.files import not_there
@@ -84,6 +84,8 @@ def _next_step(run):
     if run.config["experiment"]["task"] == "fixation_maps":
         return console.next_step("score", data["folder"], "--predictors", f"{run.folder},center",
                                  "--held-out", why="its maps against fixations")  # fmt: skip
+    if run.config["experiment"]["task"] == "maps":
+        return console.next_step("predict", run.folder, "PICTURES", "MAPS", why="its maps of a folder of pictures")
     baseline = baseline_of(run.name)
     name_of_set = set_name(run.config)
     folder = default_out(baseline, "own", run.seed, name_of_set)
@@ -94,8 +96,25 @@ def _next_step(run):
     built_in = name_of_set == "popout"
     words = [] if built_in else ["--data", data["folder"]]
     words += ["--seed", run.seed] if run.seed else []
-    words += _changed(run, experiment(baseline), built_in)
+    like = _before_joined(run)
+    words += _changed(like, experiment(baseline), built_in)
+    begun = _whole_parent(like)
+    if begun and not experiment(like.name).start.parents:  # chosen freely, and so for the baseline too
+        words += ["--init", begun]
     return console.next_step("train", baseline, *words, why="its baseline")
+
+
+def _before_joined(run):
+    """The classifier that a joined run began with, while its folder is there: its baseline begins alike."""
+    from saliency_keras.runs.run import Run
+
+    parent = _whole_parent(run)
+    joined = run.config["experiment"]["task"] == "joint"
+    return Run.load(parent) if joined and parent and run_folder.is_finished(parent) else run
+
+
+def _whole_parent(run):
+    return (run.config.get("init") or {}).get(WHOLE)
 
 
 def _changed(run, other, built_in):

@@ -11,8 +11,9 @@ from saliency_keras.data.records import encode_record, encode_side_record, recor
 
 
 def write_small_set(
-    folder, side=36, codec="raw", classes=3, train=(8, 7, 9), val=(5, 4), seed=0, separable=False, labels_of=None
-):
+    folder, side=36, codec="raw", classes=3, train=(8, 7, 9), val=(5, 4), seed=0, separable=False, labels_of=None,
+    blank=(),
+):  # fmt: skip
     """Writes a set of random pictures, shard by shard.
 
     Args:
@@ -24,6 +25,7 @@ def write_small_set(
         val: Records of each val shard.
         seed: Seed of the pixels.
         separable: Whether a picture's brightness tells its class.
+        blank: Splits whose maps are zero everywhere, those named `other` aside.
         labels_of: `{"train": labels, "val": labels}` in the order on disk, in place of that rule.
 
     Returns:
@@ -45,6 +47,8 @@ def write_small_set(
             "label": labels,
             "id": np.array([f"class{label}/{split}{place}.png" for place, label in enumerate(labels)]),
         }
+        if split in blank:
+            arrays["saliency"][:] = 0
         written[split] = arrays
         shards, sides, first = [], [], 0
         for number, count in enumerate(counts):

@@ -364,6 +364,11 @@ def features_alone(name, size):
     return application(name)(include_top=False, weights=None, input_shape=(*size, 3))
 
 
+def consists_of_layers(base):
+    """Whether all operations of a `keras.Model` are layers, which can be built again one by one."""
+    return all(isinstance(operation, layers.Layer) for operation in base.operations)
+
+
 def built_again(base, x, suffix="", change=None, after=None):
     """Builds the layers of a network once more on another tensor, with fresh weights.
 
@@ -381,7 +386,7 @@ def built_again(base, x, suffix="", change=None, after=None):
     Raises:
         ValueError: If the network has operations that are no layers.
     """
-    if any(not isinstance(operation, layers.Layer) for operation in base.operations):
+    if not consists_of_layers(base):
         raise ValueError(f"{base.name} consists of more than Keras' layers, so it cannot be built another way")
     tensors, counts, pairs = {id(base.inputs[0]): x}, collections.Counter(), []
     for old in base.layers[1:]:

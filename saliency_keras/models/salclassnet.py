@@ -34,6 +34,7 @@ from saliency_keras.models.backbones import (
     application,
     built_again,
     check_weights,
+    consists_of_layers,
     features_alone,
     pixel_deviation,
 )
@@ -199,7 +200,7 @@ def detected(pixels, detector, level="", pool_padding="same", activation="linear
         if isinstance(old, layers.MaxPooling2D) and detector.startswith("VGG"):
             config["padding"] = pool_padding
 
-    x, _ = built_again(base, pixels, BRANCH, change)
+    x, _ = _narrowed(width, base, pixels, BRANCH, change)
     if len(x.shape) != 4:
         raise ValueError(f"detector_level is a layer of {detector} with positions. Received: {level}")
     begin = keras.initializers.RandomNormal(stddev=0.01)  # features are large: maps begin near zero
@@ -309,7 +310,7 @@ def _trunk(x, fourth, backbone, layer, initializer, deviation):
         linear = activation is keras.activations.linear
         return output if linear else layers.Activation(activation, name="four_channels_activation")(output)
 
-    return built_again(base, x, change=change, after=after)[0]
+    return _narrowed(width, base, x, change=change, after=after)[0]
 
 
 def _alexnet(size, layer):
@@ -348,6 +349,16 @@ def _classifier(x, classes, backbone, layer):
     else:
         x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
     return layers.Dense(classes, name="predictions", dtype="float32")(x)
+
+
+def _narrowed(width, base, *arguments, **options):
+    """As `built_again`; says so where a network's layers would not fit each other at another width."""
+    try:
+        return built_again(base, *arguments, **options)
+    except ValueError:
+        if width == 1.0 or not consists_of_layers(base):
+            raise
+        raise ValueError(f"{base.name} is as wide as it is; --set width_multiplier=1 goes with it") from None
 
 
 def _narrow(config, width):

@@ -144,6 +144,12 @@ class Scores:
         ]
 
 
+def check_names(names):
+    """Refuses, as a `UserError`, rows of one name, and one that is called as the bound is."""
+    if repeated := [name for name in names if names.count(name) > 1 or name == HUMAN]:
+        raise UserError(f"two rows would be named {repeated[0]!r}; name predictors and folders of maps apart.")
+
+
 def score_set(fixation_set, sources, protocol=None, images=None):
     """Scores sources of saliency maps on a fixation set.
 
@@ -163,9 +169,7 @@ def score_set(fixation_set, sources, protocol=None, images=None):
     """
     protocol = protocol or Protocol()
     names = [source.name for source in sources]
-    repeated = [name for name in names if names.count(name) > 1 or name == HUMAN]
-    if repeated:
-        raise UserError(f"two rows would be named {repeated[0]!r}; name predictors and folders of maps apart.")
+    check_names(names)
     images = fixation_set.images if images is None else tuple(images)
     rows = {name: np.full((len(images), len(METRICS)), math.nan) for name in [*names, HUMAN]}
     fixated = [image for image in images if len(fixation_set.points(image))]

@@ -87,7 +87,7 @@ class Fixations:
 
 def fixations_option(add):
     """Adds `--fixations` to a parser by its `add_argument`."""
-    what = "set that hallucination-3 and accuracy-vs-saliency score on"
+    what = "set that hallucination-3, salclassnet-4 and accuracy-vs-saliency score on"
     add("--fixations", metavar="DIR", type=Path, help=what)
 
 

@@ -8,7 +8,7 @@ from saliency_keras.tables.plan import words_of
 WITH_FURTHER_MAPS = {"attribution": controls.with_further_maps, "guidance": guidance.with_further_maps}
 HELP = (
     "controls, guidance: names of further maps of the set to be tried beside the interleaved one. "
-    "hallucination-3: also score a folder of maps; repeatable"
+    "hallucination-3, salclassnet-4: also score a folder of maps; repeatable"
 )
 
 

@@ -346,9 +346,17 @@ def check_missing(missing, name):
 
 
 def _check_data(runs):
-    """Refuses, before the first run, sets that some run cannot be trained on, the last one's too."""
+    """Refuses, before the first run, what some run cannot be trained with or on, the last one's too."""
+    from saliency_keras.training.initial_weights import check_same_layers
+    from saliency_keras.training.tasks import task_named
+
+    experiments = {run.folder: run.experiment for run in runs}
     for run in runs:
         check_kind(run.experiment, run.data)
+        task_named(run.experiment.task).check(run.experiment)
+        for part, folder in run.parents.items():
+            if folder in experiments:
+                check_same_layers(run.experiment, part, folder, flat_settings(experiments[folder].as_json()))
     classifiers = [run for run in runs if not run.experiment.learns_from_fixations]
     made_first = {run.folder for run in runs if run.makes_set and not run.finished}
     classifiers = [run for run in classifiers if run.data not in made_first]

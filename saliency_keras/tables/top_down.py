@@ -63,9 +63,13 @@ class TopDown:
 
     def plan(self, table, choices):
         """As `TableKind.plan`."""
+        from saliency_keras.scoring.fixation_scores import check_names
+
         check_fixations(self.fixations)
-        self._sources()  # refuses a name of no predictor before anything is trained
-        return staged_plan(table, choices, self.free_viewing, self.exclude_classes)
+        runs = staged_plan(table, choices, self.free_viewing, self.exclude_classes)
+        # Refuses a name of no predictor, and one that two rows would have, before anything is trained.
+        check_names([*(run.folder.name for run in runs if _makes_maps(run)), *(one.name for one in self._sources()[1])])
+        return runs
 
     def write(self, results, folder):
         """As `TableKind.write`."""

@@ -176,7 +176,7 @@ def check_classes(network, parents, carried, classes):
 def _check_parent(experiment, network, part, parent):
     """Refuses weights that saw other numbers than they would see here."""
     _check_same_map(experiment, parent)
-    _check_same_layers(experiment, network, part, parent)
+    check_same_layers(experiment, part, parent.folder, parent.settings)
     _check_same_range(experiment, parent)
     if experiment.pictures is None or "trunk" not in (network.parts if part == WHOLE else (part,)):
         return
@@ -204,13 +204,25 @@ def _check_same_map(experiment, parent):
             raise _trained_with(f"the saliency branch of {parent.folder}", name, before.get(name))
 
 
-def _check_same_layers(experiment, network, part, parent):
-    """Refuses another trunk, another detector, and a detector of a part whose output means something else."""
-    before, now = parent.settings, {**experiment.arguments, "loss": experiment.loss}
+def check_same_layers(experiment, part, folder, before):
+    """Refuses another trunk, another detector, and a detector of a part whose output means something else.
+
+    Args:
+        experiment: The `Experiment`.
+        part: The part that it takes from a run, or `WHOLE`.
+        folder: That run's folder.
+        before: The settings of that run's experiment, side by side.
+
+    Raises:
+        UserError: If the two differ in one.
+    """
+    now = {**experiment.arguments, "loss": experiment.loss}
     for of, names in LAYERS.items():
-        if of not in (network.parts if part == WHOLE else (part,)) or not (names[0] in before and names[0] in now):
+        if part not in (WHOLE, of) or not (names[0] in before and names[0] in now):
             continue
-        whose = f"the {'detector' if of == 'saliency' else of} of {parent.folder}"
+        if of == "trunk" and experiment.learns_from_fixations:
+            continue  # a read-out's backbone may be a run, which goes by many paths
+        whose = f"the {'detector' if of == 'saliency' else of} of {folder}"
         for name in (*names, *(MEANING if part == of == "saliency" else ())):
             if before[name] != now[name]:
                 raise _trained_with(whose, name, before[name])

@@ -67,7 +67,7 @@ def _what(experiment, classes, manifest):
         "center": "crop of the centre, never mirrored",
     }
     lines += [
-        ["classes", f"{classes:,}"],
+        *([] if experiment.task == "maps" else [["classes", f"{classes:,}"]]),
         ["input", f"{pictures.side}x{pictures.side} px{stored}, pixels scaled to 0..1"],
         ["in training", crops[pictures.crops]],
         ["in validation", "crop of the centre"],
@@ -104,7 +104,7 @@ def _training(experiment):
     until = f" up to epoch {schedule.decay_until}" if schedule.decay_until else ""
     l2 = experiment.arguments.get("weight_decay")
     loss = f"{experiment.loss} of the map" if experiment.loss else ""
-    if not experiment.learns_from_fixations:
+    if not (experiment.learns_from_fixations or experiment.task == "maps"):
         loss = "cross-entropy of the classes" + (f", {loss}" if loss else "")
     if guidance := experiment.guidance:
         stages = f" of {', '.join(guidance.stages)}" if guidance.stages else ""

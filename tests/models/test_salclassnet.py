@@ -269,6 +269,8 @@ def test_a_part_s_lower_layers_can_be_named_by_the_beginning_of_their_names():
     [
         ({"backbone": "ConvNeXtTiny", "fourth_channel": "map"}, "does not begin with a convolution"),
         ({"backbone": "MobileNetV3Small"}, "more than Keras' layers"),
+        ({"backbone": "EfficientNetB0"}, r"as wide as it is; --set width_multiplier=1 goes with it"),
+        ({"detector": "ConvNeXtTiny", "fourth_channel": "detector"}, "more than Keras' layers"),
         ({"backbone": "AlexNet"}, "InceptionV3"),
         ({"fourth_channel": "rgb"}, "fourth_channel is one of"),
         ({"backbone": "MobileNet", "bn_over": "all"}, "bn_over is one of"),

@@ -83,6 +83,27 @@ def test_a_class_that_the_large_set_lacks_is_refused_before_anything_is_trained(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ('loss_weights={"logits":0,"map":1}', "alpha = 0"),
+        ('loss_weights={"maps":1}', "of the outputs logits and map"),
+        ("loss=mse", "the loss is one of"),
+        ("detector=VGG19", "salclassnet_detector was trained with detector=VGG16"),
+        ("backbone=VGG19", "resnet_rgbs was trained with backbone=VGG16"),
+    ],
+)
+def test_a_mistake_in_the_last_stage_is_told_before_the_first(setting, says, tmp_path):
+    (tmp_path / "set").mkdir()
+    write_small_set(tmp_path / "set", side=64, classes=3, train=(6,), val=(6,))
+    words = ["salclassnet-shift", "--data", tmp_path / "set", "--out", tmp_path / "out", "--epochs", "1"]
+    for one in ("side=64", "weights=none", "backbone=VGG16", "detector=VGG16", f"salclassnet_resnet:{setting}"):
+        words += ["--set", one]
+    with pytest.raises(UserError, match=says):
+        main(list(map(str, words)))
+    assert not (tmp_path / "out" / "runs").exists()
+
+
 def test_controls_are_taught_their_maps_in_all_stages():
     runs = by_name(staged_plan(TABLES["salclassnet-controls"], Choices(HERE, OUT, repeats=1)))
     for maps in ("shuffled", "center", "uniform"):

@@ -132,6 +132,14 @@ def test_classes_are_those_of_the_set_that_is_given(tmp_path, capsys):
     assert "| 512" in capsys.readouterr().out
 
 
+def test_a_detector_is_told_to_learn_maps_and_no_classes(capsys):
+    main(["--list", "salclassnet_detector"])
+    told = capsys.readouterr().out
+    assert "squared of the map" in told
+    assert "cross-entropy" not in told
+    assert "| classes" not in told
+
+
 def test_every_experiment_is_told_without_data():
     for name, one in EXPERIMENTS.items():
         if name.endswith("_resnet"):

@@ -94,6 +94,24 @@ def test_the_next_command_changes_the_baseline_as_the_run_was_changed(tmp_path):
     ]  # fmt: skip
 
 
+def test_the_next_command_after_a_detector_makes_maps_and_after_a_joined_run_trains_its_baseline(tmp_path):
+    detector = dataclasses.asdict(experiment("salclassnet_detector"))
+    run = Run.load(write_run(tmp_path / "detector", experiment=detector, data_folder="compact/birds"))
+    assert " predict " in (told := train._next_step(run).replace(".predict", " predict"))
+    assert str(tmp_path / "detector") in told
+    classifier = experiment("resnet_rgbs").lasting(10).replace(weights="", factors={"top": 5.0})
+    began = {"network": "runs/pretrain"}
+    folder = write_run(tmp_path / "rgbs", experiment=dataclasses.asdict(classifier), init=began)
+    joined = dataclasses.asdict(experiment("salclassnet_resnet").lasting(3))
+    began = {"network": str(folder), "saliency": "gone"}
+    run = Run.load(write_run(tmp_path / "joined", experiment=joined, data_folder="compact/birds", init=began))
+    told = train._next_step(run).removeprefix("next: ").partition("  # ")[0].replace(" \\\n", "")
+    assert shlex.split(told)[3:] == [
+        *("resnet_rgb", "--data", "compact/birds", "--epochs", "10"),
+        *("--set", 'factors={"top": 5.0}', "--set", "weights=", "--init", "runs/pretrain"),
+    ]
+
+
 def test_a_person_who_watches_sees_what_a_silence_is_for_and_a_file_does_not(monkeypatch, capsys):
     with console.waiting("loading TensorFlow"):
         pass

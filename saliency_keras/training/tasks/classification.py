@@ -46,7 +46,12 @@ class Classification:
     best, smaller_is_better = "val_top1", False
     one_machine = False
 
+    @staticmethod
+    def check(experiment):
+        """As `Task.check`."""
+
     def __init__(self, experiment, manifest, seed, folder, augment="host", start=None):
+        self.check(experiment)
         sees_map = shows_map(experiment.network, experiment.arguments)
         if experiment.shown != OWN and experiment.shown.as_ == "input" and not sees_map:
             raise UserError(

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from saliency_keras import run_folder
-from saliency_keras.console import UserError, tell
+from saliency_keras.console import tell
 from saliency_keras.data.arrays import digest, kept_arrays
 from saliency_keras.data.fixation_set import read_fixation_set, readable
 from saliency_keras.data.fixation_split import parts_of
@@ -31,6 +31,7 @@ from saliency_keras.saliency.controls import Center
 from saliency_keras.saliency.run import NetworkMaps, maps_of, seen
 from saliency_keras.scoring.fixation_scores import make_maps
 from saliency_keras.training.features import KeptFeatures
+from saliency_keras.training.tasks.joint import check_loss
 from saliency_keras.training.tasks.task import Term
 
 METRICS = {"nss": "NSS", "cc": "CC", "auc_judd": "AUC-Judd"}
@@ -56,9 +57,13 @@ class FixationMaps:
     one_machine = True
     uncropped, classes = None, ()
 
+    @staticmethod
+    def check(experiment):
+        """As `Task.check`."""
+        check_loss(experiment)
+
     def __init__(self, experiment, fixation_set, seed, folder, augment="host", start=None):
-        if experiment.loss not in LOSSES:
-            raise UserError(f"the loss is one of {', '.join(LOSSES)}. Received: loss={experiment.loss}")
+        self.check(experiment)
         self._learned, self._held_out = parts_of(fixation_set)
         self._experiment, self._seed = experiment, seed
         arguments, frozen = experiment.arguments, "backbone" in experiment.start.frozen

@@ -22,23 +22,32 @@ from saliency_keras.models.losses import GUIDING
 from saliency_keras.models.receptive_fields import seen_at
 from saliency_keras.runs.run import network_in
 from saliency_keras.training.tasks.classification import Classification
-from saliency_keras.training.tasks.joint import check_taught, map_loss, places_with_maps
+from saliency_keras.training.tasks.joint import check_cropped_on_host, check_loss, map_loss, places_with_maps
 from saliency_keras.training.tasks.task import Term
 
 
 class Guided(Classification):
     """A classifier with a guided map; a `Task`. Arguments and errors as `Classification`."""
 
+    @staticmethod
+    def check(experiment):
+        """As `Task.check`."""
+        guidance = experiment.guidance
+        if not guidance:
+            return
+        check_loss(experiment, GUIDING)
+        of_picture = guidance.guidance_weight and guidance.method == "gradient"
+        if of_picture and experiment.pictures.keep_features:
+            raise UserError(f"{experiment.name} needs the gradient at the picture, which goes through all layers: "
+                            "leave keep_features out.")  # fmt: skip
+
     def __init__(self, experiment, manifest, seed, folder, augment="host", start=None):
         guidance = experiment.guidance
         weight = guidance.guidance_weight if guidance else 0.0
         if guidance:
-            check_taught(experiment, augment, GUIDING)
+            check_cropped_on_host(experiment, augment)
         if augment != "host":
             raise UserError(f"{experiment.name} learns from pictures that the host crops: leave --augment out.")
-        if weight and guidance.method == "gradient" and experiment.pictures.keep_features:
-            raise UserError(f"{experiment.name} needs the gradient at the picture, which goes through all layers: "
-                            "leave keep_features out.")  # fmt: skip
         teacher = network_in(guidance.teacher).model if weight and guidance.teacher else None
         if teacher is not None and experiment.shown.swap != "own":
             raise UserError(f"the teacher of {experiment.name} is a network, so that --maps would change nothing.")

@@ -23,8 +23,10 @@ LOGITS, MAP = "logits", "map"
 class Joint(Classification):
     """A classifier with the outputs `logits` and `map`; a `Task`. Arguments and errors as `Classification`."""
 
-    def __init__(self, experiment, manifest, seed, folder, augment="host", start=None):
-        check_taught(experiment, augment)
+    @staticmethod
+    def check(experiment):
+        """As `Task.check`."""
+        check_loss(experiment)
         weights = experiment.loss_weights
         for name in weights:
             if name not in (LOGITS, MAP):
@@ -34,6 +36,9 @@ class Joint(Classification):
                 f"with loss_weights {LOGITS}=0 (alpha = 0) the classifier of {experiment.name} would learn nothing; "
                 "for the map alone train salclassnet_detector, for the classes alone give the map the weight 0."
             )
+
+    def __init__(self, experiment, manifest, seed, folder, augment="host", start=None):
+        check_cropped_on_host(experiment, augment)
         super().__init__(experiment, manifest, seed, folder, augment, start)
         self.training, self.validation = (
             with_targets(batches, (LOGITS, MAP)) for batches in (self.training, self.validation)
@@ -56,10 +61,14 @@ class Joint(Classification):
         return parts
 
 
-def check_taught(experiment, augment, losses=LOSSES):
-    """Refuses an unknown loss of the map, and crops on the device, which would be of the picture alone."""
+def check_loss(experiment, losses=LOSSES):
+    """Refuses, as a `UserError`, a loss of the map that there is not."""
     if experiment.loss not in losses:
         raise UserError(f"the loss is one of {', '.join(losses)}. Received: loss={experiment.loss}")
+
+
+def check_cropped_on_host(experiment, augment):
+    """Refuses, as a `UserError`, crops on the device, which would be of the picture alone."""
     if augment != "host":
         raise UserError(f"{experiment.name} is taught maps, which are cropped on the host: leave --augment out.")
 

@@ -5,7 +5,15 @@ be trained on. Pictures whose map is zero everywhere are left out: nobody looked
 """
 
 from saliency_keras.training.tasks.classification import Classification
-from saliency_keras.training.tasks.joint import MAP, check_taught, map_loss, map_loss_of, places_with_maps, with_targets
+from saliency_keras.training.tasks.joint import (
+    MAP,
+    check_cropped_on_host,
+    check_loss,
+    map_loss,
+    map_loss_of,
+    places_with_maps,
+    with_targets,
+)
 from saliency_keras.training.tasks.task import Term
 
 
@@ -14,8 +22,13 @@ class Maps(Classification):
 
     best, smaller_is_better = "val_loss", True
 
+    @staticmethod
+    def check(experiment):
+        """As `Task.check`."""
+        check_loss(experiment)
+
     def __init__(self, experiment, manifest, seed, folder, augment="host", start=None):
-        check_taught(experiment, augment)
+        check_cropped_on_host(experiment, augment)
         super().__init__(experiment, manifest, seed, folder, augment, start)
         self.training, self.validation = (with_targets(batches, (MAP,)) for batches in (self.training, self.validation))
 

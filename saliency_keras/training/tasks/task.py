@@ -55,6 +55,10 @@ class Task(Protocol):
     classes: tuple[str, ...]
     uncropped: Reader | None
 
+    @staticmethod
+    def check(experiment):
+        """Refuses, as a `UserError`, settings of an experiment that it cannot be trained with, before data are read."""
+
     def training(self, first_epoch, last_epoch):
         """A `Stream` of the batches `(inputs, targets)` of both epochs and all between."""
 

@@ -428,11 +428,13 @@ def test_negative_weight_of_a_loss_is_refused():
         experiment("salclassnet").with_settings(['loss_weights={"logits": -1, "map": 1}'])
 
 
+@pytest.mark.parametrize("split", ["train", "val"])
 @pytest.mark.parametrize("name", ["salclassnet_detector", "salclassnet_resnet"])
-def test_a_set_in_which_nobody_looked_at_a_split_is_refused(name, data, stages, tmp_path, monkeypatch):
-    monkeypatch.setattr(Records, "maps", lambda self, places: (np.zeros((STORED, STORED), np.uint8) for _ in places))
-    with pytest.raises(UserError, match=r"zero for every picture of train.*--maps other"):
-        train(small(name), data, tmp_path / "run", parents=stages if name != "salclassnet_detector" else {})
+def test_a_set_in_which_nobody_looked_at_a_split_is_refused(name, split, stages, tmp_path):
+    (tmp_path / "set").mkdir()
+    write_small_set(tmp_path / "set", side=STORED, classes=CLASSES, train=(12,), val=(7,), blank=(split,))
+    with pytest.raises(UserError, match=rf"zero for every picture of {split}.*--maps other"):
+        train(small(name), tmp_path / "set", tmp_path / "run", parents=stages if name != DETECTS else {})
     assert not (tmp_path / "run").exists()
 
 
