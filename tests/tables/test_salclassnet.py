@@ -3,16 +3,22 @@
 import csv
 import dataclasses
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from data_prep import compact, fixations
+from saliency_keras import reproduce, train
 from saliency_keras.console import UserError
 from saliency_keras.experiments import EXPERIMENTS
 from saliency_keras.experiments.published import SALCLASSNET_4, SALCLASSNET_4_METRICS, SALCLASSNET_6
 from saliency_keras.experiments.salclassnet import MCA
-from saliency_keras.experiments.tables import TABLES
+from saliency_keras.experiments.tables import TABLES, table
 from saliency_keras.figures.intervals import mean_class
 from saliency_keras.metrics.classification import mean_class_accuracy
 from saliency_keras.metrics.fixation_metrics import METRICS
@@ -20,13 +26,14 @@ from saliency_keras.reproduce import main
 from saliency_keras.runs.run import Run
 from saliency_keras.scoring.fixation_scores import Protocol, Scores
 from saliency_keras.tables.class_accuracy import ClassAccuracy, by_alpha, class_accuracy_table, staged_plan
+from saliency_keras.tables.kind import kind_of
 from saliency_keras.tables.plan import Choices
 from saliency_keras.tables.regions import Regions, region
 from saliency_keras.tables.results import Results
 from saliency_keras.tables.shift import MOVED, Shift, compared, shift_table
 from saliency_keras.tables.top_down import TopDown, less_the_detector, papers_name, top_down_table
 from tests.runs_fixture import write_predictions, write_run
-from tests.small_sets import write_small_set
+from tests.small_sets import write_fixation_set, write_small_set
 
 HERE, OUT = Path("set"), Path("out")
 
@@ -182,6 +189,47 @@ def test_alphas_are_held_against_the_papers(tmp_path):
     assert found["salclassnet_resnet-alpha0.2"]["twin"] is None
     assert found["salclassnet_resnet-alpha0.8"]["twin"] == "salclassnet_resnet-alpha0.2"
     assert {row[header.index("in the paper")] for row in rows} == {None}  # its Fig. 4 prints no figure
+
+
+STUB = """#!{python}
+import json, sys
+with open({calls!r}, "a") as file:
+    print(json.dumps(sys.argv[2:]), file=file)
+"""
+
+
+def test_the_page_s_commands_are_ones_that_the_programs_take(tmp_path, monkeypatch):
+    """Its bash runs with another `python`, which notes what it is called with; tables are planned, not trained."""
+    page = (Path(__file__).parents[2] / "docs" / "salclassnet.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^ *```bash\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").write_text(STUB.format(python=sys.executable, calls=str(tmp_path / "calls")))
+    (tmp_path / "bin" / "python").chmod(0o755)
+    write_fixation_set(tmp_path / "birds-val", pictures=3)
+    (tmp_path / "cub-10").mkdir()
+    (tmp_path / "cub-10" / "gaze.csv").write_text("image,subject,x,y\ntrain/a.jpg,1,2,3\nval/b.jpg,1,2,3\n")
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    subprocess.run(["bash", "-euc", "\n".join(blocks)], cwd=tmp_path, check=True, env={**os.environ, "PATH": path})
+    assert (tmp_path / "val.csv").read_text() == "image,subject,x,y\nval/b.jpg,1,2,3\n"
+    calls = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
+    monkeypatch.chdir(tmp_path)
+    parsers = {"saliency_keras.train": train, "data_prep.compact": compact, "data_prep.fixations": fixations}
+    tables, outs = [], set()
+    for module, *words in calls:
+        if module == "saliency_keras.reproduce":
+            options = reproduce._parse(words)
+            choices = Choices(options.data, options.out, options.large, options.epochs, options.repeats, options.only,
+                              tuple(options.set))  # fmt: skip
+            planned = kind_of(table(options.table), options).plan(table(options.table), choices)
+            assert not any(run.experiment.schedule.epochs > 6 for run in planned)
+            tables.append(options.table)
+        else:
+            options = parsers[module]._parser().parse_args(words)
+        if module == "saliency_keras.train":
+            assert {one.rpartition("=")[2] for one in options.init or ()} <= outs
+            outs.add(str(options.out))
+    names = ("controls", "alpha", "4", "shift", "regions", "6")
+    assert tables == [f"salclassnet-{name}" for name in names]
 
 
 def test_mean_class_accuracy_counts_classes_alike():
