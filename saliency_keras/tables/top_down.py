@@ -137,21 +137,20 @@ def top_down_table(scores, named=None):
 
     Args:
         scores: `scoring.fixation_scores.Scores`.
-        named: From rows of `scores` to the paper's names of them, where they are not ours.
+        named: From rows of `scores` to the paper's names of them, `""` for none.
 
     Returns:
         `(header, rows, csv header, csv rows)`.
     """
-    called = {**OURS, **(named or {})}
+    called = {name: (named or {}).get(name) or OURS.get(name, name) for name in scores.rows}
     theirs = [f"paper's {metric}, {one}" for one in SALCLASSNET_4 for metric in SALCLASSNET_4_METRICS]
     rows, csv_rows, columns = [], [], [METRICS.index(metric) for metric in SALCLASSNET_4_METRICS]
     for name in scores.rows:
         means, errors = scores.mean(name)[columns], scores.standard_error(name)[columns]
-        printed = _printed(called.get(name) or name)
+        printed = _printed(called[name])
         rows.append([name, *(f"{a:.3f} ± {b:.3f}" for a, b in zip(means, errors, strict=True)), *map(_three, printed)])
         csv_rows.append([name, *means, *errors, *_NO_INTERVALS, *printed])
-    there = {called.get(name) or name for name in scores.rows}
-    left = [name for name in next(iter(SALCLASSNET_4.values())) if name not in there]
+    left = [name for name in next(iter(SALCLASSNET_4.values())) if name not in called.values()]
     rows += [[f"{name}, the paper's", *_NONE, *map(_three, _printed(name))] for name in left]
     csv_rows += [[f"{name}, the paper's", *_NONE, *_NONE, *_NO_INTERVALS, *_printed(name)] for name in left]
     errors = [f"{metric}_error" for metric in SALCLASSNET_4_METRICS]

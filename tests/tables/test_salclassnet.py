@@ -363,16 +363,17 @@ def test_runs_of_salnet_and_salicon_are_the_papers_rows_fine_tuned_where_they_be
     }
     named = {folder.name: papers_name(str(folder)) for folder in runs.values()}
     assert list(named.values()) == list(runs)
-    assert papers_name("center") == ""
-    rows = {name: np.full((2, len(METRICS)), 0.5) for name in (*named, "center")}
+    named |= {name: papers_name(name) for name in ("center", "fixations")}
+    assert named["center"] == named["fixations"] == ""
+    rows = {name: np.full((2, len(METRICS)), 0.5) for name in named}
     _, _, header, csv_rows = top_down_table(Scores("set", ("a", "b"), rows, Protocol(), ()), named)
     found = {row[0]: row[header.index("paper's NSS, SalDogs")] for row in csv_rows}
     assert (found["osie"], found["birds"], found["salicon"]) == (1.839, 4.174, 2.056)
     assert found["readout"] is found["center"] is None
+    assert found["fixations"] == 11.195
     assert {name for name in found if name.endswith("the paper's")} == {
         "Fine-tuned SALICON, the paper's",
         "SalClassNet, the paper's",
-        "Human Baseline, the paper's",
     }
 
 
