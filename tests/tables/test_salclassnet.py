@@ -191,6 +191,25 @@ def test_alphas_are_held_against_the_papers(tmp_path):
     assert {row[header.index("in the paper")] for row in rows} == {None}  # its Fig. 4 prints no figure
 
 
+def test_the_page_has_the_figures_of_the_table_that_is_kept():
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "salclassnet.md").read_text(encoding="utf-8").splitlines()
+    with open(root / "results" / "salclassnet" / "cub-10-controls" / "table.csv", newline="") as file:
+        kept = list(csv.DictReader(file))
+    assert {row["repeats"] for row in kept} == {"3"}
+    assert {row["row"] for row in kept} == {row.name for row in TABLES["salclassnet-controls"].rows} - {
+        row.name for row in TABLES["salclassnet-controls"].rows if row.preparation
+    }
+    for row in kept:
+        (line,) = (line for line in page if line.startswith(f"| `{row['row']}` |") and line.count("|") == 8)
+        for name, sign in (("mean_class_accuracy", ""), ("gain", "+"), ("less_twin", "+")):
+            if row[name]:
+                low, high = ("low", "high") if name == "mean_class_accuracy" else (f"{name}_low", f"{name}_high")
+                figures = (format(100 * float(row[one]), f"{sign}.1f") for one in (name, low, high))
+                assert "{} ({} to {})".format(*figures) in line
+        assert not row["map_loss"] or f"| {float(row['map_loss']):.4f} |" in line
+
+
 STUB = """#!{python}
 import json, sys
 with open({calls!r}, "a") as file:
