@@ -160,12 +160,12 @@ def top_down_table(scores, named=None):
 
 
 def less_the_detector(scores, detector, seeds):
-    """How much better the joined networks' maps are than the detector's, picture by picture.
+    """How much better the maps of the other stages are than the detector's, picture by picture.
 
     Args:
         scores: `scoring.fixation_scores.Scores`.
         detector: Name of the detector's row in them.
-        seeds: From the name of each joined network to the names of its seeds' rows.
+        seeds: From the name of each other stage to the names of its seeds' rows.
 
     Returns:
         `(header, rows, csv rows)`: means over seeds and pictures, with 95 % intervals over pictures.
