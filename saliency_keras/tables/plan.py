@@ -335,7 +335,10 @@ def cost_of(runs):
     if not pictures:
         return ""
     trillions = f"{work / 1e12:,.0f}" if work > 1e14 else f"{work / 1e12:.2g}"
-    return f"what is left trains on {pictures:,} pictures, all epochs together: {trillions} trillion multiply-adds"
+    uncounted = any(run.experiment.learns_from_fixations and not run.finished for run in runs)
+    aside = " (what learns from fixations is not counted)" * uncounted
+    told = f"{pictures:,} pictures, all epochs together: {trillions} trillion multiply-adds"
+    return f"what is left trains on {told}{aside}"
 
 
 def check_missing(missing, name):

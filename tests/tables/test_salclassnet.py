@@ -27,7 +27,7 @@ from saliency_keras.runs.run import Run
 from saliency_keras.scoring.fixation_scores import Protocol, Scores
 from saliency_keras.tables.class_accuracy import ClassAccuracy, by_alpha, class_accuracy_table, staged_plan
 from saliency_keras.tables.kind import kind_of
-from saliency_keras.tables.plan import Choices
+from saliency_keras.tables.plan import Choices, cost_of
 from saliency_keras.tables.regions import Regions, region
 from saliency_keras.tables.results import Results
 from saliency_keras.tables.shift import MOVED, Shift, compared, shift_table
@@ -109,6 +109,14 @@ def test_a_mistake_in_the_last_stage_is_told_before_the_first(setting, says, tmp
     with pytest.raises(UserError, match=says):
         main(list(map(str, words)))
     assert not (tmp_path / "out" / "runs").exists()
+
+
+def test_what_a_chain_costs_says_that_fixations_are_not_counted(tmp_path):
+    write_small_set(tmp_path, side=64, classes=3, train=(6,), val=(6,))
+    choices = Choices(tmp_path, OUT, repeats=1, settings=("side=64", "backbone=VGG16", "width_multiplier=0.05"))
+    aside = "(what learns from fixations is not counted)"
+    assert cost_of(staged_plan(TABLES["salclassnet-shift"], choices, Path("osie"))).endswith(aside)
+    assert cost_of(staged_plan(TABLES["salclassnet-shift"], choices)).endswith("multiply-adds")
 
 
 def test_controls_are_taught_their_maps_in_all_stages():
