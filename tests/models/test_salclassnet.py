@@ -60,6 +60,43 @@ def test_stock_poolings_give_nine_positions_instead_of_ten():
     assert found.model.get_layer("score_saliency").output.shape == (None, 9, 9, 1)
 
 
+def inception_v3():
+    """Branches of Inception-v3 (Szegedy et al. 2016): input channels, and `(filters, height, width)` in a row."""
+    yield 3, [(32, 3, 3), (32, 3, 3), (64, 3, 3), (80, 1, 1), (192, 3, 3)]
+    for before, pooled in ((192, 32), (256, 64), (288, 64)):
+        yield before, [(64, 1, 1)]
+        yield before, [(48, 1, 1), (64, 5, 5)]
+        yield before, [(64, 1, 1), (96, 3, 3), (96, 3, 3)]
+        yield before, [(pooled, 1, 1)]
+    yield 288, [(384, 3, 3)]
+    yield 288, [(64, 1, 1), (96, 3, 3), (96, 3, 3)]
+    for inner in (128, 160, 160, 192):
+        yield 768, [(192, 1, 1)]
+        yield 768, [(inner, 1, 1), (inner, 1, 7), (192, 7, 1)]
+        yield 768, [(inner, 1, 1), (inner, 7, 1), (inner, 1, 7), (inner, 7, 1), (192, 1, 7)]
+        yield 768, [(192, 1, 1)]
+    yield 768, [(192, 1, 1), (320, 3, 3)]
+    yield 768, [(192, 1, 1), (192, 1, 7), (192, 7, 1), (192, 3, 3)]
+    for before in (1280, 2048):
+        yield before, [(320, 1, 1)]
+        yield before, [(384, 1, 1), (384, 1, 3)]
+        yield 384, [(384, 3, 1)]  # beside 1x3, of the same
+        yield before, [(448, 1, 1), (384, 3, 3), (384, 1, 3)]
+        yield 384, [(384, 3, 1)]
+        yield before, [(192, 1, 1)]
+
+
+def test_inception_v3_has_the_94_convolutions_of_its_blocks():
+    """None has biases; behind each is a batch normalisation of three vectors, without a scale."""
+    convolutions, weights = 0, 0
+    for before, branch in inception_v3():
+        for filters, height, width in branch:
+            weights += before * height * width * filters + 3 * filters
+            before, convolutions = filters, convolutions + 1
+    assert convolutions == 94
+    assert weights + (2048 + 1) * 120 == 22_048_664
+
+
 @pytest.mark.slow
 def test_the_papers_joint_network_has_the_parameters_of_its_parts():
     """Inception-v3 of 120 classes has 22,048,664; the fourth channel adds 3x3x32 kernels and four vectors of one."""
