@@ -11,6 +11,7 @@ import functools
 import gc
 import importlib.util
 import inspect
+import logging
 import os
 import shlex
 import signal
@@ -335,15 +336,21 @@ class StopAfterStep:
 
 
 def quiet_tensorflow():
-    """Keeps TensorFlow's C++ greetings off standard error: now for its logs, and once it is imported for the import.
+    """Keeps TensorFlow's greetings off standard error: now for its logs, and once it is imported for the import.
 
     Some are printed before any log level is read, so the import itself runs with standard error closed. A Python
     error of the import is raised as ever.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").addFilter(_is_no_retracing)
     hooked = any(isinstance(finder, _QuietImport) for finder in sys.meta_path)
     if "tensorflow" not in sys.modules and not hooked:
         sys.meta_path.insert(0, _QuietImport())
+
+
+def _is_no_retracing(record):
+    """Keeps a warning off that TensorFlow gives where five networks in a row predict something for the first time."""
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 class _QuietImport:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import logging
 import shlex
 import sys
 
@@ -120,6 +121,15 @@ def test_a_person_who_watches_sees_what_a_silence_is_for_and_a_file_does_not(mon
     with console.waiting("loading TensorFlow"):
         assert capsys.readouterr().err == "loading TensorFlow …"
     assert capsys.readouterr().err == "\r\x1b[K"
+
+
+def test_tensorflow_does_not_warn_of_several_networks_and_warns_of_the_rest():
+    console.quiet_tensorflow()
+    logger = logging.getLogger("tensorflow")
+    retraced = "5 out of the last 5 calls to <function> triggered tf.function retracing. Tracing is expensive"
+    for message, told in ((retraced, False), ("the disk is full", True)):
+        record = logger.makeRecord(logger.name, logging.WARNING, "", 0, message, (), None)
+        assert bool(logger.filter(record)) == told
 
 
 def test_a_mistyped_data_set_is_told_before_anything_about_the_run_folder(tmp_path):
