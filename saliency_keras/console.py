@@ -11,7 +11,6 @@ import functools
 import gc
 import importlib.util
 import inspect
-import logging
 import os
 import shlex
 import signal
@@ -342,14 +341,20 @@ def quiet_tensorflow():
     error of the import is raised as ever.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("tensorflow").addFilter(_is_no_retracing)
-    hooked = any(isinstance(finder, _QuietImport) for finder in sys.meta_path)
-    if "tensorflow" not in sys.modules and not hooked:
+    if "tensorflow" in sys.modules:
+        _quiet_retracing()
+    elif not any(isinstance(finder, _QuietImport) for finder in sys.meta_path):
         sys.meta_path.insert(0, _QuietImport())
 
 
-def _is_no_retracing(record):
+def _quiet_retracing():
     """Keeps a warning off that TensorFlow gives where five networks in a row predict something for the first time."""
+    import logging  # a quarter of this module's own import, and TensorFlow has it already
+
+    logging.getLogger("tensorflow").addFilter(_is_no_retracing)
+
+
+def _is_no_retracing(record):
     return "triggered tf.function retracing" not in record.getMessage()
 
 
@@ -368,6 +373,7 @@ class _QuietImport:
             def load_quietly(module):
                 with waiting("loading TensorFlow"), _closed_standard_error():
                     load(module)
+                _quiet_retracing()
 
             spec.loader.exec_module = load_quietly
         return spec

@@ -28,7 +28,7 @@ import keras
 from keras import layers, ops
 
 from saliency_keras.models import dual_path
-from saliency_keras.models.backbones import BACKBONES, check_weights, classifier_features
+from saliency_keras.models.backbones import BACKBONES, check_weights, classifier_features, of_one_width
 from saliency_keras.models.network import MAP_LAYER, Network
 
 BINS = 256  # of the histogram that Otsu's threshold is found in
@@ -264,7 +264,7 @@ def backbone_features(image, backbone, layer):
     if backbone not in BACKBONES:
         raise ValueError(f"backbone is {OURS} or one of {', '.join(BACKBONES)}. Received: {backbone}")
     if layer.width_multiplier != 1.0:
-        raise ValueError(f"{backbone} is as wide as it is; --set width_multiplier=1 goes with it")
+        raise of_one_width(backbone)
     x = BACKBONES[backbone](layers.Rescaling(255.0, name="pixels")(image))
     # Built upon our own tensor, so that all its layers are layers of ours, with sizes, names and parts.
     build = dual_path.DPN92 if backbone == "DPN92" else getattr(keras.applications, backbone)

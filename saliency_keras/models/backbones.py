@@ -364,6 +364,11 @@ def features_alone(name, size):
     return application(name)(include_top=False, weights=None, input_shape=(*size, 3))
 
 
+def of_one_width(name):
+    """The `ValueError` for a network that is to be narrower than it is, and cannot be."""
+    return ValueError(f"{name} is as wide as it is; --set width_multiplier=1 goes with it")
+
+
 def consists_of_layers(base):
     """Whether all operations of a `keras.Model` are layers, which can be built again one by one."""
     return all(isinstance(operation, layers.Layer) for operation in base.operations)

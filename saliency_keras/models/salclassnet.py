@@ -36,6 +36,7 @@ from saliency_keras.models.backbones import (
     check_weights,
     consists_of_layers,
     features_alone,
+    of_one_width,
     pixel_deviation,
 )
 from saliency_keras.models.network import BRANCH, MAP_LAYER, NEW_CHANNEL, network_of
@@ -200,7 +201,7 @@ def detected(pixels, detector, level="", pool_padding="same", activation="linear
         if isinstance(old, layers.MaxPooling2D) and detector.startswith("VGG"):
             config["padding"] = pool_padding
 
-    x, _ = _narrowed(width, base, pixels, BRANCH, change)
+    x, _ = _built_narrower(width, base, pixels, BRANCH, change)
     if len(x.shape) != 4:
         raise ValueError(f"detector_level is a layer of {detector} with positions. Received: {level}")
     begin = keras.initializers.RandomNormal(stddev=0.01)  # features are large: maps begin near zero
@@ -310,7 +311,7 @@ def _trunk(x, fourth, backbone, layer, initializer, deviation):
         linear = activation is keras.activations.linear
         return output if linear else layers.Activation(activation, name="four_channels_activation")(output)
 
-    return _narrowed(width, base, x, change=change, after=after)[0]
+    return _built_narrower(width, base, x, change=change, after=after)[0]
 
 
 def _alexnet(size, layer):
@@ -351,14 +352,14 @@ def _classifier(x, classes, backbone, layer):
     return layers.Dense(classes, name="predictions", dtype="float32")(x)
 
 
-def _narrowed(width, base, *arguments, **options):
+def _built_narrower(width, base, *arguments, **options):
     """As `built_again`; says so where a network's layers would not fit each other at another width."""
     try:
         return built_again(base, *arguments, **options)
     except ValueError:
         if width == 1.0 or not consists_of_layers(base):
             raise
-        raise ValueError(f"{base.name} is as wide as it is; --set width_multiplier=1 goes with it") from None
+        raise of_one_width(base.name) from None
 
 
 def _narrow(config, width):

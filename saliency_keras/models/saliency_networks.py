@@ -217,6 +217,7 @@ def copy_vgg16(vgg16, model):
     for layer in vgg16.layers:
         if layer.weights:
             for branch in "fine", "coarse":
-                filled.append(f"{branch}_{layer.name}")
-                model.get_layer(filled[-1]).set_weights(layer.get_weights())
+                target = model.get_layer(f"{branch}_{layer.name}")
+                target.set_weights(layer.get_weights())
+                filled.append(target.name)
     return filled

@@ -136,9 +136,8 @@ def class_accuracy_table(results):
         twin = _twin(row)
         gain, less = (_difference(results, row, other) for other in (row.baseline, twin))
         theirs, their_gain = _published(runs[0], row), _published_gain(results, row)
-        changed = _other_answers(results, row, twin)
-        losses = [run.summary["map_loss"] for run in runs if "map_loss" in run.summary]
-        loss = sum(losses) / len(losses) if losses else None
+        changed = _other_answers(results, row, twin) if less else []
+        loss = _mean([run.summary["map_loss"] for run in runs if "map_loss" in run.summary])
         of_set = [SALCLASSNET_6.get(row.experiment, {}).get(one) for one in further]
         count = runs[0].summary["parameters"]["total"]
         rows.append([
@@ -149,8 +148,7 @@ def class_accuracy_table(results):
         ])  # fmt: skip
         csv_rows.append([
             row.name, row.baseline, *found.numbers(), theirs, *numbers_of(gain), their_gain,
-            less and twin, *numbers_of(less), sum(changed) / len(changed) if changed else None,
-            top1.numbers()[0], loss, count, len(runs), *of_set,
+            less and twin, *numbers_of(less), _mean(changed), top1.numbers()[0], loss, count, len(runs), *of_set,
         ])  # fmt: skip
     return header, rows, numbers, csv_rows
 
@@ -186,13 +184,11 @@ def _difference(results, row, other):
 
 def _other_answers(results, row, other):
     """How many pictures a row puts into another class than the other row does, of each repeat."""
-    if other == row.name or other not in results.runs:
-        return []
-    pairs = [
-        (own.predictions.in_order_of(that.predictions), that.predictions)
-        for own, that in zip(results.runs[row.name], results.runs[other], strict=True)
-    ]
-    return [int((own.first[:, 0] != that.first[:, 0]).sum()) for own, that in pairs]
+    counts = []
+    for run, twin in zip(results.runs[row.name], results.runs[other], strict=True):
+        own, that = run.predictions.in_order_of(twin.predictions), twin.predictions
+        counts.append(int((own.first[:, 0] != that.first[:, 0]).sum()))
+    return counts
 
 
 def _published(run, row):
@@ -208,10 +204,10 @@ STRATEGY = ("backbone", "fourth_channel", "bn_over", "new_channel_range", "detec
 
 
 def _published_gain(results, row):
-    baseline = next((one for one in results.rows() if one.name == row.baseline), None)
-    if baseline is None:
+    if row.baseline not in results.runs:
         return None
-    own, before = (_published(results.runs[one.name][0], one) for one in (row, baseline))
+    compared = row, results.table.row(row.baseline)
+    own, before = (_published(results.runs[one.name][0], one) for one in compared)
     return round(own - before, 6) if own and before else None
 
 
@@ -236,10 +232,14 @@ def by_alpha(results):
     for row in results.rows():
         weights = results.runs[row.name][0].config["experiment"].get("loss_weights") or {}
         if "-alpha" in row.name and weights.get("map"):
-            losses = [run.summary["map_loss"] for run in results.runs[row.name]]
-            found = _mean_class(results, row)
-            lines.append((weights["logits"] / weights["map"], found, sum(losses) / len(losses)))
+            loss = _mean([run.summary["map_loss"] for run in results.runs[row.name]])
+            lines.append((weights["logits"] / weights["map"], _mean_class(results, row), loss))
     return sorted(lines, key=lambda line: line[0])
+
+
+def _mean(values):
+    """The mean of a list of numbers; `None` of an empty one."""
+    return sum(values) / len(values) if values else None
 
 
 def _percent(value):

@@ -16,10 +16,10 @@ from saliency_keras.tables.class_accuracy import options_of_stages, staged_plan
 from saliency_keras.tables.fixations import check_fixations
 from saliency_keras.tables.plan import words_of
 from saliency_keras.tables.results import changed_settings, what_was_run, write_files
+from saliency_keras.tables.shift import DETECTOR
 
 PREDICTORS = ("center", "fixations")
 OURS = {"salclassnet": "SalClassNet", "fixations": "Human Baseline"}
-DETECTOR = "salclassnet_detector"
 ELSEWHERE = {"salnet": "SalNet", "salicon": "SALICON"}  # experiments that the paper compares with
 NOTE = (
     "The paper's figures are of its own pictures, as printed; its Human Baseline is the map of the gaze against "

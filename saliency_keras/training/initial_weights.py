@@ -199,9 +199,7 @@ def _check_same_map(experiment, parent):
     before, now = parent.settings, experiment.arguments
     if not before.get("saliency_branch") or before["saliency_branch"] != now.get("saliency_branch"):
         return
-    for name in "skip", "saliency_activation":
-        if before.get(name) != now[name]:
-            raise _trained_with(f"the saliency branch of {parent.folder}", name, before.get(name))
+    _check_alike(f"the saliency branch of {parent.folder}", ("skip", "saliency_activation"), before, now)
 
 
 def check_same_layers(experiment, part, folder, before):
@@ -222,10 +220,15 @@ def check_same_layers(experiment, part, folder, before):
             continue
         if of == "trunk" and experiment.learns_from_fixations:
             continue  # a read-out's backbone may be a run, which goes by many paths
-        whose = f"the {'detector' if of == 'saliency' else of} of {folder}"
-        for name in (*names, *(MEANING if part == of == "saliency" else ())):
-            if before[name] != now[name]:
-                raise _trained_with(whose, name, before[name])
+        meaning = MEANING if part == of == "saliency" else ()
+        _check_alike(f"the {'detector' if of == 'saliency' else of} of {folder}", (*names, *meaning), before, now)
+
+
+def _check_alike(whose, names, before, now):
+    """Refuses weights that were trained with other values of some settings."""
+    for name in names:
+        if before.get(name) != now[name]:
+            raise _trained_with(whose, name, before.get(name))
 
 
 def _trained_with(whose, name, value):

@@ -125,6 +125,7 @@ def test_a_person_who_watches_sees_what_a_silence_is_for_and_a_file_does_not(mon
 
 def test_tensorflow_does_not_warn_of_several_networks_and_warns_of_the_rest():
     console.quiet_tensorflow()
+    pytest.importorskip("tensorflow")
     logger = logging.getLogger("tensorflow")
     retraced = "5 out of the last 5 calls to <function> triggered tf.function retracing. Tracing is expensive"
     for message, told in ((retraced, False), ("the disk is full", True)):
